@@ -1,0 +1,1 @@
+"""Stores: where everything with an end lives — spec/store.md."""

@@ -1,0 +1,185 @@
+"""The store: one read, one atomic commit — spec/store.md §1."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+SHORTEST_TTL = 0.001
+LONGEST_TTL = 400 * 86_400.0
+MOST_CHANGES = 500
+INDEX_PREFIX = "x:"
+
+
+class Expect(Struct, frozen=True):
+    """Guard only: the key holds exactly `value`; None: it is absent."""
+
+    key: str
+    value: bytes | None
+
+
+class Add(Struct, frozen=True):
+    """Guard: the key is absent.  Then it is written, for `ttl` seconds."""
+
+    key: str
+    value: bytes
+    ttl: float
+
+
+class Take(Struct, frozen=True):
+    """Guard: the key still holds what was read.  Then it is removed."""
+
+    key: str
+    seen: bytes
+
+
+class Swap(Struct, frozen=True):
+    """Guard: the key still holds what was read.  Then it is replaced, for `ttl` seconds."""
+
+    key: str
+    seen: bytes
+    value: bytes
+    ttl: float
+
+
+class Put(Struct, frozen=True):
+    """No guard: the last writer wins.  Only for what is terminal (spec/store.md §2, rule 2)."""
+
+    key: str
+    value: bytes
+    ttl: float
+
+
+class Drop(Struct, frozen=True):
+    """No guard: the key is absent afterwards."""
+
+    key: str
+
+
+class Tag(Struct, frozen=True):
+    """`member` belongs to `index` for `ttl` seconds; never shortens the life of the index."""
+
+    index: str
+    member: str
+    ttl: float
+
+
+class Untag(Struct, frozen=True):
+    """`member` no longer belongs to `index`."""
+
+    index: str
+    member: str
+
+
+Change: TypeAlias = Expect | Add | Take | Swap | Put | Drop | Tag | Untag
+
+
+class Store(Protocol):
+    """Where sessions, codes, tokens, tickets and marks live; every write is one atomic step.
+
+    All verbs raise `Unavailable` when the outcome is not known; nobody but the store itself tries again.
+    """
+
+    @property
+    def lost(self) -> bool:
+        """True from the moment a connection found that the server may have lost data, until `regained()`."""
+        ...
+
+    def regained(self) -> None:
+        """What SQL knows has been published again: the store may be believed (security.md §3)."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, or make the file; raises `Unavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and files; the store is not used afterwards."""
+        ...
+
+    async def identity(self) -> str:
+        """A text that changes when the server may have lost or rolled back data."""
+        ...
+
+    async def read(self, *keys: str) -> Sequence[bytes | None]:
+        """The values, in the order of `keys`; None: absent."""
+        ...
+
+    async def commit(self, *changes: Change) -> bool:
+        """Judge every guard on the state before, then write in order: all of it or nothing.
+
+        False: somebody was first, and nothing was written.  ValueError, before anything is sent: a ttl outside
+        1 ms … 400 days, more than 500 changes, keys of two slots.
+        """
+        ...
+
+    async def members(self, index: str) -> list[str]:
+        """The members whose time is not over, sorted."""
+        ...
+
+
+def slot(key: str) -> str:
+    """What decides where a key lives: the text in its first {…}, else the whole key (as Redis Cluster has it)."""
+    _, _, rest = key.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return tag if closed and tag else key
+
+
+def check(changes: Sequence[Change]) -> None:
+    """Raise ValueError for what no store may be asked to do (spec/store.md §1, rule 3)."""
+    if len(changes) > MOST_CHANGES:
+        raise ValueError(f"a commit of {len(changes)} changes; at most {MOST_CHANGES}")
+    slots = {_check_one(change) for change in changes}
+    if len(slots) > 1:
+        raise ValueError("a commit over two slots")
+
+
+def _check_one(change: Change) -> str:
+    match change:
+        case Add(key, value, ttl) | Put(key, value, ttl):
+            _check_values(value)
+            _check_ttl(ttl)
+        case Swap(key, seen, value, ttl):
+            _check_values(seen, value)
+            _check_ttl(ttl)
+        case Take(key, seen):
+            _check_values(seen)
+        case Expect(key, value):
+            _check_values(b"" if value is None else value)
+        case Drop(key):
+            pass
+        case Tag(index, member, ttl):
+            _check_ttl(ttl)
+            return _check_index(index, member)
+        case Untag(index, member):
+            return _check_index(index, member)
+    return _check_key(key)
+
+
+def _check_values(*values: bytes) -> None:
+    if any(type(value) is not bytes for value in values):
+        raise ValueError("a value that is not bytes")
+
+
+def _check_ttl(ttl: float) -> None:
+    if not SHORTEST_TTL <= ttl <= LONGEST_TTL:  # nan fails both comparisons
+        raise ValueError(f"a ttl of {ttl} s; 1 ms to 400 days")
+
+
+def _check_key(key: str) -> str:
+    # A string key here would meet an index there, and an error in the write phase leaves half a commit.
+    if key.startswith(INDEX_PREFIX):
+        raise ValueError(f"a key may not begin with {INDEX_PREFIX!r}: indexes live there")
+    _check_text(key)
+    return slot(key)
+
+
+def _check_index(index: str, member: str) -> str:
+    _check_text(index)
+    _check_text(member)
+    return slot(INDEX_PREFIX + index)
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii():
+        text.encode()  # a lone surrogate is a ValueError now, not a half-sent batch later
