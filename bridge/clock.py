@@ -1,0 +1,26 @@
+"""Time and chance, handed in as arguments so that a test can hold them."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+Chance = Callable[[int], bytes]
+"""Gives that many unpredictable bytes.  In production `secrets.token_bytes`."""
+
+chance: Chance = secrets.token_bytes
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        return time.time()

@@ -1,0 +1,60 @@
+"""A value that must not be seen — passwords, tokens, keys — and the one way to authenticate bytes with it."""
+
+import hashlib
+import hmac
+from typing import Never
+
+
+class Secret:
+    """Text or bytes that never show in a repr, a log line, a pickle or an ordinary comparison.
+
+    `matches` compares in constant time; `reveal` is the word to grep for.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str | bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself.  Raises UnicodeDecodeError when it holds bytes that are no UTF-8."""
+        return self._value if isinstance(self._value, str) else self._value.decode()
+
+    def reveal_bytes(self) -> bytes:
+        """The bytes themselves (UTF-8 of a text)."""
+        return self._value if isinstance(self._value, bytes) else self._value.encode("utf-8", "surrogatepass")
+
+    def matches(self, other: "Secret | str | bytes") -> bool:
+        """Whether both are the same, in time that does not depend on where they differ."""
+        theirs = other if isinstance(other, Secret) else Secret(other)
+        return hmac.compare_digest(self.reveal_bytes(), theirs.reveal_bytes())
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("compare secrets with .matches(), in constant time")
+
+    __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a secret is not pickled")
+
+
+def framed(*parts: str | bytes) -> bytes:
+    """The parts with their lengths (4 bytes, big endian) before them: "1"+"23" is not "12"+"3"."""
+    out = bytearray()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        out += len(raw).to_bytes(4, "big") + raw
+    return bytes(out)
+
+
+def mac(key: bytes, *parts: str | bytes) -> bytes:
+    """HMAC-SHA256 over the framed parts, the first of which names the purpose."""
+    return hmac.digest(key, framed(*parts), hashlib.sha256)

@@ -1,0 +1,168 @@
+"""The login token, the slots, and the names of everything in the store (DESIGN §5, spec: security §0).
+
+A login token is 11 characters of tag and 29 random ones.  Only hashes of tokens are stored, and the kind is part of
+the key: no look-up ever tries two kinds.  OAuth tokens are made in `bridge.mint`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.clock import Chance, chance
+from bridge.secret import Secret, mac
+from bridge.types import ClientId, FamilyId, Index, Key, Tag, UserId
+
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
+TAG_LENGTH: Final = 11
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoginToken:
+    """A well-formed `login_auth_tk`.  Making one is the check of its form, not of anything else."""
+
+    text: Secret
+    tag: Tag
+    sid: str
+    """Lower-case hex of SHA-256 of the whole token: the name of the record; logs show its first 8 characters."""
+
+    @classmethod
+    def parse(cls, text: str) -> "LoginToken | None":
+        """The token, or None when the text has not the form (40 characters [0-9A-Za-z])."""
+        if not _LOGIN.fullmatch(text):
+            return None
+        return cls(Secret(text), Tag(text[:TAG_LENGTH]), digest(text))
+
+    @classmethod
+    def draw(cls, tag: Tag, draw: Chance = chance) -> "LoginToken":
+        """A new token in that slot: 172 random bits."""
+        text = tag + base62(int.from_bytes(draw(24), "big") % 62**29, 29)
+        return cls(Secret(text), tag, digest(text))
+
+
+class Slots:
+    """Says in which slot a user's or a client's things lie.  Stands on the slot key, which never changes."""
+
+    def __init__(self, slot_key: Secret) -> None:
+        self._key = slot_key.reveal_bytes()
+
+    def of_user(self, user: UserId) -> Tag:
+        """The tag of a user: 64 bits of HMAC-SHA256 in base62."""
+        return self._tag("user", str(user))
+
+    def of_client(self, client: ClientId) -> Tag:
+        """The tag for a client's own tokens (client_credentials), which have no user."""
+        return self._tag("client", client)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the slot key without telling it; an instance refuses to start under another one (security §6)."""
+        return mac(self._key, "slot-fingerprint").hex()[:16]
+
+    def _tag(self, purpose: str, name: str) -> Tag:
+        return Tag(base62(int.from_bytes(mac(self._key, purpose, name)[:8], "big"), TAG_LENGTH))
+
+
+class Names:
+    """The name of every key and index of one instance: `lb:<instance>:<kind>:{tag}:<rest>`."""
+
+    def __init__(self, issuer: str) -> None:
+        self.issuer = issuer
+        self.instance = hashlib.sha256(issuer.encode()).hexdigest()[:8]
+        self.prefix = f"lb:{self.instance}:"
+
+    def session(self, token: LoginToken) -> Key:
+        return Key(f"{self.prefix}s:{{{token.tag}}}:{token.sid}")
+
+    def stamp(self, tag: Tag) -> Key:
+        return Key(f"{self.prefix}v:{{{tag}}}")
+
+    def code(self, tag: Tag, sha256: str) -> Key:
+        return Key(f"{self.prefix}c:{{{tag}}}:{sha256}")
+
+    def access(self, tag: Tag, sha256: str) -> Key:
+        return Key(f"{self.prefix}a:{{{tag}}}:{sha256}")
+
+    def refresh(self, tag: Tag, sha256: str) -> Key:
+        return Key(f"{self.prefix}r:{{{tag}}}:{sha256}")
+
+    def family(self, tag: Tag, family: FamilyId) -> Key:
+        return Key(f"{self.prefix}f:{{{tag}}}:{family}")
+
+    def consent(self, tag: Tag, client: ClientId) -> Key:
+        return Key(f"{self.prefix}k:{{{tag}}}:{digest(client)}")
+
+    def pending(self, tag: Tag, token: LoginToken) -> Key:
+        """A pending second factor."""
+        return Key(f"{self.prefix}p:{{{tag}}}:{token.sid}")
+
+    def ticket(self, token: LoginToken) -> Key:
+        """A ticket that makes a child session on another host."""
+        return Key(f"{self.prefix}q:{{{token.tag}}}:{token.sid}")
+
+    def sso(self, token: LoginToken) -> Key:
+        return Key(f"{self.prefix}o:{{{token.tag}}}:{token.sid}")
+
+    def mark(self, tag: Tag, purpose: str, value: str) -> Key:
+        """A one-time mark in a slot: a TOTP step, a `jti`."""
+        return Key(f"{self.prefix}m:{{{tag}}}:{purpose}:{value}")
+
+    def interaction(self, interaction: str) -> Key:
+        """An interaction before login belongs to nobody: it lies in a slot of its own."""
+        name = digest(interaction)
+        return Key(f"{self.prefix}i:{{{name[:TAG_LENGTH]}}}:{name}")
+
+    def owner(self) -> Key:
+        """Who owns this instance's part of the store (security §6)."""
+        return Key(f"{self.prefix}{{owner}}")
+
+    def limiter(self, name: str) -> str:
+        """A counter of the login guard; outside the prefixes that the session cache tracks."""
+        return f"{self.prefix}rl:{{{name}}}"
+
+    def born_under(self, tag: Tag, session_id: str) -> Index:
+        """Everything born under one session `id`: its records, children and families (store §2, `x`)."""
+        return Index(f"{self.prefix}x:{{{tag}}}:{session_id}")
+
+    def sessions_of(self, tag: Tag) -> Index:
+        """All sessions of a user (store §2, `us`)."""
+        return Index(f"{self.prefix}us:{{{tag}}}")
+
+    def families_of(self, tag: Tag, client: ClientId) -> Index:
+        """A user's families at one client (store §2, `fc`)."""
+        return Index(f"{self.prefix}fc:{{{tag}}}:{digest(client)}")
+
+
+def new_family(draw: Chance = chance) -> FamilyId:
+    """64 random bits that name an authorization."""
+    return FamilyId(draw(8).hex())
+
+
+def new_id(draw: Chance = chance) -> str:
+    """22 base62 characters, 128 random bits: the id of a session, an interaction, a message."""
+    return base62(int.from_bytes(draw(16), "big"), 22)
+
+
+def tag_bytes(tag: Tag) -> bytes:
+    """The 8 bytes that the tag spells.  Raises OverflowError for one that was never drawn."""
+    number = 0
+    for character in tag:
+        number = number * 62 + _DIGITS.index(character)
+    return number.to_bytes(8, "big")
+
+
+def base62(number: int, width: int) -> str:
+    """The number in [0-9A-Za-z], padded to `width`.  Raises OverflowError when it does not fit."""
+    digits = []
+    for _ in range(width):
+        number, rest = divmod(number, 62)
+        digits.append(_DIGITS[rest])
+    if number:
+        raise OverflowError("number does not fit")
+    return "".join(reversed(digits))
+
+
+def digest(text: str) -> str:
+    """Lower-case hex of SHA-256 of the text: what the store knows of a token."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,41 @@
+"""The words of the field as types: an id of one kind is never taken for another."""
+
+import ipaddress
+from typing import Literal, NewType
+
+UserId = NewType("UserId", int)
+"""The number of a user: the legacy `userid`.  Never reused."""
+
+Subject = NewType("Subject", str)
+"""The OpenID `sub` of a user: unique, never reused, at most 255 ASCII characters."""
+
+ClientId = NewType("ClientId", str)
+"""The identifier of a registered OAuth client."""
+
+Tag = NewType("Tag", str)
+"""Eleven base62 characters that name a slot: a user's, or that of a client for its own tokens.  A locator, never a
+secret, never an identity."""
+
+FamilyId = NewType("FamilyId", str)
+"""Sixteen hex digits: one authorization of one user at one client."""
+
+Stamp = NewType("Stamp", str)
+"""The random mark of a user's sign-in generation.  Its first letter says why it was drawn (`StampReason`)."""
+
+Key = NewType("Key", str)
+"""The name of a value in the store, with its slot in braces."""
+
+Index = NewType("Index", str)
+"""The name of a set of members in the store, with its slot in braces."""
+
+SessionKind = Literal["op", "app", "legacy", "sso"]
+"""op: the person at the issuer's pages; app: behind the middleware; legacy: made by ValidateLogin; sso: made by
+singlesignon."""
+
+Place = Literal["issuer", "middleware", "host"]
+"""Where a login token is presented: the issuer's pages, the middleware, or the host app's own session."""
+
+TokenKind = Literal["code", "access", "refresh"]
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
