@@ -57,7 +57,7 @@ class Drop(Struct, frozen=True):
 
 
 class Tag(Struct, frozen=True):
-    """`member` belongs to `index` for `ttl` seconds; never shortens the life of the index."""
+    """`member` belongs to `index` for `ttl` seconds; a later, shorter Tag shortens neither index nor membership."""
 
     index: str
     member: str
@@ -85,8 +85,12 @@ class Store(Protocol):
         """True from the moment a connection found that the server may have lost data, until `regained()`."""
         ...
 
-    def regained(self) -> None:
-        """What SQL knows has been published again: the store may be believed (security.md §3)."""
+    def regained(self, identity: str | None = None) -> None:
+        """What SQL knows has been published again: the store may be believed (security.md §3).
+
+        `identity`: what `identity()` said before the publication began; if another was met since, the store stays
+        lost, because what was published may be gone again.
+        """
         ...
 
     async def open(self) -> None:
