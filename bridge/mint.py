@@ -19,7 +19,7 @@ from bridge.clock import Chance, chance
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret, mac
 from bridge.tokens import TAG_LENGTH, Names, base62, digest, tag_bytes
-from bridge.types import FamilyId, Key, Tag, TokenKind
+from bridge.types import FamilyId, Key, SlotTag, TokenKind
 
 _OAUTH: Final = re.compile(r"(lb[car]_)([A-Za-z0-9_-]{64})", re.ASCII)
 _PREFIX: Final[dict[TokenKind, str]] = {"code": "lbc_", "access": "lba_", "refresh": "lbr_"}
@@ -32,7 +32,7 @@ class OAuthToken:
 
     kind: TokenKind
     text: Secret
-    tag: Tag
+    tag: SlotTag
     family: FamilyId
     sha256: str
     """Lower-case hex of SHA-256 of the whole token."""
@@ -54,7 +54,7 @@ class TokenMint:
     def __init__(self, ring: Ring) -> None:
         self._dies = [_Die(key) for key in ring]
 
-    def draw(self, kind: TokenKind, tag: Tag, family: FamilyId, draw: Chance = chance) -> OAuthToken:
+    def draw(self, kind: TokenKind, tag: SlotTag, family: FamilyId, draw: Chance = chance) -> OAuthToken:
         """A new token of that kind: 192 random bits behind its locator."""
         text = self._dies[0].strike(kind, tag, family, draw(24))
         return OAuthToken(kind, Secret(text), tag, family, digest(text))
@@ -86,17 +86,17 @@ class _Die:
         self._decrypt = cipher.decryptor().update
         self._mac_key = key.derive("token-mac")
 
-    def strike(self, kind: TokenKind, tag: Tag, family: FamilyId, noise: bytes) -> str:
+    def strike(self, kind: TokenKind, tag: SlotTag, family: FamilyId, noise: bytes) -> str:
         locator = self._encrypt(tag_bytes(tag) + bytes.fromhex(family))
         raw = locator + noise + self._mac(kind, locator, noise)
         return _PREFIX[kind] + base64.urlsafe_b64encode(raw).decode()
 
-    def read(self, kind: TokenKind, raw: bytes) -> tuple[Tag, FamilyId] | None:
+    def read(self, kind: TokenKind, raw: bytes) -> tuple[SlotTag, FamilyId] | None:
         locator, noise, seal = raw[:16], raw[16:40], raw[40:]
         if not hmac.compare_digest(seal, self._mac(kind, locator, noise)):
             return None
         block = self._decrypt(locator)
-        return Tag(base62(int.from_bytes(block[:8], "big"), TAG_LENGTH)), FamilyId(block[8:].hex())
+        return SlotTag(base62(int.from_bytes(block[:8], "big"), TAG_LENGTH)), FamilyId(block[8:].hex())
 
     def _mac(self, kind: TokenKind, locator: bytes, noise: bytes) -> bytes:
         return mac(self._mac_key, "token", kind, locator, noise)[:8]

@@ -11,7 +11,7 @@ from typing import Final
 
 from bridge.clock import Chance, chance
 from bridge.secret import Secret, mac
-from bridge.types import ClientId, FamilyId, Index, Key, Tag, UserId
+from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, UserId
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
@@ -23,7 +23,7 @@ class LoginToken:
     """A well-formed `login_auth_tk`.  Making one is the check of its form, not of anything else."""
 
     text: Secret
-    tag: Tag
+    tag: SlotTag
     sid: str
     """Lower-case hex of SHA-256 of the whole token: the name of the record; logs show its first 8 characters."""
 
@@ -32,10 +32,10 @@ class LoginToken:
         """The token, or None when the text has not the form (40 characters [0-9A-Za-z])."""
         if not _LOGIN.fullmatch(text):
             return None
-        return cls(Secret(text), Tag(text[:TAG_LENGTH]), digest(text))
+        return cls(Secret(text), SlotTag(text[:TAG_LENGTH]), digest(text))
 
     @classmethod
-    def draw(cls, tag: Tag, draw: Chance = chance) -> "LoginToken":
+    def draw(cls, tag: SlotTag, draw: Chance = chance) -> "LoginToken":
         """A new token in that slot: 172 random bits."""
         text = tag + base62(int.from_bytes(draw(24), "big") % 62**29, 29)
         return cls(Secret(text), tag, digest(text))
@@ -47,11 +47,11 @@ class Slots:
     def __init__(self, slot_key: Secret) -> None:
         self._key = slot_key.reveal_bytes()
 
-    def of_user(self, user: UserId) -> Tag:
+    def of_user(self, user: UserId) -> SlotTag:
         """The tag of a user: 64 bits of HMAC-SHA256 in base62."""
         return self._tag("user", str(user))
 
-    def of_client(self, client: ClientId) -> Tag:
+    def of_client(self, client: ClientId) -> SlotTag:
         """The tag for a client's own tokens (client_credentials), which have no user."""
         return self._tag("client", client)
 
@@ -60,8 +60,8 @@ class Slots:
         """Names the slot key without telling it; an instance refuses to start under another one (security §6)."""
         return mac(self._key, "slot-fingerprint").hex()[:16]
 
-    def _tag(self, purpose: str, name: str) -> Tag:
-        return Tag(base62(int.from_bytes(mac(self._key, purpose, name)[:8], "big"), TAG_LENGTH))
+    def _tag(self, purpose: str, name: str) -> SlotTag:
+        return SlotTag(base62(int.from_bytes(mac(self._key, purpose, name)[:8], "big"), TAG_LENGTH))
 
 
 class Names:
@@ -75,25 +75,25 @@ class Names:
     def session(self, token: LoginToken) -> Key:
         return Key(f"{self.prefix}s:{{{token.tag}}}:{token.sid}")
 
-    def stamp(self, tag: Tag) -> Key:
+    def stamp(self, tag: SlotTag) -> Key:
         return Key(f"{self.prefix}v:{{{tag}}}")
 
-    def code(self, tag: Tag, sha256: str) -> Key:
+    def code(self, tag: SlotTag, sha256: str) -> Key:
         return Key(f"{self.prefix}c:{{{tag}}}:{sha256}")
 
-    def access(self, tag: Tag, sha256: str) -> Key:
+    def access(self, tag: SlotTag, sha256: str) -> Key:
         return Key(f"{self.prefix}a:{{{tag}}}:{sha256}")
 
-    def refresh(self, tag: Tag, sha256: str) -> Key:
+    def refresh(self, tag: SlotTag, sha256: str) -> Key:
         return Key(f"{self.prefix}r:{{{tag}}}:{sha256}")
 
-    def family(self, tag: Tag, family: FamilyId) -> Key:
+    def family(self, tag: SlotTag, family: FamilyId) -> Key:
         return Key(f"{self.prefix}f:{{{tag}}}:{family}")
 
-    def consent(self, tag: Tag, client: ClientId) -> Key:
+    def consent(self, tag: SlotTag, client: ClientId) -> Key:
         return Key(f"{self.prefix}k:{{{tag}}}:{digest(client)}")
 
-    def pending(self, tag: Tag, token: LoginToken) -> Key:
+    def pending(self, tag: SlotTag, token: LoginToken) -> Key:
         """A pending second factor."""
         return Key(f"{self.prefix}p:{{{tag}}}:{token.sid}")
 
@@ -104,7 +104,7 @@ class Names:
     def sso(self, token: LoginToken) -> Key:
         return Key(f"{self.prefix}o:{{{token.tag}}}:{token.sid}")
 
-    def mark(self, tag: Tag, purpose: str, value: str) -> Key:
+    def mark(self, tag: SlotTag, purpose: str, value: str) -> Key:
         """A one-time mark in a slot: a TOTP step, a `jti`."""
         return Key(f"{self.prefix}m:{{{tag}}}:{purpose}:{value}")
 
@@ -121,15 +121,15 @@ class Names:
         """A counter of the login guard; outside the prefixes that the session cache tracks."""
         return f"{self.prefix}rl:{{{name}}}"
 
-    def born_under(self, tag: Tag, session_id: str) -> Index:
+    def born_under(self, tag: SlotTag, session_id: str) -> Index:
         """Everything born under one session `id`: its records, children and families (store §2, `x`)."""
         return Index(f"{self.prefix}x:{{{tag}}}:{session_id}")
 
-    def sessions_of(self, tag: Tag) -> Index:
+    def sessions_of(self, tag: SlotTag) -> Index:
         """All sessions of a user (store §2, `us`)."""
         return Index(f"{self.prefix}us:{{{tag}}}")
 
-    def families_of(self, tag: Tag, client: ClientId) -> Index:
+    def families_of(self, tag: SlotTag, client: ClientId) -> Index:
         """A user's families at one client (store §2, `fc`)."""
         return Index(f"{self.prefix}fc:{{{tag}}}:{digest(client)}")
 
@@ -144,7 +144,7 @@ def new_id(draw: Chance = chance) -> str:
     return base62(int.from_bytes(draw(16), "big"), 22)
 
 
-def tag_bytes(tag: Tag) -> bytes:
+def tag_bytes(tag: SlotTag) -> bytes:
     """The 8 bytes that the tag spells.  Raises OverflowError for one that was never drawn."""
     number = 0
     for character in tag:

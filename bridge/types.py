@@ -1,6 +1,7 @@
 """The words of the field as types: an id of one kind is never taken for another."""
 
 import ipaddress
+from dataclasses import dataclass
 from typing import Literal, NewType
 
 UserId = NewType("UserId", int)
@@ -12,7 +13,7 @@ Subject = NewType("Subject", str)
 ClientId = NewType("ClientId", str)
 """The identifier of a registered OAuth client."""
 
-Tag = NewType("Tag", str)
+SlotTag = NewType("SlotTag", str)
 """Eleven base62 characters that name a slot: a user's, or that of a client for its own tokens.  A locator, never a
 secret, never an identity."""
 
@@ -21,6 +22,9 @@ FamilyId = NewType("FamilyId", str)
 
 Stamp = NewType("Stamp", str)
 """The random mark of a user's sign-in generation.  Its first letter says why it was drawn (`StampReason`)."""
+
+StampReason = Literal["new", "password", "second-factor", "email", "disabled", "user", "admin", "import"]
+"""Why a stamp was drawn: a person reads it on the signed-out page."""
 
 Key = NewType("Key", str)
 """The name of a value in the store, with its slot in braces."""
@@ -39,3 +43,31 @@ TokenKind = Literal["code", "access", "refresh"]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+Door = Literal["legacy", "pages", "oidc", "api", "local", "command"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who knocks: what a door knows of a request besides its content."""
+
+    door: Door
+    ip: IPAddress | None = None
+    """The person's address, as far as we may believe it (trusted proxies); None: not known."""
+    user_agent: str = ""
+    caller: str | None = None
+    """The API credential's name, where one was used."""
+    device: str | None = None
+    """The known-device mark of this browser, where it showed a good one (sessions-and-accounts §8.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one SQL row said of a user before his credential was checked: who, where, and his stamp (store §2, rule 3).
+
+    Everything that is born expects this very stamp.
+    """
+
+    user: UserId
+    tag: SlotTag
+    stamp: Stamp

@@ -1,0 +1,1 @@
+"""The small JSON API for sessions — DESIGN §7."""

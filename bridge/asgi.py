@@ -1,0 +1,192 @@
+"""What every door needs of ASGI: bodies with a limit, parameters read once, addresses we may believe, plain replies.
+
+Raw ASGI, because a hot endpoint spends more in request objects than in deciding (engine §7).
+"""
+
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from bridge.types import IPAddress, IPNetwork
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BODY: Final = 64 * 1024
+MOST_PARAMETERS: Final = 100
+LONGEST_PARAMETER: Final = 8 * 1024
+
+Headers = Sequence[tuple[bytes, bytes]]
+NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+
+
+class BadRequest(Exception):
+    """The request cannot be read.  `status` is the HTTP status (400, 413, 415), the text is for the caller."""
+
+    def __init__(self, why: str, status: int = 400) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole answer."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: bytes | None = None
+    headers: Headers = field(default=())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; a HEAD gets everything but the body."""
+        headers = [(b"content-length", str(len(self.body)).encode()), *self.headers]
+        if self.content_type is not None:
+            headers.insert(0, (b"content-type", self.content_type))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body})
+
+
+def json_reply(content: object, status: int = 200, headers: Headers = NO_STORE) -> Reply:
+    """`application/json`, not to be stored unless `headers` say otherwise."""
+    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), b"application/json", headers)
+
+
+def see_other(location: str, headers: Headers = ()) -> Reply:
+    """303: the browser goes there with GET, never repeating a POST (RFC 9700 §4.12)."""
+    return Reply(303, headers=((b"location", location.encode("ascii")), *NO_STORE, *headers))
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The one value of that header (lower-case name); several lines of it are joined by ", " (RFC 9110 §5.3)."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(values).decode("latin-1") if values else None
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int = MOST_BODY) -> bytes:
+    """The whole body.  Raises BadRequest (413) beyond `limit` bytes, before having read it all."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdecimal() and int(declared) > limit:
+        raise BadRequest("The request body is too large.", 413)
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The client went away.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BadRequest("The request body is too large.", 413)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def content_type(scope: Scope) -> str:
+    """The media type without its parameters, lower-case; "" when absent."""
+    return (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+
+
+def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
+    """Form-urlencoded pairs in their order.  Raises BadRequest: too many, too long, or not UTF-8."""
+    if not raw:
+        return []
+    fields = raw.split(b"&")
+    if len(fields) > MOST_PARAMETERS:
+        raise BadRequest("There are too many parameters.")
+    return [_pair(part) for part in fields if part]
+
+
+def _pair(part: bytes) -> tuple[str, str]:
+    if len(part) > LONGEST_PARAMETER:
+        raise BadRequest("A parameter is too long.")
+    name, _, value = part.partition(b"=")
+    return _text(name), _text(value)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return unquote_plus(raw.decode("ascii"), errors="strict")
+    except UnicodeDecodeError:
+        raise BadRequest("A parameter is not UTF-8.") from None
+
+
+def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name to its value.  Raises BadRequest for a name that comes twice (RFC 6749 §3.1)."""
+    out: dict[str, str] = {}
+    for name, value in pairs:
+        if name in out:
+            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"
+            raise BadRequest(f"{shown} must not be repeated")
+        out[name] = value
+    return out
+
+
+async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
+    """The parameters of a form-urlencoded body, each once.  Raises BadRequest (415 for another media type)."""
+    if content_type(scope) != "application/x-www-form-urlencoded":
+        raise BadRequest("The body must be application/x-www-form-urlencoded.", 415)
+    return once(parse_pairs(await read_body(scope, receive)))
+
+
+def query(scope: Scope) -> dict[str, str]:
+    """The parameters of the query, each once.  Raises BadRequest."""
+    return once(parse_pairs(scope.get("query_string", b"")))
+
+
+def path_of(scope: Scope) -> str:
+    """The path below the mount point.  Decides on `scope["path"]`, never on a URL built from Host (engine §6)."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :]
+    return path
+
+
+class Proxies:
+    """Tells the caller's address, believing `X-Forwarded-For` only from trusted hops, right to left.
+
+    Never the leftmost value: anybody can write that (sessions-and-accounts §8.3).
+    """
+
+    def __init__(self, trusted: Iterable[IPNetwork] = ()) -> None:
+        self._trusted = tuple(trusted)
+
+    def client(self, scope: Scope) -> IPAddress | None:
+        """The nearest address that is not a trusted proxy; None: none is known (a unix socket, say)."""
+        peer = parse_ip((scope.get("client") or ("",))[0])
+        if peer is None or not self._trusts(peer):
+            return peer
+        hops = (header(scope, b"x-forwarded-for") or "").split(",")
+        for hop in reversed(hops):
+            address = parse_ip(hop.strip())
+            if address is None:
+                break  # what stands left of a hop that is no address was not written by somebody we trust
+            peer = address
+            if not self._trusts(address):
+                break
+        return peer
+
+    def _trusts(self, address: IPAddress) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def parse_ip(text: str) -> IPAddress | None:
+    """The address in its plain form: brackets and zone stripped, IPv4-mapped IPv6 as IPv4.  None: no address."""
+    try:
+        address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+Endpoints = Mapping[str, ASGIApp]
+"""What a door gives to `bridge.app`: exact path below the mount point → ASGI app."""

@@ -1,0 +1,1 @@
+"""Whoever calls us: registered OAuth clients and API credentials — DESIGN §4."""

@@ -1,0 +1,1 @@
+"""The database: tables, engine, migrations and the truth about endings — DESIGN §5."""

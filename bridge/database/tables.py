@@ -1,0 +1,231 @@
+"""The tables — DESIGN §5, security §0.
+
+What must compare byte by byte (keys of identity) has a binary collation on MariaDB, whose default would make
+"A" equal "a".  Times are Unix seconds.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows only by a plain INTEGER; the others take 64 bits.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+_Long = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+_Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+
+
+def _exact(length: int) -> String:
+    """Text that compares byte by byte on every database."""
+    return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("tag", _exact(11), nullable=False, unique=True),
+    Column("sub", _exact(255), nullable=False, unique=True),
+    Column("email", String(320), nullable=False),
+    Column("email_key", _exact(320), nullable=False, unique=True),
+    Column("email_verified", Boolean(create_constraint=False), nullable=False, default=False),
+    Column("first_name", String(100), nullable=False, default=""),
+    Column("last_name", String(100), nullable=False, default=""),
+    Column("language", String(35), nullable=False, default=""),
+    Column("groups", Text, nullable=False, default="[]"),
+    Column("password_hash", Text),
+    Column("credential_version", Integer, nullable=False, default=0),
+    Column("reset_gen", Integer, nullable=False, default=0),
+    Column("stamp", _exact(40), nullable=False),
+    Column("stamp_changed_at", BigInteger, nullable=False),
+    Column("second_factor_state", String(16), nullable=False, default="none"),
+    Column("disabled_at", BigInteger),
+    Column("authority", String(64), nullable=False, default="bridge"),
+    Column("source", _exact(64)),
+    Column("external_id", _exact(191)),
+    Column("last_login_at", BigInteger),
+    Column("last_login_ip", String(45)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("source", "external_id"),
+    sqlite_autoincrement=True,  # an id is never used again
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("label", String(100), nullable=False, default=""),
+    Column("secret_enc", _Blob, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+oauth_clients = Table(
+    "oauth_clients",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("client_id", _exact(255), nullable=False, unique=True),
+    Column("name", String(255), nullable=False, default=""),
+    Column("secret_hash", String(255)),
+    Column("secret_enc", _Blob),
+    Column("auth_method", String(32), nullable=False),
+    Column("require_pkce", Boolean(create_constraint=False), nullable=False, default=True),
+    Column("first_party", Boolean(create_constraint=False), nullable=False, default=False),
+    Column("allow_query_token", Boolean(create_constraint=False), nullable=False, default=False),
+    Column("source", String(16), nullable=False),
+    Column("metadata", _Long, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+api_credentials = Table(
+    "api_credentials",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("identifier", _exact(191), nullable=False, unique=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("allowed_ips", Text, nullable=False, default="[]"),
+    Column("actions", Text, nullable=False, default="[]"),
+    Column("options", Text, nullable=False, default="{}"),
+    Column("disabled_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", _exact(64), primary_key=True),
+    Column("alg", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("public_jwk", Text, nullable=False),
+    Column("private_enc", _Blob, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("client_id", _exact(255), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("granted", Boolean(create_constraint=False), nullable=False),
+    Column("scopes", Text, nullable=False, default=""),
+    Column("claims", Text, nullable=False, default=""),
+    Column("changed_at", BigInteger, nullable=False, index=True),
+)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("session_id", _exact(22), primary_key=True),
+    Column("user_id", _Id, nullable=False),
+    Column("tag", _exact(11), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("ended_at", BigInteger, nullable=False, index=True),
+    Column("until", BigInteger, nullable=False, index=True),
+)
+
+ended_keys = Table(
+    "ended_keys",
+    metadata,
+    Column("key", _exact(120), primary_key=True),
+    Column("session_id", _exact(22), nullable=False),
+    Column("user_id", _Id, nullable=False),
+    Column("tag", _exact(11), nullable=False),
+    Column("ended_at", BigInteger, nullable=False, index=True),
+    Column("until", BigInteger, nullable=False, index=True),
+)
+
+ended_families = Table(
+    "ended_families",
+    metadata,
+    Column("tag", _exact(11), primary_key=True),
+    Column("family", _exact(16), primary_key=True),
+    Column("reason", String(32), nullable=False),
+    Column("ended_at", BigInteger, nullable=False, index=True),
+    Column("until", BigInteger, nullable=False, index=True),
+)
+
+store_epoch = Table(
+    "store_epoch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("identity", String(255), nullable=False, default=""),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("purpose", String(32), nullable=False),
+    Column("user_id", _Id),
+    Column("payload", Text, nullable=False, default="{}"),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", BigInteger, nullable=False),
+    Column("leased_until", BigInteger, nullable=False, default=0),
+    Column("last_error", Text, nullable=False, default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_outbox_due", "state", "due_at"),
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("at", Float(53), nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("user_id", _Id, index=True),
+    Column("actor", String(255), nullable=False, default=""),
+    Column("client_id", String(255)),
+    Column("door", String(16)),
+    Column("ip", String(45)),
+    Column("sid", String(8)),
+    Column("session_id", String(22)),
+    Column("amr", String(64), nullable=False, default=""),
+    Column("reason", String(255), nullable=False, default=""),
+    Column("details", Text, nullable=False, default="{}"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,1 @@
+"""One typed stream of what happened, and who listens — DESIGN §4."""

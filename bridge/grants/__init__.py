@@ -1,0 +1,1 @@
+"""Consents and token families, shared by `oidc` and `pages` — DESIGN §4."""

@@ -1,0 +1,1 @@
+"""Signing keys, encrypted in SQL, and everything of JOSE — DESIGN §4."""

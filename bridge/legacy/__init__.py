@@ -1,0 +1,1 @@
+"""The legacy login API at `/includes/api.php` — spec: whmcs-api."""

@@ -1,0 +1,1 @@
+"""The one place where a password is checked — DESIGN §4."""

@@ -1,0 +1,1 @@
+"""What must be delivered, and its senders — DESIGN §4."""

@@ -1,0 +1,1 @@
+"""Signed reset links: asked for, followed, used once — DESIGN §4."""

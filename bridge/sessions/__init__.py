@@ -1,0 +1,1 @@
+"""Sessions: started, resolved, touched, rotated and ended — DESIGN §6."""

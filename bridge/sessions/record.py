@@ -1,0 +1,122 @@
+"""The session record `1.<key id>.<hmac hex>.<json>` and what stays of one that ended — security §0, §11, §12.
+
+The MAC covers the store key and the exact bytes, so a record moved to another key, or written by somebody who can
+only write to the store, is no session.  An ended or rotated session leaves a *trace* at the same key, in a form that
+no reader of records takes for one.
+"""
+
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from bridge.secret import mac
+from bridge.types import ClientId, Key, SessionKind, Stamp, UserId
+
+_RECORD: Final = re.compile(rb"1\.([A-Za-z0-9_-]{1,16})\.([0-9a-f]{64})\.(\{.*\})", re.DOTALL)
+
+EndReason = Literal["you", "administrator", "evicted", "address", "replaced", "user-gone"]
+"""Why one session was ended.  What ends all of a user's sessions is told by his stamp."""
+
+
+class SessionRecord(Struct, frozen=True, kw_only=True):
+    """One session.  Times are Unix seconds, durations seconds; what each member means: docs/session-record.md."""
+
+    v: int = 1
+    id: str
+    iss: str
+    uid: UserId
+    kind: SessionKind
+    parent: str | None = None
+    via: str
+    stamp: Stamp
+    iat: int
+    auth_time: int
+    last: int
+    idle: int
+    abs: int
+    amr: tuple[str, ...] = ()
+    acr: str | None = None
+    ip: str | None = None
+    ua: str = ""
+    clients: dict[ClientId, str] = {}
+
+
+class Ended(Struct, frozen=True, tag="ended", kw_only=True):
+    """The trace of a session that was ended: terminal, and the answer to "why was I signed out?"."""
+
+    id: str
+    uid: UserId
+    kind: SessionKind
+    reason: EndReason
+    at: int
+
+
+class Rotated(Struct, frozen=True, tag="rotated", kw_only=True):
+    """The trace of a session whose token was replaced.  `by` makes each one unique (store §3, no. 4)."""
+
+    id: str
+    uid: UserId
+    at: int
+    by: str
+
+
+Trace = Ended | Rotated
+_encode = msgspec.json.Encoder().encode
+_decode_record = msgspec.json.Decoder(SessionRecord).decode
+_decode_trace: Final = msgspec.json.Decoder[Trace](Trace).decode
+_TRACE: Final = b"0."
+
+
+class RecordCodec:
+    """Writes and reads records with the derived record-mac keys, newest first (key id → 32 bytes)."""
+
+    def __init__(self, keys: Mapping[str, bytes], issuer: str) -> None:
+        self._keys = dict(keys)
+        self._newest = next(iter(self._keys))
+        self.issuer = issuer
+
+    def encode(self, key: Key, record: SessionRecord) -> bytes:
+        """The record as it lies at `key`."""
+        body = _encode(record)
+        seal = _seal(self._keys[self._newest], key, body)
+        return b"1.%b.%b.%b" % (self._newest.encode(), seal, body)
+
+    def decode(self, key: Key, raw: bytes | None) -> SessionRecord | Trace | None:
+        """What lies at `key`: a record with a right MAC and our issuer, the trace of one, or None for anything else."""
+        if raw is None:
+            return None
+        if raw.startswith(_TRACE):
+            return _trace(raw)
+        match = _RECORD.fullmatch(raw)
+        if match is None or (secret := self._keys.get(match[1].decode())) is None:
+            return None
+        if not hmac.compare_digest(match[2], _seal(secret, key, match[3])):
+            return None
+        return self._ours(match[3])
+
+    def _ours(self, body: bytes) -> SessionRecord | None:
+        try:
+            record = _decode_record(body)
+        except msgspec.MsgspecError:
+            return None
+        return record if record.v == 1 and record.iss == self.issuer else None
+
+
+def encode_trace(trace: Trace) -> bytes:
+    """A trace as it lies at the key of the session that is no more."""
+    return _TRACE + _encode(trace)
+
+
+def _trace(raw: bytes) -> Trace | None:
+    try:
+        return _decode_trace(raw[len(_TRACE) :])
+    except msgspec.MsgspecError:
+        return None
+
+
+def _seal(secret: bytes, key: Key, body: bytes) -> bytes:
+    return mac(secret, "record", key, body).hex().encode()

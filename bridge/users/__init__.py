@@ -1,0 +1,1 @@
+"""Users and the authorities that vouch for them — DESIGN §8."""

@@ -1,0 +1,42 @@
+"""A user, as one row said he was."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.types import SlotTag, Stamp, Standing, Subject, UserId
+
+SecondFactorState = Literal["none", "totp", "re-enrol"]
+"""none: the password is enough; totp: a code is owed; re-enrol: imported without a usable secret (security §7)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """What the doors may know of a user.  The password hash is not in here; it never leaves `bridge.users`."""
+
+    id: UserId
+    sub: Subject
+    tag: SlotTag
+    email: str
+    email_verified: bool = False
+    first_name: str = ""
+    last_name: str = ""
+    language: str = ""
+    groups: tuple[str, ...] = ()
+    disabled: bool = False
+    stamp: Stamp
+    credential_version: int = 0
+    reset_gen: int = 0
+    second_factor: SecondFactorState = "none"
+    authority: str = "bridge"
+    created_at: int = 0
+    updated_at: int = 0
+
+    @property
+    def name(self) -> str:
+        """Both names, or the e-mail address for somebody without any."""
+        return " ".join(part for part in (self.first_name, self.last_name) if part) or self.email
+
+    @property
+    def standing(self) -> Standing:
+        """What a birth expects of this row."""
+        return Standing(self.id, self.tag, self.stamp)
