@@ -43,7 +43,7 @@ class Reply:
     content_type: bytes | None = None
     headers: Headers = field(default=())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's shape
         """Send it; a HEAD gets everything but the body."""
         headers = [(b"content-length", str(len(self.body)).encode()), *self.headers]
         if self.content_type is not None:

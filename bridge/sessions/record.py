@@ -67,7 +67,7 @@ class Rotated(Struct, frozen=True, tag="rotated", kw_only=True):
 Trace = Ended | Rotated
 _encode = msgspec.json.Encoder().encode
 _decode_record = msgspec.json.Decoder(SessionRecord).decode
-_decode_trace: Final = msgspec.json.Decoder[Trace](Trace).decode
+_decode_trace = msgspec.json.Decoder(Trace).decode
 _TRACE: Final = b"0."
 
 
@@ -113,9 +113,10 @@ def encode_trace(trace: Trace) -> bytes:
 
 def _trace(raw: bytes) -> Trace | None:
     try:
-        return _decode_trace(raw[len(_TRACE) :])
+        trace: Trace = _decode_trace(raw[len(_TRACE) :])
     except msgspec.MsgspecError:
         return None
+    return trace
 
 
 def _seal(secret: bytes, key: Key, body: bytes) -> bytes:
