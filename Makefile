@@ -1,0 +1,75 @@
+# What a developer types.  `make` alone lists it.
+#
+# PYTHON=python3.12   another interpreter for a new .venv
+# ARGS="-k name"      more arguments for the program that is run
+# JOBS=4              test processes side by side
+# LOCKED=1            install exactly what tests/requirements.txt names, by hash
+
+PYTHON ?= python3
+JOBS   ?= 2
+ARGS   ?=
+LOCKED ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-slow check bench lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: .venv/.server ## run the demo on http://127.0.0.1:8000
+	$(BIN)/login-bridge serve --demo $(ARGS)
+
+test: .venv/.dev ## run every test that is quick
+	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist worksteal $(ARGS)
+
+test-slow: .venv/.dev ## run the tests that take their time
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: .venv/.dev ## all that a change must pass: format, lint, types, import order, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes bridge --ignoreexternal
+	$(MAKE) test
+
+bench: .venv/.dev ## measure, as docs/benchmarks.md says
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: .venv/.dev ## write tests/requirements.txt anew
+	$(BIN)/python -m venv .venv/lock
+	.venv/lock/bin/python -m pip --disable-pip-version-check install --quiet uv
+	.venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-emit-package login-bridge --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--extra dev --output-file tests/requirements.txt pyproject.toml
+
+clean: ## remove what can be made again; var/ with its users and keys stays
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	find bridge tests examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# `.[dev]` contains `.[server]`: whoever ran the tests need not install again to serve.
+.venv/.server: $(BIN)/pip pyproject.toml
+	@[ .venv/.dev -nt pyproject.toml ] || { echo "installing login-bridge[server] …"; $(PIP) --editable '.[server]'; }
+	@touch $@
+
+ifeq ($(LOCKED),)
+.venv/.dev: $(BIN)/pip pyproject.toml
+	@echo "installing login-bridge[dev] …"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+else
+.venv/.dev: $(BIN)/pip pyproject.toml tests/requirements.txt
+	@echo "installing what tests/requirements.txt names …"
+	@$(PIP) --require-hashes --only-binary :all: --requirement tests/requirements.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+endif
+
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Name yours: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "login-bridge needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
