@@ -1,0 +1,43 @@
+"""What `import bridge` gives, and what it costs: names are resolved when they are asked for — PEP 562, DESIGN §2."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import pytest
+
+import bridge
+
+NOT_FOR_A_SATELLITE = {
+    "sqlalchemy",
+    "jinja2",
+    "joserfc",
+    "alembic",
+    "typer",
+    "rich",
+    "cryptography",
+    "passlib",
+    "authlib",
+}
+
+
+def test_importing_the_package_loads_neither_pages_nor_provider_nor_sql() -> None:
+    loaded = _loaded_by("import bridge")
+    assert not loaded & (NOT_FOR_A_SATELLITE | {"starlette", "redis", "babel", "pydantic"})
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert importlib.metadata.version("login-bridge") == bridge.__version__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = bridge.no_such_name  # type: ignore[attr-defined]
+
+
+def _loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after this statement."""
+    program = f"{statement}\nimport json, sys\nprint(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
