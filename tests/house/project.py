@@ -12,11 +12,12 @@ PACKAGE = ROOT / "bridge"
 
 
 @cache
-def tracked() -> tuple[Path, ...]:
-    """Every file under version control, relative to the root."""
+def files() -> tuple[Path, ...]:
+    """Every file of the project, relative to the root: under version control, or about to be."""
     git = need("git", "apt install git, and test a checkout")
-    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return tuple(Path(name) for name in listed.stdout.split("\0") if name and (ROOT / name).is_file())
+    command = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return tuple(Path(name) for name in listed if name and (ROOT / name).is_file())
 
 
 def modules() -> list[Path]:
@@ -26,9 +27,5 @@ def modules() -> list[Path]:
 
 def first_line(path: Path) -> str:
     """The first line of a module's docstring, or nothing."""
-    return first_paragraph(path).partition("\n")[0]
-
-
-def first_paragraph(path: Path) -> str:
-    """The first paragraph of a module's docstring, or nothing."""
-    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n\n")[0]
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("
+")[0]

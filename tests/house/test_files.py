@@ -4,7 +4,7 @@ import doctest
 import importlib
 import re
 
-from tests.house.project import PACKAGE, ROOT, first_line, modules, tracked
+from tests.house.project import PACKAGE, ROOT, first_line, modules, files
 
 # Paths of somebody's machine, and marks of something left for later.
 _ELSEWHERE = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w|/tmp/[a-z]")
@@ -45,7 +45,7 @@ def test_the_examples_in_docstrings_are_true() -> None:
 
 def _lines_with(pattern: re.Pattern[str]) -> list[str]:
     hits: list[str] = []
-    for path in tracked():
+    for path in files():
         if path.name in _NO_PROSE:
             continue
         try:
