@@ -27,5 +27,4 @@ def modules() -> list[Path]:
 
 def first_line(path: Path) -> str:
     """The first line of a module's docstring, or nothing."""
-    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("
-")[0]
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]

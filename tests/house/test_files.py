@@ -4,7 +4,7 @@ import doctest
 import importlib
 import re
 
-from tests.house.project import PACKAGE, ROOT, first_line, modules, files
+from tests.house.project import PACKAGE, ROOT, files, first_line, modules
 
 # Paths of somebody's machine, and marks of something left for later.
 _ELSEWHERE = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w|/tmp/[a-z]")
