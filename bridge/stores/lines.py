@@ -1,0 +1,187 @@
+"""Connections to a Redis server: made, checked, dropped; never a retry of the library's — spec/store.md §3, §4."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+
+from bridge.errors import Unavailable
+from bridge.stores.scripts import packed
+
+ANSWER_SECONDS = 0.5
+
+_INFO = (packed("INFO", "server"), packed("INFO", "replication"))
+_RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
+_REPLICATION_ID = re.compile(r"^master_replid:(\S+)", re.MULTILINE)
+
+
+class Connection(Protocol):
+    """What is used of a connection of redis-py."""
+
+    async def connect(self) -> None: ...
+    async def disconnect(self, nowait: bool = False) -> None: ...  # noqa: FBT001, FBT002  redis-py's signature
+    async def send_packed_command(self, command: bytes, check_health: bool = True) -> None: ...  # noqa: FBT001, FBT002
+    async def read_response(self) -> Any: ...
+
+
+class Server(Protocol):
+    """Where connections come from."""
+
+    def connection(self) -> Connection: ...
+    async def close(self) -> None: ...
+
+
+class Line:
+    """One connection that has shaken hands."""
+
+    __slots__ = ("_connection", "broken", "generation")
+
+    def __init__(self, connection: Connection, generation: int) -> None:
+        self._connection = connection
+        self.generation = generation
+        self.broken = False
+
+    async def connect(self) -> None:
+        """Raises `Unavailable`."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._connection.connect()
+        except (RedisError, OSError) as error:
+            await self.hang_up()
+            raise Unavailable(f"the store does not take the connection: {_named(error)}") from error
+        except BaseException:
+            await self.hang_up()
+            raise
+
+    async def ask(self, commands: Sequence[bytes]) -> list[Any]:
+        """Send all at once and bring the answers, in order; an error answer is one of them.
+
+        Fewer answers than commands: the line broke, and of the rest it is not known whether they happened.
+        """
+        answers: list[Any] = []
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._connection.send_packed_command(b"".join(commands), check_health=False)
+                for _ in commands:
+                    answers.append(await self._answer())  # noqa: PERF401  what came before a break is kept
+        except (RedisError, OSError):
+            self.broken = True
+        except BaseException:
+            self.broken = True
+            await self.hang_up()
+            raise
+        return answers
+
+    async def hang_up(self) -> None:
+        """Close without waiting for the other side."""
+        try:
+            await self._connection.disconnect(nowait=True)
+        except (RedisError, OSError):
+            self.broken = True
+
+    async def _answer(self) -> Any:
+        try:
+            return await self._connection.read_response()
+        except ReadOnlyError:
+            raise  # a primary that was demoted: whoever takes writes now is reached by a new connection
+        except ResponseError as error:
+            return error
+
+
+class Lines:
+    """The open connections to one server, and what is known about the server's identity.
+
+    `reader`: the server lets us read values and nothing else (security.md §11), so its identity is not asked for.
+    """
+
+    def __init__(self, server: Server, *, reader: bool = False) -> None:
+        self._server = server
+        self._reader = reader
+        self._idle: list[Line] = []
+        self._generation = 0
+        self._met: str | None = None
+        self._believed: str | None = None
+        self.lost = False
+
+    async def take(self) -> Line:
+        """A line for one's own use; raises `Unavailable`."""
+        return self._idle.pop() if self._idle else await self._new()
+
+    async def give(self, line: Line) -> None:
+        """Bring it back.  If it broke, so did probably the idle ones: they are closed (spec/store.md §4)."""
+        if line.broken:
+            await self._drop_idle()
+        if line.broken or line.generation != self._generation:
+            await line.hang_up()
+        else:
+            self._idle.append(line)
+
+    async def close(self) -> None:
+        await self._drop_idle()
+        await self._server.close()
+
+    async def identity(self) -> str:
+        """Ask the server who it is now; raises `Unavailable`."""
+        line = await self.take()
+        try:
+            if not self._reader:
+                await self._meet(line)
+        except Unavailable:
+            await self.give(line)
+            line = await self._new()
+        await self.give(line)
+        return self._met or ""
+
+    def regained(self, identity: str | None) -> None:
+        """Believe in the server that was met last, unless it is another than `identity`."""
+        if identity is None or identity == self._met:
+            self._believed = self._met
+            self.lost = False
+
+    async def _new(self) -> Line:
+        line = Line(self._server.connection(), self._generation)
+        await line.connect()
+        if not self._reader:
+            try:
+                await self._meet(line)
+            except BaseException:
+                await line.hang_up()
+                raise
+            line.generation = self._generation
+        return line
+
+    async def _meet(self, line: Line) -> None:
+        answers = await line.ask(_INFO)
+        if len(answers) < len(_INFO):
+            raise Unavailable("the store does not say who it is")
+        identity = _identity_of(*answers)
+        if identity == self._met:
+            return
+        # Lines to the server of before must not answer for the one of now.
+        await self._drop_idle()
+        self._met = identity
+        self._believed = self._believed or identity
+        self.lost = self.lost or identity != self._believed
+
+    async def _drop_idle(self) -> None:
+        self._generation += 1
+        idle, self._idle = self._idle, []
+        for line in idle:
+            await line.hang_up()
+
+
+def _identity_of(server: Any, replication: Any) -> str:
+    run_id, replication_id = _RUN_ID.search(_text(server)), _REPLICATION_ID.search(_text(replication))
+    if run_id is None or replication_id is None:
+        raise Unavailable(f"the store does not say who it is: {_named(server)}; its user needs +info")
+    return f"{run_id[1]}:{replication_id[1]}"
+
+
+def _text(answer: Any) -> str:
+    return answer.decode() if isinstance(answer, bytes) else str(answer)
+
+
+def _named(error: Any) -> str:
+    return f"{type(error).__name__}: {error}" if isinstance(error, Exception) else type(error).__name__
