@@ -1,0 +1,69 @@
+"""A registered OAuth client, as its row says — RFC 7591 §2, Registration 1.0 §2."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from bridge.types import ClientId
+
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
+ApplicationType = Literal["web", "native"]
+Source = Literal["command", "import", "registration", "legacy"]
+"""Who made the client: the command line, an import, dynamic registration, or a legacy action."""
+
+DEFAULT_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
+"""What a client may ask for when its metadata names no `scope`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One client.  A disabled one is still found, so that the log can say why it was refused."""
+
+    client_id: ClientId
+    name: str = ""
+    auth_method: AuthMethod = "client_secret_basic"
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = ("authorization_code",)
+    response_types: tuple[str, ...] = ("code",)
+    scopes: tuple[str, ...] = DEFAULT_SCOPES
+    application_type: ApplicationType = "web"
+    require_pkce: bool = True
+    first_party: bool = False
+    """Ours: the consent page is not shown.  Never true of a client that registered itself (security §17)."""
+    allow_query_token: bool = False
+    """`?access_token=` is taken at the `.php` alias of userinfo (security §25)."""
+    id_token_alg: str = "RS256"  # noqa: S105  # an algorithm
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    tos_uri: str | None = None
+    client_uri: str | None = None
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    default_max_age: int | None = None
+    """Seconds."""
+    require_auth_time: bool = False
+    source: Source = "command"
+    disabled: bool = False
+    created_at: int = 0
+    updated_at: int = 0
+    secret_hash: str | None = field(default=None, repr=False)
+    secret_enc: bytes | None = field(default=None, repr=False)
+    """Only of a client registered for a symmetric algorithm (security §22)."""
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    """The registered document, verbatim but for the secret."""
+
+    @property
+    def public(self) -> bool:
+        """It has no secret, and proves nothing but the possession of its code verifier."""
+        return self.auth_method == "none"
+
+    def may_authenticate_by(self, method: AuthMethod) -> bool:
+        """Whether the token endpoint takes that method from this client.
+
+        An imported client that named no method may use its secret either way, as it could where it came from
+        (whmcs-api §6.3).
+        """
+        if self.source == "import" and "token_endpoint_auth_method" not in self.metadata:
+            return method in ("client_secret_basic", "client_secret_post")
+        return method == self.auth_method

@@ -1,0 +1,129 @@
+"""Client metadata, checked once when it comes in — RFC 7591 §2, Registration 1.0 §2."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod
+from bridge.clients.redirects import link_problem, redirect_problem
+
+GRANT_TYPES: Final = frozenset({"authorization_code", "refresh_token", "client_credentials", "implicit"})
+RESPONSE_TYPES: Final = frozenset(
+    {"code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"}
+)
+ID_TOKEN_ALGS: Final = frozenset({"RS256", "ES256", "EdDSA", "Ed25519", "HS256"})
+SYMMETRIC: Final = frozenset({"HS256"})
+LONGEST_ID: Final = 255
+_IDENTIFIER: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_ID}}}")
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_LINKS: Final = ("logo_uri", "policy_uri", "tos_uri", "client_uri")
+
+
+class InvalidMetadata(ValueError):
+    """The document cannot be registered.  `field` is the metadata name at fault ("" when it is none)."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}" if field else why)
+        self.field = field
+
+
+class Metadata(Struct, frozen=True, kw_only=True):
+    """The members we act upon; what else a document has is kept with it, untouched."""
+
+    client_name: str = ""
+    token_endpoint_auth_method: AuthMethod = "client_secret_basic"  # noqa: S105  # a method
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = ("authorization_code",)
+    response_types: tuple[str, ...] | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    application_type: ApplicationType = "web"
+    id_token_signed_response_alg: str = "RS256"  # noqa: S105  # an algorithm
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    tos_uri: str | None = None
+    client_uri: str | None = None
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    default_max_age: int | None = None
+    require_auth_time: bool = False
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the client may ask for, each once, in the order it was named."""
+        return DEFAULT_SCOPES if self.scope is UNSET else tuple(dict.fromkeys(self.scope.split()))
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """The response types: `code`, unless the client said otherwise or never comes to the browser."""
+        if self.response_types is UNSET:
+            return ("code",) if "authorization_code" in self.grant_types else ()
+        return tuple(" ".join(sorted(one.split())) for one in self.response_types)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the secret itself is a key, and so must be recoverable (security §22)."""
+        return self.id_token_signed_response_alg in SYMMETRIC
+
+
+def read_metadata(document: Mapping[str, Any]) -> Metadata:
+    """The members of the document, of the right types.  Raises InvalidMetadata.  A null means absent."""
+    present = {name: value for name, value in document.items() if value is not None}
+    try:
+        return msgspec.convert(present, Metadata)
+    except msgspec.ValidationError as error:
+        why, _, where = str(error).partition(" - at `$.")
+        raise InvalidMetadata(re.split(r"[\[`]", where)[0], why) from None
+
+
+def check_metadata(metadata: Metadata, *, imported: bool = False) -> None:
+    """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme is taken as it is."""
+    for field, why in _problems(metadata, imported=imported):
+        raise InvalidMetadata(field, why)
+
+
+def check_identifier(client_id: str) -> None:
+    """Raise InvalidMetadata unless it is a `client_id` (RFC 6749 §A.1) that fits."""
+    if not _IDENTIFIER.fullmatch(client_id):
+        raise InvalidMetadata("client_id", f"must be 1 to {LONGEST_ID} printable ASCII characters")
+
+
+def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]]:
+    for field, uris in (
+        ("redirect_uris", metadata.redirect_uris),
+        ("post_logout_redirect_uris", metadata.post_logout_redirect_uris),
+    ):
+        for uri in uris:
+            if why := redirect_problem(uri, metadata.application_type, reverse_domain=not imported):
+                yield field, f"{uri!r} {why}"
+    for field in _LINKS:
+        if (link := getattr(metadata, field)) and (why := link_problem(link)):
+            yield field, why
+    if metadata.backchannel_logout_uri and (why := link_problem(metadata.backchannel_logout_uri, https=True)):
+        yield "backchannel_logout_uri", why
+    yield from _protocol_problems(metadata)
+
+
+def _protocol_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+    grants, responses = set(metadata.grant_types), set(metadata.responses)
+    if unknown := sorted(grants - GRANT_TYPES):
+        yield "grant_types", f"{unknown[0]!r} is not offered"
+    if unknown := sorted(responses - {" ".join(sorted(known.split())) for known in RESPONSE_TYPES}):
+        yield "response_types", f"{unknown[0]!r} is not offered"
+    if grants & {"authorization_code", "implicit"} and not metadata.redirect_uris:
+        yield "redirect_uris", "at least one is needed"
+    if any("code" in response.split() for response in responses) and "authorization_code" not in grants:
+        yield "response_types", "code needs the grant type authorization_code"
+    if "client_credentials" in grants and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
+        yield "grant_types", "client_credentials needs a client that can authenticate"
+    if metadata.id_token_signed_response_alg not in ID_TOKEN_ALGS:
+        yield "id_token_signed_response_alg", f"{metadata.id_token_signed_response_alg!r} is not offered"
+    if metadata.symmetric and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
+        yield "id_token_signed_response_alg", "a client without a secret shares no key with us"
+    if metadata.default_max_age is not None and metadata.default_max_age < 0:
+        yield "default_max_age", "must not be negative"
+    if unknown := [one for one in metadata.scopes if not _SCOPE.fullmatch(one)]:
+        yield "scope", f"{unknown[0]!r} is no scope"

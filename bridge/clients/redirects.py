@@ -1,0 +1,70 @@
+"""Which addresses a client may register — Registration 1.0 §2, RFC 8252 §7, RFC 9700 §4.1.
+
+Where a registered address is matched against a requested one is `bridge.oidc.redirect`'s matter.
+"""
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from bridge.clients.client import ApplicationType
+
+LONGEST_URI: Final = 2_000
+_URI: Final = re.compile(r"[!-~]+")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+# A browser runs or shows these itself; some of them with the rights of the page that sent it there.
+_NEVER: Final = frozenset({"javascript", "data", "vbscript", "blob", "file", "filesystem", "about", "view-source"})
+
+
+def redirect_problem(uri: str, application_type: ApplicationType, *, reverse_domain: bool = True) -> str | None:
+    """What is wrong with that redirect URI of a client; None: nothing.
+
+    `reverse_domain`: a private scheme must contain a period (RFC 8252 §7.1); imports are not asked for it.
+    """
+    parts = _split(uri)
+    if isinstance(parts, str):
+        return parts
+    if "#" in uri:
+        return "must not have a fragment"
+    match parts.scheme:
+        case "https":
+            return None if parts.hostname else "names no host"
+        case "http" if parts.hostname in _LOOPBACK:
+            return None
+        case "http":
+            return "must use https, unless its host is 127.0.0.1, [::1] or localhost"
+        case scheme if scheme in _NEVER:
+            return f"must not use the scheme {scheme}:"
+        case _ if application_type == "web":
+            return "must use https; a private scheme is for native clients"
+        case scheme if reverse_domain and "." not in scheme:
+            return "must use a scheme of its owner's domain, such as com.example.app:"
+        case _:
+            return None
+
+
+def link_problem(uri: str, *, https: bool = False) -> str | None:
+    """What is wrong with an address that we show (`logo_uri`, say) or, with `https`, call; None: nothing."""
+    parts = _split(uri)
+    if isinstance(parts, str):
+        return parts
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        return "must be an https address"
+    if https and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        return "must use https, unless its host is 127.0.0.1, [::1] or localhost"
+    return "must not have a fragment" if https and "#" in uri else None
+
+
+def _split(uri: str) -> SplitResult | str:
+    if not _URI.fullmatch(uri) or len(uri) > LONGEST_URI or "\\" in uri:
+        return f"must be a URI of at most {LONGEST_URI} characters, percent-encoded"
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # raises when it is none
+    except ValueError:
+        return "is no URI"
+    if not parts.scheme:
+        return "must be absolute"
+    if parts.username is not None or parts.password is not None:
+        return "must not contain a user name or password"
+    return parts
