@@ -1,0 +1,110 @@
+"""The database: one engine, write and read transactions, and trouble that is never "not found" — DESIGN §5.
+
+async with db.begin() as tx:      # a write transaction
+    await tx.execute(...)
+async with db.read() as tx:       # a new transaction on the primary
+    ...
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.clock import Clock
+from bridge.database.address import parse_address
+from bridge.database.engine import WRITES, make_engine
+from bridge.database.trouble import Sacrificed, told
+from bridge.errors import Unavailable
+
+Tx: TypeAlias = AsyncConnection
+"""A running transaction."""
+
+Result = TypeVar("Result")
+
+
+class Database:
+    """Connections to one database.  Every verb raises `Unavailable` for trouble with it."""
+
+    def __init__(self, url: str, clock: Clock, *, pool_size: int = 5, patience: float = 5.0) -> None:
+        """`patience`: seconds to wait for a connection, and for a lock.  Raises ConfigError for a wrong URL."""
+        self.clock = clock
+        self.address = parse_address(url)
+        self.engine = make_engine(self.address, pool_size=pool_size, patience=patience)
+        self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
+        self._patience = patience
+        # SQLite has one writer.  Waiting here is fair and wakes at once; SQLite's own waiting sleeps, and starves.
+        self._turn = asyncio.Lock() if self.address.kind == "sqlite" else None
+
+    async def open(self) -> None:
+        """Make SQLite's folder and file, and see that the database answers."""
+        if (file := self.address.file) is not None:
+            make_file(file)
+        await self.ping()
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self.engine.dispose()
+
+    async def ping(self) -> None:
+        """Nothing, if the database answers within the patience."""
+        with told():
+            async with asyncio.timeout(self._patience), self.engine.connect() as tx:
+                await tx.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        """A write transaction: committed at the end of the block, rolled back by an exception."""
+        with told():
+            async with self._my_turn(), self._writing.begin() as tx:
+                yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A transaction for reading, begun now, on the primary."""
+        with told():
+            async with self.engine.connect() as tx:
+                yield tx
+
+    async def transaction(self, work: Callable[[Tx], Awaitable[Result]], tries: int = 3) -> Result:
+        """`work` in a write transaction, again when the database sacrificed ours to end a deadlock.
+
+        Nothing of it had happened then.  Other trouble, a lost connection above all, is not tried again: it might have.
+        """
+        for _ in range(tries - 1):
+            try:
+                return await self._once(work)
+            except Sacrificed:
+                continue
+        return await self._once(work)
+
+    async def _once(self, work: Callable[[Tx], Awaitable[Result]]) -> Result:
+        async with self.begin() as tx:
+            return await work(tx)
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        async with asyncio.timeout(self._patience):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+def make_file(file: Path) -> None:
+    """SQLite's file, readable by nobody else, and its folder.  Raises Unavailable."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its -wal and -shm files the mode of this one.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Unavailable(f"{file}: {error.strerror}") from error
