@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bridge.errors import ConfigError
 from bridge.secret import Secret
 
 T = TypeVar("T")
@@ -99,8 +100,8 @@ def section(cls: type[T], name: str, values: Values, mistakes: Mistakes, origins
             mistakes.add(f"{name}.{key}", str(error), value.origin)
     try:
         return cls(**arguments)
-    except ValueError as error:
-        mistakes.lines.append(f"{name}: {error}")
+    except (ValueError, ConfigError) as error:
+        mistakes.lines.append(f"{name}: {error}".replace(f"{name}: {name}.", f"{name}."))
         return None
 
 
