@@ -33,7 +33,7 @@ check: .venv/.dev ## all that a change must pass: format, lint, types, import or
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes bridge --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes bridge --ignoreexternal  # asks the first python of PATH
 	$(MAKE) test
 
 bench: .venv/.dev ## measure, as docs/benchmarks.md says
