@@ -1,0 +1,68 @@
+"""One measurement: wrk on one core, the server on the other, and what the server's CPU seconds bought.
+
+A figure counts only while the server, not the client, is the bottleneck: it must have been busy for 95 % of the time.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SERVER_CORE, CLIENT_CORE = 0, 1
+BUSY = 0.95
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of wrk did to one server."""
+
+    completions: int
+    failures: int
+    cpu: float
+    """CPU seconds of the server, user and system."""
+    wall: float
+    """Seconds."""
+
+    @property
+    def rate(self) -> float:
+        """Completions per CPU second of the server."""
+        return self.completions / self.cpu
+
+    @property
+    def busy(self) -> float:
+        """The share of the time in which the server's core worked for it."""
+        return self.cpu / self.wall
+
+
+def load(pid: int, url: str, script: str, seconds: float, env: Mapping[str, str], connections: int = 16) -> Run:
+    """Run `script` against `url`.  Each wrk thread has one connection, so that a script may follow a flow."""
+    before = cpu_seconds(pid)
+    command = ["taskset", "-c", str(CLIENT_CORE), "wrk", f"-t{connections}", f"-c{connections}"]
+    command += [f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(HERE / script), url]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=True, timeout=120)
+    used = cpu_seconds(pid) - before
+    found = re.search(r"completions=(\d+) failures=(\d+) microseconds=(\d+)", done.stdout)
+    if found is None:
+        raise RuntimeError(f"wrk said: {done.stdout}{done.stderr}")
+    return Run(int(found[1]), int(found[2]), used, int(found[3]) / 1e6)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads so far."""
+    members = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(members[11]) + int(members[12])) / _TICKS
+
+
+def resident_megabytes(pid: int) -> float:
+    """Memory of a process that is in RAM."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def pinned(command: Sequence[str]) -> list[str]:
+    """The command on the server's core alone."""
+    return ["taskset", "-c", str(SERVER_CORE), *command]
