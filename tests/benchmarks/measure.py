@@ -38,7 +38,7 @@ class Run:
         return self.cpu / self.wall
 
 
-def load(pid: int, url: str, script: str, seconds: float, env: Mapping[str, str], connections: int = 16) -> Run:
+def load(pid: int, url: str, script: str, *, seconds: float, env: Mapping[str, str], connections: int = 16) -> Run:
     """Run `script` against `url`.  Each wrk thread has one connection, so that a script may follow a flow."""
     before = cpu_seconds(pid)
     command = ["taskset", "-c", str(CLIENT_CORE), "wrk", f"-t{connections}", f"-c{connections}"]
