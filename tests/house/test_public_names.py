@@ -1,6 +1,7 @@
 """What `import bridge` gives, and what it costs: names are resolved when they are asked for — PEP 562, DESIGN §2."""
 
 import importlib.metadata
+import importlib.util
 import json
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import sys
 import pytest
 
 import bridge
+import bridge.errors
+from tests.servers import missing
 
 NOT_FOR_A_SATELLITE = {
     "sqlalchemy",
@@ -25,6 +28,23 @@ NOT_FOR_A_SATELLITE = {
 def test_importing_the_package_loads_neither_pages_nor_provider_nor_sql() -> None:
     loaded = _loaded_by("import bridge")
     assert not loaded & (NOT_FOR_A_SATELLITE | {"starlette", "redis", "babel", "pydantic"})
+
+
+def test_a_satellite_loads_neither_pages_nor_provider_nor_sql() -> None:
+    if importlib.util.find_spec("bridge.middleware") is None:
+        missing("bridge.middleware", "it is not written yet")
+    loaded = _loaded_by("import bridge.middleware, bridge.stores.redis")
+    assert {"starlette", "redis"} <= loaded
+    assert not loaded & NOT_FOR_A_SATELLITE
+
+
+def test_the_package_gives_the_bridge_the_middleware_the_configuration_and_the_errors() -> None:
+    names: list[str] = getattr(bridge, "__all__", []) or missing("bridge.__all__", "its names are not written yet")
+    errors = {name for name in names if name in vars(bridge.errors)}
+    assert set(names) - errors == {"Bridge", "BridgeMiddleware", "Config", "__version__"}
+    assert all(issubclass(getattr(bridge, name), bridge.errors.BridgeError) for name in errors)
+    assert set(names) <= set(dir(bridge))
+    assert all(getattr(bridge, name) is not None for name in names)
 
 
 def test_the_version_is_the_installed_one() -> None:
