@@ -44,6 +44,8 @@ def test_a_satellite_installs_fewer_than_ten_packages(wheel: Path, empty: Path) 
     others = [line for line in listed if line.partition("==")[0] not in {"login-bridge", "pip", "setuptools"}]
     assert 0 < len(others) < 10, others
     assert "site-packages" in _run(python, "-c", "import bridge; print(bridge.__file__)", cwd=empty)
+    if (PACKAGE / "middleware.py").exists():
+        _run(python, "-W", "error", "-c", "import bridge.middleware, bridge.stores.redis", cwd=empty)
 
 
 def test_it_serves_the_demo_from_an_empty_folder(wheel: Path, empty: Path) -> None:
