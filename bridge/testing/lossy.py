@@ -1,0 +1,101 @@
+"""A TCP proxy that lets a server act and then loses its answer — spec/store.md §4, §8."""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Literal, Self
+
+Loss = Literal["cut", "hang", "cut before"]
+"""cut: the server acts, then the connection ends; hang: the server acts, then silence; cut before: it ends unheard."""
+
+_HANDSHAKE = re.compile(rb"\r\n(?:AUTH|HELLO|CLIENT|SELECT|INFO|PING)\r\n", re.IGNORECASE)
+
+
+class LossyProxy:
+    """Stands between a store and its server, on a free loopback port.
+
+    `seen`: what clients sent, chunk by chunk, handshakes left out.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server_address = (host, port)
+        self._listener: asyncio.Server | None = None
+        self._losses: list[Loss] = []
+        self._talks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.seen: list[bytes] = []
+
+    def lose(self, *losses: Loss) -> None:
+        """These happen to the next requests, one each, in this order."""
+        self._losses = list(losses)
+
+    @property
+    def losses_left(self) -> int:
+        return len(self._losses)
+
+    def sent(self, word: bytes) -> int:
+        """How often `word` went to the server."""
+        return sum(chunk.count(word) for chunk in self.seen)
+
+    async def cut_all(self) -> None:
+        """End every connection now."""
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._listener
+        self._listener.close()
+        await self.cut_all()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._talks.add(task)
+        try:
+            await self._talk(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self._talks.discard(task)
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection(*self._server_address)
+        answers = asyncio.ensure_future(_copy(to_reader, writer))
+        try:
+            while chunk := await reader.read(65536):
+                loss = self._next_loss(chunk)
+                if loss == "cut before":
+                    return
+                if loss:
+                    answers.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await answers
+                to_writer.write(chunk)
+                if loss:
+                    await to_reader.read(65536)  # the server has acted
+                if loss == "cut":
+                    return
+        finally:
+            answers.cancel()
+            to_writer.close()
+
+    def _next_loss(self, chunk: bytes) -> Loss | None:
+        if _HANDSHAKE.search(chunk):
+            return None
+        self.seen.append(chunk)
+        return self._losses.pop(0) if self._losses else None
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()

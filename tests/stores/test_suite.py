@@ -1,0 +1,103 @@
+"""Every store passes the one suite — spec/store.md §8."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bridge.stores.address import Address
+from bridge.stores.lines import Lines
+from bridge.stores.memory import MemoryStore
+from bridge.stores.redis import RedisStore
+from bridge.stores.sqlite import SqliteStore
+from bridge.stores.store import Store
+from bridge.testing.hands import Hands
+from bridge.testing.store_suite import StoreLossSuite, StoreSuite
+from tests.servers import Server
+from tests.stores.servers import emptied
+
+RIVALS = 5
+
+
+class Timed:
+    """A suite whose time is moved by hand."""
+
+    @pytest.fixture
+    def hands(self) -> Hands:
+        self.clock = Hands()
+        return self.clock
+
+    async def wait(self, seconds: float) -> None:
+        self.clock.move(seconds)
+
+
+class TestMemoryStore(Timed, StoreSuite):
+    @pytest.fixture
+    async def store(self, hands: Hands) -> Store:
+        return MemoryStore(hands)
+
+
+class TestSqliteStore(Timed, StoreSuite):
+    @pytest.fixture
+    async def rivals(self, hands: Hands, tmp_path: Path) -> AsyncIterator[Sequence[Store]]:
+        stores = [SqliteStore(tmp_path / "store.db", hands) for _ in range(RIVALS)]
+        for store in stores:
+            await store.open()
+        yield stores
+        for store in stores:
+            await store.close()
+
+    @pytest.fixture
+    async def store(self, rivals: Sequence[Store]) -> Store:
+        return rivals[0]
+
+
+class Served(StoreSuite):
+    """A suite on a server of the test's own."""
+
+    @pytest.fixture
+    async def rivals(self, server: Server) -> AsyncIterator[Sequence[Store]]:
+        stores = [RedisStore(Lines(Address(server.url))) for _ in range(RIVALS)]
+        for store in stores:
+            await store.open()
+        yield stores
+        for store in stores:
+            await store.close()
+
+    @pytest.fixture
+    async def store(self, rivals: Sequence[Store]) -> Store:
+        return rivals[0]
+
+
+class TestRedisStore(Served):
+    @pytest.fixture
+    def server(self, redis_server: Server) -> Server:
+        return emptied(redis_server)
+
+
+class TestValkeyStore(Served):
+    @pytest.fixture
+    def server(self, valkey_server: Server) -> Server:
+        return emptied(valkey_server)
+
+
+class Lost(StoreLossSuite):
+    """Lost answers of a server of the test's own."""
+
+    async def connect(self, host: str, port: int) -> Store:
+        store = RedisStore(Lines(Address(f"redis://{host}:{port}")))
+        await store.open()
+        return store
+
+
+@pytest.mark.slow
+class TestRedisLosses(Lost):
+    @pytest.fixture
+    def server(self, redis_server: Server) -> tuple[str, int]:
+        return "127.0.0.1", emptied(redis_server).port
+
+
+class TestValkeyLosses(Lost):
+    @pytest.fixture
+    def server(self, valkey_server: Server) -> tuple[str, int]:
+        return "127.0.0.1", emptied(valkey_server).port
