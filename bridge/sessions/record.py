@@ -41,16 +41,19 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...] = ()
     acr: str | None = None
     ip: str | None = None
+    bound: bool = False
     ua: str = ""
     clients: dict[ClientId, str] = {}
 
 
 class Ended(Struct, frozen=True, tag="ended", kw_only=True):
-    """The trace of a session that was ended: terminal, and the answer to "why was I signed out?"."""
+    """The trace of a session that was ended: terminal, and the answer to "why was I signed out?".
+
+    The same bytes lie at the keys of its children and families: whatever begins with `0.` is dead to every reader.
+    """
 
     id: str
     uid: UserId
-    kind: SessionKind
     reason: EndReason
     at: int
 

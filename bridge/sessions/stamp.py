@@ -23,6 +23,10 @@ _LETTERS: Final[dict[StampReason, str]] = {
 _REASONS: Final = {letter: reason for reason, letter in _LETTERS.items()}
 
 
+GONE: Final = Stamp("d")
+"""What is published for a user who is no more: no session carries it."""
+
+
 def draw_stamp(reason: StampReason, draw: Chance = chance) -> Stamp:
     """A new stamp: the reason's letter and 128 random bits, 23 characters."""
     return Stamp(_LETTERS[reason] + new_id(draw))

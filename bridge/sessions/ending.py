@@ -1,0 +1,86 @@
+"""How a session ends in the store, after SQL knows of it — store §2, rules 1, 2, 4 and 8.
+
+`ended` is terminal, and so the one thing that may be put without looking at what was there.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.errors import Unavailable
+from bridge.sessions.birth import Tools, lifetime
+from bridge.sessions.judge import Alive
+from bridge.sessions.record import Ended, EndReason, SessionRecord, Trace, encode_trace
+from bridge.sessions.stamp import stamp_value
+from bridge.stores.decide import Decision
+from bridge.stores.store import Expect, Put, Store, Swap
+from bridge.types import Key, SlotTag, Stamp, UserId
+
+MOST_AT_ONCE = 200
+MOST_LISTINGS = 8
+
+Found = tuple[str, SessionRecord | Trace | None]
+
+
+async def end_born_under(
+    store: Store, tools: Tools, user: UserId, tag: SlotTag, session_id: str, *, reason: EndReason, at: int
+) -> list[SessionRecord]:
+    """Put `ended` over a session, its children and its families; returns the records that stood there.
+
+    Lists again until nothing new was born under it.  Raises `Unavailable`.
+    """
+    value = encode_trace(Ended(id=session_id, uid=user, reason=reason, at=at))
+    index = tools.names.born_under(tag, session_id)
+    done: set[str] = set()
+    ended: list[SessionRecord] = []
+    for _ in range(MOST_LISTINGS):
+        members = [member for member in await store.members(index) if member not in done]
+        if not members:
+            return ended
+        found = await look(store, tools, members)
+        ended += [record for _, record in found if isinstance(record, SessionRecord)]
+        # Parents first: whoever still reads one of them alive may be giving birth under it.
+        keys = [key for key, record in sorted(found, key=_is_no_parent) if not isinstance(record, Ended)]
+        for start in range(0, len(keys), MOST_AT_ONCE):
+            chunk = keys[start : start + MOST_AT_ONCE]
+            await store.commit(*(Put(key, value, tools.options.ended_ttl) for key in chunk))
+        done.update(members)
+    raise Unavailable("more is born under the session than can be ended")
+
+
+async def look(store: Store, tools: Tools, keys: Sequence[str]) -> list[Found]:
+    """What lies at keys of one slot, those that hold no session included."""
+    found: list[Found] = []
+    for start in range(0, len(keys), MOST_AT_ONCE):
+        chunk = keys[start : start + MOST_AT_ONCE]
+        values = await store.read(*chunk)
+        found += [(key, tools.codec.decode(Key(key), raw)) for key, raw in zip(chunk, values, strict=True)]
+    return found
+
+
+def kept(
+    raw: bytes | None, raw_stamp: bytes | None, *, alive: Alive, new: Stamp, now: float, tools: Tools
+) -> Decision[Alive | None]:
+    """One step of "end all but this", once SQL says `new` (rule 4): the record and the stamp move together.
+
+    None: somebody else's stamp is there, or this session has ended too.
+    """
+    record = tools.codec.decode(alive.key, raw)
+    if raw is None or not isinstance(record, SessionRecord):
+        return Decision((), None)
+    if record.stamp == new:  # our own first copy won, and perhaps somebody touched it since (rule 5)
+        return Decision((), Alive(alive.token, alive.key, raw, record))
+    before, after = (stamp_value(record.uid, stamp) for stamp in (alive.record.stamp, new))
+    if record.stamp != alive.record.stamp or raw_stamp not in {before, after}:
+        return Decision((), None)
+    moved = msgspec.structs.replace(record, stamp=new)
+    value = tools.codec.encode(alive.key, moved)
+    v = tools.names.stamp(alive.token.tag)
+    move = Expect(v, after) if raw_stamp == after else Swap(v, before, after, tools.options.stamp_ttl)
+    changes = (Swap(alive.key, raw, value, lifetime(moved, now, tools.options)), move)
+    return Decision(changes, Alive(alive.token, alive.key, value, moved))
+
+
+def _is_no_parent(found: Found) -> bool:
+    record = found[1]
+    return not (isinstance(record, SessionRecord) and record.parent is None)
