@@ -1,0 +1,49 @@
+"""One notion of an e-mail address — security §10.
+
+The key is computed here, not by a database, so that SQLite, PostgreSQL and MariaDB cannot disagree about who
+somebody is.  Mail never goes to a key: it goes to the address that is stored beside it.
+"""
+
+import unicodedata
+
+import idna
+
+LONGEST = 320
+"""Characters of an address and of its key: what the column takes."""
+
+# Controls, invisible format characters, lone surrogates, unassigned code points and spaces of every kind: an address
+# that holds one looks like another address, or changes with the next edition of Unicode.
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
+
+
+def email_key(text: str) -> str | None:
+    """The one look-up key of an address: trimmed, NFKC, casefolded, the domain in IDNA (RFC 5891).
+
+    None: no address (no local part or domain, a control character, white space inside, over 320 characters).
+    `email_key(email_key(x)) == email_key(x)`.
+    """
+    if len(text) > LONGEST:
+        return None
+    local, at, domain = _folded(text.strip()).rpartition("@")
+    ascii_domain = _idna(domain) if at and local else None
+    key = f"{local}@{ascii_domain}"
+    return key if ascii_domain and len(key) <= LONGEST and _visible(key) else None
+
+
+def _folded(text: str) -> str:
+    # Casefolding may undo the normal form, hence once more (Unicode 3.13, NFKC_Casefold).
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def _idna(domain: str) -> str | None:
+    if domain.isascii():
+        return domain if all(domain.split(".")) else None
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return None
+
+
+def _visible(key: str) -> bool:
+    return all(unicodedata.category(character) not in _REFUSED for character in key)

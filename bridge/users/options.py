@@ -1,0 +1,36 @@
+"""The settings of passwords — sessions-and-accounts §7, §3.2 A1."""
+
+from dataclasses import dataclass
+
+from bridge.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordOptions:
+    """How passwords are kept and which new ones are accepted.
+
+    Raises ConfigError for parameters that argon2 does not take.
+    """
+
+    argon2_memory: int = 19_456
+    """KiB of memory for one hash."""
+    argon2_passes: int = 2
+    """Passes over that memory."""
+    argon2_lanes: int = 1
+    """Parallel lanes of one hash."""
+    threads: int | None = None
+    """Hashes at one time; unset: as many as there are cores."""
+    queue: int = 64
+    """Hashes that may wait for their turn; one more is answered 503."""
+    shortest: int = 15
+    """Characters of a new password for somebody without a second factor; a login is never refused for it."""
+    shortest_with_second_factor: int = 8
+    """Characters of a new password for somebody with a second factor."""
+    site_names: tuple[str, ...] = ()
+    """Words that a new password may not consist of: the names of the company and its products."""
+
+    def __post_init__(self) -> None:
+        if self.argon2_lanes < 1 or self.argon2_passes < 1 or self.argon2_memory < 8 * self.argon2_lanes:
+            raise ConfigError("users.argon2_*: at least one pass, one lane, and 8 KiB for each lane")
+        if (self.threads is not None and self.threads < 1) or self.queue < 0:
+            raise ConfigError("users.threads must be 1 or more, users.queue 0 or more")

@@ -1,0 +1,67 @@
+"""One notion of an e-mail address — security §10."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.users.email import email_key
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("Ada@Example.COM", "ada@example.com"),
+        ("  ada@example.com\t\r\n", "ada@example.com"),
+        ("\u3000ada@example.com\xa0", "ada@example.com"),
+        ("ａｄａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "ada@example.com"),
+        ("o\ufb03ce@example.com", "office@example.com"),
+        ("jose\u0301@example.com", "jos\xe9@example.com"),
+        ("JOS\xc9@example.com", "jos\xe9@example.com"),
+        ("stra\xdfe@example.com", "strasse@example.com"),
+        ("\u03a3\u03a3@example.com", "\u03c3\u03c3@example.com"),
+        ("ada@b\xfccher.example", "ada@xn--bcher-kva.example"),
+        ("ada@B\xdcCHER.example", "ada@xn--bcher-kva.example"),
+        ("ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"),
+        ("ada@例え。jp", "ada@xn--r8jz45g.jp"),
+        ("a@b@example.com", "a@b@example.com"),
+        ("root@localhost", "root@localhost"),
+        ("ada@a_b.example", "ada@a_b.example"),
+    ],
+)
+def test_one_address_has_one_key(typed: str, key: str) -> None:
+    assert email_key(typed) == key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("isik@example.com", "\u0131s\u0131k@example.com"),  # dotless i is another letter
+        ("i@example.com", "\u0130@example.com"),  # and so is the dotted capital
+        ("jose@example.com", "jos\xe9@example.com"),  # an accent is not decoration
+        ("ada@example.com", "ada+x@example.com"),
+        ("a.da@example.com", "ada@example.com"),
+    ],
+)
+def test_different_addresses_have_different_keys(one: str, other: str) -> None:
+    assert email_key(one) != email_key(other)
+    assert None not in (email_key(one), email_key(other))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", "   ", "ada", "@", "ada@", "@example.com", "ada@.com", "ada@example..com", "ada@example.com."),
+        *("a da@example.com", "ada@exam ple.com", "ada\x00@example.com", "ada@example.com\x00", "ada@ex\nample.com"),
+        *("ada\u200b@example.com", "a\u202eda@example.com", "ada\ud800@example.com", "ada@\ud800.com", "\uffff@a.com"),
+        *("ada@-\xe9-.com", "ada@" + "\xe9" * 80 + ".com", "a" * 320 + "@b.com", "\ufdfa" * 100 + "@example.com"),
+    ],
+)
+def test_what_is_no_address_has_no_key(typed: str) -> None:
+    assert email_key(typed) is None
+
+
+@given(st.one_of(st.text(max_size=400), st.from_regex(r"(?s).{0,20}@.{0,20}\.(com|\w{1,5})", fullmatch=True)))
+def test_a_key_is_its_own_key_and_nothing_raises(text: str) -> None:
+    key = email_key(text)
+    assert key is None or (email_key(key) == key and len(key) <= 320)
