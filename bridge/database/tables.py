@@ -1,14 +1,14 @@
 """The tables — DESIGN §5, security §0.
 
-What must compare byte by byte (keys of identity) has a binary collation on MariaDB, whose default would make
-"A" equal "a".  Times are Unix seconds.
+What must compare byte by byte (keys of identity) is `_exact`: the default of MariaDB and MySQL would make "A" equal
+"a" and "a " equal "a".  Times are Unix seconds.  Whoever changes a table writes a revision in `migrations/` too.
 """
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -37,8 +37,8 @@ _Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def _exact(length: int) -> String:
-    """Text that compares byte by byte on every database."""
-    return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+    """Text that compares byte by byte on every database, trailing blanks too (which `utf8mb4_bin` forgives)."""
+    return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_nopad_bin"), "mysql", "mariadb")
 
 
 users = Table(
@@ -58,7 +58,7 @@ users = Table(
     Column("credential_version", Integer, nullable=False, default=0),
     Column("reset_gen", Integer, nullable=False, default=0),
     Column("stamp", _exact(40), nullable=False),
-    Column("stamp_changed_at", BigInteger, nullable=False),
+    Column("stamp_changed_at", BigInteger, nullable=False, index=True),
     Column("second_factor_state", String(16), nullable=False, default="none"),
     Column("disabled_at", BigInteger),
     Column("authority", String(64), nullable=False, default="bridge"),
@@ -109,7 +109,7 @@ api_credentials = Table(
     "api_credentials",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("name", String(100), nullable=False, unique=True),
+    Column("name", _exact(100), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("identifier", _exact(191), nullable=False, unique=True),
     Column("secret_hash", Text, nullable=False),
@@ -183,15 +183,14 @@ store_epoch = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, nullable=False),
-    Column("identity", String(255), nullable=False, default=""),
+    Column("identity", _exact(255), nullable=False, default=""),
 )
 
 versions = Table(
     "versions",
     metadata,
-    Column("name", String(32), primary_key=True),
+    Column("name", _exact(32), primary_key=True),
     Column("version", BigInteger, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
 )
 
 outbox = Table(
@@ -204,9 +203,11 @@ outbox = Table(
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("due_at", BigInteger, nullable=False),
-    Column("leased_until", BigInteger, nullable=False, default=0),
+    Column("claim", _exact(22), nullable=False, default=""),
+    Column("message_id", String(255), nullable=False, default=""),
     Column("last_error", Text, nullable=False, default=""),
     Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
     Index("ix_outbox_due", "state", "due_at"),
     sqlite_autoincrement=True,
 )
@@ -215,7 +216,7 @@ audit = Table(
     "audit",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("at", Float(53), nullable=False, index=True),
+    Column("at", Double(), nullable=False, index=True),
     Column("kind", String(32), nullable=False),
     Column("user_id", _Id, index=True),
     Column("actor", String(255), nullable=False, default=""),

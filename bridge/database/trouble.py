@@ -9,6 +9,8 @@ from sqlalchemy import exc
 from bridge.errors import Unavailable
 
 _OUR_FAULT: Final = (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError)
+# PostgreSQL's driver tells some of them only by SQLSTATE: data exception, constraint, syntax or access, not supported.
+_OUR_STATES: Final = ("22", "23", "42", "0A")
 # PostgreSQL: serialization failure, deadlock.  MariaDB and MySQL: deadlock.
 _SACRIFICED: Final = {"40001", "40P01", 1213}
 
@@ -23,7 +25,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except exc.DBAPIError as error:
-        if isinstance(error, _OUR_FAULT) and not error.connection_invalidated:
+        if _is_ours(error):
             raise
         kind = Sacrificed if _code(error) in _SACRIFICED else Unavailable
         raise kind(_shown(error.orig)) from error
@@ -31,6 +33,12 @@ def told() -> Iterator[None]:
         raise Unavailable("no connection to the database was free in time") from error
     except OSError as error:  # TimeoutError too; a driver that cannot connect does not wrap it
         raise Unavailable(_shown(error)) from error
+
+
+def _is_ours(error: exc.DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return False
+    return isinstance(error, _OUR_FAULT) or str(getattr(error.orig, "sqlstate", "")).startswith(_OUR_STATES)
 
 
 def _code(error: exc.DBAPIError) -> object:

@@ -1,0 +1,84 @@
+"""Who consented to what: the rows, which are the truth — store §2 (consent), security §20.
+
+A row is never deleted while its user lives: its version only grows, so that "absent" cannot hide a withdrawal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bridge.database.database import Database, Tx
+from bridge.database.tables import consents, users
+from bridge.types import ClientId, SlotTag, Stamp, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentRow:
+    """What a user answered to a client, last."""
+
+    client: ClientId
+    version: int
+    granted: bool
+    scopes: tuple[str, ...]
+    changed_at: int = 0
+
+
+NEVER_ASKED = 0
+"""The version of a consent without a row."""
+
+
+class ConsentRows:
+    """Every call is a transaction of its own on the primary.  Raises `Unavailable`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def of(self, user: UserId, client: ClientId) -> tuple[ConsentRow, Stamp, SlotTag] | None:
+        """The consent, and the user's stamp and tag, read together; None: there is no such user."""
+        async with self._db.read() as tx:
+            who = (await tx.execute(select(users.c.stamp, users.c.tag).where(users.c.id == user))).first()
+            row = await _row(tx, user, client)
+        return (row, Stamp(who.stamp), SlotTag(who.tag)) if who is not None else None
+
+    async def list(self, user: UserId) -> Sequence[ConsentRow]:
+        """What the user granted and did not withdraw."""
+        async with self._db.read() as tx:
+            found = await tx.execute(
+                select(consents).where(consents.c.user_id == user, consents.c.granted).order_by(consents.c.client_id)
+            )
+        return [_read(row) for row in found.mappings()]
+
+    async def write(self, new: ConsentRow, user: UserId) -> bool:
+        """Replace the row by `new`, if the version before it still stands.  False: somebody was first."""
+        try:
+            return await self._db.transaction(lambda tx: self._write(tx, new, user))
+        except IntegrityError:
+            return False  # two first answers at once
+
+    async def _write(self, tx: Tx, new: ConsentRow, user: UserId) -> bool:
+        state = {"granted": new.granted, "scopes": " ".join(new.scopes), "version": new.version}
+        state["changed_at"] = int(self._db.clock.now())
+        if new.version == NEVER_ASKED + 1:
+            await tx.execute(insert(consents).values(user_id=user, client_id=new.client, claims="", **state))
+            return True
+        here = (consents.c.user_id == user, consents.c.client_id == new.client)
+        written = await tx.execute(update(consents).where(*here, consents.c.version == new.version - 1).values(**state))
+        return written.rowcount == 1
+
+
+async def _row(tx: Tx, user: UserId, client: ClientId) -> ConsentRow:
+    found = await tx.execute(select(consents).where(consents.c.user_id == user, consents.c.client_id == client))
+    row = found.mappings().first()
+    return _read(row) if row is not None else ConsentRow(client=client, version=NEVER_ASKED, granted=False, scopes=())
+
+
+def _read(row: RowMapping) -> ConsentRow:
+    return ConsentRow(
+        client=ClientId(row["client_id"]),
+        version=row["version"],
+        granted=bool(row["granted"]),
+        scopes=tuple(row["scopes"].split()),
+        changed_at=row["changed_at"],
+    )

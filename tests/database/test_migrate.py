@@ -1,0 +1,163 @@
+"""Migrations — DESIGN §5."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from bridge.database.database import Database
+from bridge.database.migrate import FOLDER, migrate, revision
+from bridge.database.revision import HEAD, check_revision
+from bridge.database.tables import metadata, oauth_clients, store_epoch, users
+from bridge.errors import ConfigError
+from tests.databases import opened
+
+REVISIONS = [script.revision for script in reversed(list(ScriptDirectory(str(FOLDER)).walk_revisions()))]
+
+
+def test_a_worker_knows_the_newest_revision_without_alembic() -> None:
+    assert REVISIONS[-1] == HEAD
+
+
+@pytest.mark.parametrize("start", [None, *REVISIONS])
+async def test_the_tables_after_the_migrations_are_those_the_code_names(empty_url: str, start: str | None) -> None:
+    if start is not None:
+        await migrate(empty_url, start)
+    assert await migrate(empty_url) == HEAD
+    async with opened(empty_url) as database, database.read() as tx:
+        assert await tx.run_sync(_differences) == []
+
+
+async def test_a_database_without_tables_has_no_revision(empty_url: str) -> None:
+    assert await revision(empty_url) is None
+    await migrate(empty_url)
+    assert await revision(empty_url) == HEAD
+
+
+async def test_asking_for_the_revision_makes_no_file(tmp_path: object) -> None:
+    assert await revision(f"sqlite:///{tmp_path}/none.db") is None
+    assert await revision(f"sqlite:///{tmp_path}/none.db") is None
+
+
+async def test_workers_that_start_at_once_migrate_once(empty_url: str) -> None:
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(migrate, empty_url)
+    async with opened(empty_url) as database, database.read() as tx:
+        assert (await tx.execute(select(func.count()).select_from(store_epoch))).scalar() == 1
+        assert await tx.run_sync(_differences) == []
+
+
+async def test_an_interrupted_first_migration_is_finished_by_the_next(empty_url: str) -> None:
+    """MariaDB ends its transaction at every CREATE TABLE, so half of them may stand there."""
+    await migrate(empty_url)
+    async with opened(empty_url) as database, database.begin() as tx:
+        for statement in ("DROP TABLE audit", "DELETE FROM alembic_version", "DELETE FROM store_epoch"):
+            await tx.execute(text(statement))
+        await tx.run_sync(next(iter(users.indexes)).drop)
+    await migrate(empty_url)
+    async with opened(empty_url) as database, database.read() as tx:
+        assert await tx.run_sync(_differences) == []
+        assert (await tx.execute(select(store_epoch.c.epoch))).scalar() == 1
+
+
+async def test_a_worker_refuses_tables_of_another_version(empty_url: str) -> None:
+    async with opened(empty_url) as database:
+        with pytest.raises(ConfigError, match="login-bridge migrate"):
+            await check_revision(database)
+        await migrate(empty_url)
+        await check_revision(database)
+
+
+async def test_a_second_migration_leaves_the_rows(empty_url: str) -> None:
+    await migrate(empty_url)
+    async with opened(empty_url) as database:
+        async with database.begin() as tx:
+            await tx.execute(insert(users).values(**a_user()))
+        await migrate(empty_url)
+        async with database.read() as tx:
+            assert (await tx.execute(select(func.count()).select_from(users))).scalar() == 1
+
+
+@pytest.mark.parametrize("column", ["email_key", "tag", "sub"])
+async def test_no_two_users_share_what_names_them(db: Database, column: str) -> None:
+    async with db.begin() as tx:
+        await tx.execute(insert(users).values(**a_user()))
+    with pytest.raises(IntegrityError):
+        async with db.begin() as tx:
+            await tx.execute(insert(users).values(**a_user(email_key="b", tag="b", sub="b") | {column: "a"}))
+
+
+@pytest.mark.parametrize("other", ["A", "á", "a ", "ａ", "a\t"])
+@pytest.mark.parametrize("column", ["email_key", "tag", "sub", "stamp"])
+async def test_names_compare_byte_by_byte(db: Database, column: str, other: str) -> None:
+    """MariaDB's own collations find "A", "á" and "a " where "a" was asked for."""
+    async with db.begin() as tx:
+        await tx.execute(insert(users).values(**a_user()))
+        await tx.execute(insert(users).values(**a_user(email_key="b", tag="b", sub="b", stamp="b") | {column: other}))
+    async with db.read() as tx:
+        found = (await tx.execute(select(users.c[column]).where(users.c[column] == "a"))).scalars().all()
+    assert found == ["a"]
+
+
+async def test_a_client_of_trailing_blanks_is_another(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.execute(insert(oauth_clients).values(**a_client("app")))
+        await tx.execute(insert(oauth_clients).values(**a_client("app ")))
+    async with db.read() as tx:
+        found = await tx.execute(select(oauth_clients.c.client_id).where(oauth_clients.c.client_id == "app"))
+        assert found.scalars().all() == ["app"]
+
+
+async def test_the_number_of_a_removed_user_is_not_used_again(db: Database) -> None:
+    async with db.begin() as tx:
+        first = (await tx.execute(insert(users).values(**a_user()))).inserted_primary_key
+        await tx.execute(delete(users))
+        second = (await tx.execute(insert(users).values(**a_user()))).inserted_primary_key
+    assert first is not None
+    assert second is not None
+    assert second[0] > first[0]
+
+
+async def test_what_does_not_fit_is_refused_not_cut(database_url: str) -> None:
+    """A cut `sub` would be another person's.  (SQLite knows no lengths, and cuts nothing.)"""
+    long = "x" * 256
+    async with opened(database_url) as database:
+        try:
+            async with database.begin() as tx:
+                await tx.execute(insert(users).values(**a_user(sub=long)))
+        except DBAPIError:
+            return
+        async with database.read() as tx:
+            assert (await tx.execute(select(users.c.sub))).scalar() == long
+
+
+def a_user(**columns: str) -> dict[str, Any]:
+    """A row of `users`: everything that names the user is "a"."""
+    names = {"tag": "a", "sub": "a", "email_key": "a", "stamp": "a"}
+    return {"email": "a@example.org", "stamp_changed_at": 1, "created_at": 1, "updated_at": 1} | names | columns
+
+
+def a_client(client_id: str) -> dict[str, Any]:
+    """A row of `oauth_clients`."""
+    return {
+        "client_id": client_id,
+        "auth_method": "none",
+        "source": "command",
+        "metadata": "{}",
+        "created_at": 1,
+        "updated_at": 1,
+    }
+
+
+def _differences(connection: Connection) -> Sequence[object]:
+    options = {"compare_type": True, "compare_server_default": True}
+    differences: Sequence[object] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    return differences

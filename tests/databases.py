@@ -1,0 +1,102 @@
+"""Databases for the tests of every room that has rows: SQLite, PostgreSQL and MariaDB, empty or with today's tables."""
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, make_url, text
+
+from bridge.clock import SystemClock
+from bridge.database.database import Database
+from bridge.database.migrate import migrate
+from bridge.database.tables import metadata, store_epoch
+
+KINDS = ["sqlite", "postgresql", "mariadb"]
+
+
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with today's tables, to be copied: a migration for each test would take longer than the test."""
+    file = tmp_path_factory.mktemp("template") / "bridge.db"
+    await migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A SQLite database with today's tables, empty, for this test alone."""
+    return copy_of(sqlite_template, tmp_path)
+
+
+@pytest.fixture(params=KINDS)
+async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """A database without any table, once on each of the three."""
+    match request.param:
+        case "sqlite":
+            yield f"sqlite:///{tmp_path / 'new' / 'bridge.db'}"
+        case "postgresql":
+            async with _database_on(request.getfixturevalue("postgres_url")) as url:
+                yield url
+        case _:
+            async with _database_on(request.getfixturevalue("mariadb_url")) as url:
+                yield url
+
+
+@pytest.fixture(params=KINDS)
+async def database_url(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path: Path) -> str:
+    """A database with today's tables and no rows, once on each of the three."""
+    if request.param == "sqlite":
+        return copy_of(sqlite_template, tmp_path)
+    server: str = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "mariadb_url")
+    await migrate(server)
+    await _empty(server)
+    return server
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """`database_url`, opened."""
+    async with opened(database_url) as database:
+        yield database
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, *, patience: float = 5.0) -> AsyncIterator[Database]:
+    """A database from `open` to `close`."""
+    database = Database(url, SystemClock(), patience=patience)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def copy_of(template: Path, folder: Path) -> str:
+    """The URL of a copy of that file in that folder.  Its last connection is closed, so there is no -wal beside it."""
+    return f"sqlite:///{shutil.copy(template, folder / 'bridge.db')}"
+
+
+async def _empty(url: str) -> None:
+    async with opened(url) as database, database.begin() as tx:
+        for table in reversed(metadata.sorted_tables):
+            await tx.execute(delete(table))
+        await tx.execute(store_epoch.insert().values(id=1, epoch=1, identity=""))
+
+
+@contextlib.asynccontextmanager
+async def _database_on(server: str) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    await _alone(server, f"CREATE DATABASE {name}")
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        await _alone(server, f"DROP DATABASE {name}")
+
+
+async def _alone(url: str, statement: str) -> None:
+    """Outside of any transaction, as PostgreSQL wants it for whole databases."""
+    async with opened(url) as database, database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as tx:
+        await tx.execute(text(statement))
