@@ -1,0 +1,49 @@
+"""The outbox's sender of reset links: looks the account up, makes the link now, and mails it — §6.2, R5.
+
+Mail goes to the stored address, never to what was typed (security §10).  An account that may not have a link gets no
+mail, and the job is done all the same.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.events.event import Events
+from bridge.resets.ask import Users
+from bridge.resets.link import AccountState, Links
+from bridge.types import Visit
+from bridge.users.backend import Capability
+from bridge.users.email import email_key
+from bridge.users.user import User
+
+Mail = Callable[[User, str, int, str], Awaitable[None]]
+"""Sends the letter: to whom, the address of the link, its minutes, the language it was asked for in."""
+
+PATH = "/reset/t/"
+_VISIT = Visit("pages")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetSender:
+    """Sends one queued request."""
+
+    users: Users
+    links: Links
+    mail: Mail
+    events: Events
+    base_url: str
+    """The configured address: the link's host never comes from a request."""
+
+    async def __call__(self, payload: Mapping[str, str]) -> None:
+        """`payload` is what `ResetRequests` queued.  Raises what the mailer raises: the outbox tries again."""
+        user = await self.users.by_email(payload["email_key"])
+        if user is None or user.disabled or Capability.SEND_RESET not in self.users.capabilities:
+            self.events.tell("reset.refused", _VISIT, user=user.id if user else None, reason="no-account")
+            return
+        token = self.links.make(user.id, state_of(user)).reveal()
+        minutes = self.links.lifetime // 60
+        await self.mail(user, f"{self.base_url}{PATH}{token}", minutes, payload.get("language", ""))
+
+
+def state_of(user: User) -> AccountState:
+    """What a link to this account is tied to."""
+    return AccountState(email_key(user.email) or user.email, user.credential_version, user.reset_gen)
