@@ -1,4 +1,4 @@
-"""The settings of passwords — sessions-and-accounts §7, §3.2 A1."""
+"""The settings of users and their passwords — sessions-and-accounts §7, §3.2 A1."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from bridge.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PasswordOptions:
-    """How passwords are kept and which new ones are accepted.
+class UserOptions:
+    """How users and their passwords are kept and which new ones are accepted.
 
     Raises ConfigError for parameters that argon2 does not take.
     """

@@ -24,7 +24,7 @@ from passlib.registry import get_crypt_handler
 
 from bridge.errors import Busy, ConfigError
 from bridge.secret import Secret
-from bridge.users.options import PasswordOptions
+from bridge.users.options import UserOptions
 
 LONGEST: Final = 1024
 """Bytes of a password; a longer one is wrong, and costs no more than another."""
@@ -46,7 +46,7 @@ class Verdict:
 class Passwords:
     """Checks and makes hashes in threads of its own number, with a bounded queue before them."""
 
-    def __init__(self, options: PasswordOptions, *, count: Count | None = None) -> None:
+    def __init__(self, options: UserOptions, *, count: Count | None = None) -> None:
         """Hashes once, for the dummy.  Raises ConfigError when what is imported as passlib is not libpass."""
         check_library(passlib.__version__)
         threads = options.threads or os.cpu_count() or 1

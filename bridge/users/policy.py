@@ -1,63 +1,90 @@
-"""What a new password must be — sessions-and-accounts §3.2, A1 to A3 (NIST SP 800-63B-4 §3.1.1.2).
+"""Which new passwords are accepted — sessions-and-accounts A1, A3.
 
-Long enough and not easily guessed; no composition rules, no forced change, any Unicode.  A password that somebody
-already has is never judged by this.
+Length counts, and that nobody guesses it: no rules of composition, no forced change.  Only a new password is judged;
+a login is never refused for what an older rule allowed.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from bridge.secret import Secret
+from bridge.users.options import UserOptions
+from bridge.users.passwords import LONGEST
 
 PasswordFault = Literal["too-short", "too-long", "too-common", "too-personal"]
-LONGEST_BYTES: Final = 1_024
-_WEIGHED: Final = 72  # characters; the guesser's cost grows steeply, and whatever is guessable shows by then
-_SHORTEST_PART: Final = 4
+
+LEFT_OVER: Final = 5
+"""Characters that must remain when all that is guessed first has been taken out of a password."""
+
+_WORDS: Final = (
+    "administrator password passwort passwords passwd welcome willkommen bienvenue letmein changeme changeit iloveyou "
+    "trustno1 superman batman pokemon starwars football baseball basketball hockey soccer princess sunshine flower "
+    "shadow master monkey dragon tigger buster charlie jordan michael jennifer jessica ashley daniel thomas hunter "
+    "freedom whatever secret geheim default private computer internet service support summer winter spring autumn "
+    "sommer monday friday january february march april august september october november december hello hallo login "
+    "admin access google facebook whmcs hosting server cpanel webmaster customer client woaini wodemima mima guest "
+    "test user root demo temp pass love angel ninja killer orange banana cheese pepper cookie coffee matrix samsung"
+)
+_ROWS: Final = (
+    *("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "qsdfghjklm"),
+    *("zxcvbnm", "yxcvbnm", "wxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujm"),
+)
+_LEET: Final = str.maketrans("0134578@$!", "oieastbasi")
+_REPEATED: Final = re.compile(r"(.{1,4}?)\1{2,}", re.DOTALL)
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
+_APART: Final = re.compile(r"[\W_]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordPolicy:
-    """The operator's choice; `judge` says the first fault, or None."""
+    """Judges new passwords."""
 
-    shortest: int = 15
-    """Characters, where the password is the only factor."""
-    shortest_with_factor: int = 8
-    """Characters, for somebody who also shows a second factor."""
-    weakest_score: int = 2
-    """0 to 4: how hard to guess it must at least be (zxcvbn's measure)."""
+    def __init__(self, options: UserOptions) -> None:
+        self._options = options
+        self._words = sorted({*_WORDS.split(), *_runs()}, key=len, reverse=True)
 
-    def needed(self, *, second_factor: bool) -> int:
-        """The least number of characters."""
-        return self.shortest_with_factor if second_factor else self.shortest
+    def shortest(self, *, second_factor: bool) -> int:
+        """How many characters a new password must have."""
+        return self._options.shortest_with_second_factor if second_factor else self._options.shortest
 
-    def judge(self, password: Secret, *, about: Iterable[str], second_factor: bool) -> PasswordFault | None:
-        """`about`: what everybody can know of this person and place (names, address, brand)."""
-        text = password.reveal()
-        if len(password.reveal_bytes()) > LONGEST_BYTES:
+    def judge(self, new: Secret, *, about: Iterable[str] = (), second_factor: bool = False) -> PasswordFault | None:
+        """What is wrong with it, or None.  `about`: the person's names and address, which others know too."""
+        raw = new.reveal_bytes()
+        text = raw.decode("utf-8", "replace")
+        if len(raw) > LONGEST:
             return "too-long"
-        if len(text) < self.needed(second_factor=second_factor):
+        if len(text) < self.shortest(second_factor=second_factor):
             return "too-short"
-        known = {part for each in about for part in _parts(each)}
-        if _mostly(text.casefold(), known):
-            return "too-personal"
-        return "too-common" if _score(text, known) < self.weakest_score else None
+        if "\x00" in text or self._guessed(text, self._words):
+            return "too-common"
+        personal = [*_parts((*about, *self._options.site_names)), *self._words]
+        return "too-personal" if self._guessed(text, personal) else None
+
+    def _guessed(self, text: str, words: list[str]) -> bool:
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        return any(_left(_APART.sub("", spelled), words) < LEFT_OVER for spelled in (folded, folded.translate(_LEET)))
 
 
-def _parts(text: str) -> set[str]:
-    words = "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
-    return {word for word in words if len(word) >= _SHORTEST_PART}
+def _left(text: str, words: list[str]) -> int:
+    """How many characters are left without these words, repetitions and years."""
+    for word in words:
+        text = text.replace(word, " ")
+    rest = _YEAR.sub("", _REPEATED.sub(r"\1", text))
+    return len(rest.replace(" ", ""))
 
 
-def _mostly(text: str, known: Iterable[str]) -> bool:
-    """Whether little is left once the known words are taken out."""
-    rest = text
-    for word in sorted(known, key=len, reverse=True):
-        rest = rest.replace(word, "")
-    return len(rest) * 2 < len(text)
+def _runs() -> Iterator[str]:
+    """What fingers do along the alphabet and the keyboard, four keys and longer, both ways."""
+    for row in _ROWS:
+        for start in range(len(row) - 3):
+            for end in range(start + 4, min(len(row), start + 12) + 1):
+                yield row[start:end]
+                yield row[start:end][::-1]
 
 
-def _score(text: str, known: Iterable[str]) -> int:
-    from zxcvbn import zxcvbn  # noqa: PLC0415  # its word lists take 10 MB, and few workers ever change a password
-
-    return int(zxcvbn(text[:_WEIGHED], user_inputs=sorted(known), max_length=_WEIGHED)["score"])
+def _parts(about: Iterable[str]) -> list[str]:
+    """The words in names and addresses, whole and apart, longest first."""
+    folded = [unicodedata.normalize("NFKC", text).casefold() for text in about]
+    found = {word for text in folded for word in (_APART.sub("", text), *_APART.split(text)) if len(word) > 2}
+    return sorted(found, key=len, reverse=True)

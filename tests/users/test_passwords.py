@@ -15,10 +15,10 @@ from passlib.registry import get_crypt_handler
 
 from bridge.errors import Busy, ConfigError
 from bridge.secret import Secret
-from bridge.users.options import PasswordOptions
+from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords, Verdict, check_library
 
-CHEAP = PasswordOptions(argon2_memory=8, argon2_passes=1)
+CHEAP = UserOptions(argon2_memory=8, argon2_passes=1)
 PASSWORD = "Grüße & 5 <Körner>"
 RAW = PASSWORD.encode()
 
@@ -84,7 +84,7 @@ def passwords(counted: Counter[str]) -> Passwords:
 
 
 async def test_a_new_hash_is_argon2id_with_the_owasp_parameters() -> None:
-    made = await Passwords(PasswordOptions()).hash(Secret(PASSWORD))
+    made = await Passwords(UserOptions()).hash(Secret(PASSWORD))
     assert made.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert PASSWORD not in made
 
@@ -121,7 +121,7 @@ async def test_a_hash_of_another_authority_is_left_alone(passwords: Passwords, n
 
 async def test_an_argon2_hash_of_weaker_parameters_is_replaced(passwords: Passwords) -> None:
     weak = scheme("argon2").using(type="ID", memory_cost=8, time_cost=1, parallelism=1).hash(RAW)
-    stronger = Passwords(PasswordOptions(argon2_memory=16, argon2_passes=2))
+    stronger = Passwords(UserOptions(argon2_memory=16, argon2_passes=2))
     verdict = await stronger.verify(weak, Secret(PASSWORD))
     assert verdict.ok and verdict.upgrade is not None and "m=16,t=2" in verdict.upgrade
     assert await stronger.verify(weak, Secret("no")) == Verdict(ok=False)
@@ -220,7 +220,7 @@ async def test_an_administrators_md5_is_kept_wrapped(passwords: Passwords) -> No
 
 
 async def test_a_flood_is_answered_busy_and_the_loop_stays_awake() -> None:
-    passwords = Passwords(PasswordOptions(threads=2, queue=6))
+    passwords = Passwords(UserOptions(threads=2, queue=6))
     lags: list[float] = []
     flood = asyncio.gather(*(passwords.verify(None, Secret("x")) for _ in range(200)), return_exceptions=True)
     while not flood.done():
@@ -234,7 +234,7 @@ async def test_a_flood_is_answered_busy_and_the_loop_stays_awake() -> None:
 
 
 async def test_a_check_given_up_while_it_waits_frees_its_place() -> None:
-    passwords = Passwords(PasswordOptions(threads=1, queue=1))
+    passwords = Passwords(UserOptions(threads=1, queue=1))
     for _ in range(3):
         first = asyncio.ensure_future(passwords.verify(None, Secret("x")))
         waiting = asyncio.ensure_future(passwords.verify(None, Secret("x")))
@@ -264,13 +264,13 @@ def test_both_libraries_side_by_side_are_worth_a_warning(monkeypatch: pytest.Mon
 )
 def test_parameters_that_cannot_be_used_are_named(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"users\."):
-        PasswordOptions(**wrong)  # type: ignore[arg-type]
+        UserOptions(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
 async def test_a5_medians_of_failures_are_alike() -> None:
     """Interleaved, so that a busy machine disturbs all of them alike."""
-    passwords = Passwords(PasswordOptions(threads=1))
+    passwords = Passwords(UserOptions(threads=1))
     ours = await passwords.hash(Secret(PASSWORD))
     kinds = {
         "unknown": (None, PASSWORD),
