@@ -11,8 +11,10 @@ from bridge.errors import Unavailable
 from bridge.sessions.birth import Tools, lifetime
 from bridge.sessions.judge import Alive
 from bridge.sessions.record import Ended, EndReason, SessionRecord, Trace, encode_trace
-from bridge.sessions.stamp import stamp_value
+from bridge.sessions.stamp import GONE, read_stamp, stamp_value
+from bridge.sessions.truth import Truth
 from bridge.stores.decide import Decision
+from bridge.stores.publish import publish
 from bridge.stores.store import Expect, Put, Store, Swap
 from bridge.types import Key, SlotTag, Stamp, UserId
 
@@ -46,6 +48,16 @@ async def end_born_under(
             await store.commit(*(Put(key, value, tools.options.ended_ttl) for key in chunk))
         done.update(members)
     raise Unavailable("more is born under the session than can be ended")
+
+
+async def publish_stamp(store: Store, tools: Tools, truth: Truth, user: UserId, tag: SlotTag) -> Stamp | None:
+    """Make the store say what SQL says of the user's stamp, and return it; None: there is no such user."""
+
+    async def said() -> bytes:
+        return stamp_value(user, await truth.stamp_of(user) or GONE)
+
+    known = read_stamp(await publish(store, tools.names.stamp(tag), said, tools.options.stamp_ttl))
+    return known[1] if known is not None and known[1] != GONE else None
 
 
 async def look(store: Store, tools: Tools, keys: Sequence[str]) -> list[Found]:

@@ -1,5 +1,6 @@
 """What an installation may decide about its sessions, with safe values — DESIGN §6, sessions-and-accounts §3.6."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -7,6 +8,10 @@ from bridge.errors import ConfigError
 from bridge.stores.store import LONGEST_TTL
 
 IpCheck = Literal["subnet", "exact", "off"]
+TokenSource = Literal["cookie", "bearer", "host-session"]
+
+_COOKIE_NAME: Final = re.compile(r"(?!__|lb_)[A-Za-z0-9_-]{1,64}", re.ASCII)
+_DOMAIN: Final = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", re.ASCII)
 
 SHORTEST_MEMORY: Final = 600
 """Seconds for which what was ever added stays in the store: a late copy of its `Add` may arrive (store §2, rule 2)."""
@@ -50,6 +55,13 @@ class SessionOptions:
     shared_domain: str | None = None
     """A domain whose subdomains share the apps' cookie.  Every one of them can then read it and set it."""
 
+    sources: tuple[TokenSource, ...] = ("cookie",)
+    """Where the middleware looks for a token.  bearer: `Authorization: Bearer`; host-session: the key `cookie_name` of
+    the app's own session, which must be kept on the server and replaced at login.  Two tokens at once are nobody."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins, beside the request's own host, whose pages may open a WebSocket as the signed-in user."""
+
     remember: int = 86_400
     """How long a browser session that lapsed stays in the store, so that its owner is told why he must sign in."""
 
@@ -66,6 +78,9 @@ class SessionOptions:
                 ("cap", "at least 1", self.cap >= 1),
                 ("touch_interval", "at least 1 and below sessions.idle", 1 <= self.touch_interval < self.idle),
                 ("unused", "at least 60", self.unused >= 60),
+                ("cookie_name", "letters, digits, _ and -", _COOKIE_NAME.fullmatch(self.cookie_name) is not None),
+                ("shared_domain", "a domain name", _DOMAIN.fullmatch(self.shared_domain or "a.b") is not None),
+                ("sources", "cookie, bearer or host-session, each once", len(set(self.sources)) == len(self.sources)),
                 ("remember", "0 to 30 days", 0 <= self.remember <= 30 * 86_400),
                 ("remember_ended", "600 to 180 days", SHORTEST_MEMORY <= self.remember_ended <= 180 * 86_400),
             )

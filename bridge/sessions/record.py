@@ -8,7 +8,7 @@ no reader of records takes for one.
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -107,6 +107,11 @@ class RecordCodec:
         except msgspec.MsgspecError:
             return None
         return record if record.v == 1 and record.iss == self.issuer else None
+
+
+def known_reason(text: str) -> EndReason:
+    """The reason that SQL remembers; one that we do not know was an administrator's."""
+    return next((reason for reason in get_args(EndReason) if reason == text), "administrator")
 
 
 def encode_trace(trace: Trace) -> bytes:

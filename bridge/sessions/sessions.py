@@ -19,11 +19,10 @@ from bridge.sessions.judge import Alive, Dead, judge_anywhere, touch_due
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import EndReason, RecordCodec, SessionRecord
 from bridge.sessions.resolve import Reader
-from bridge.sessions.stamp import GONE, draw_stamp, read_stamp, stamp_value
+from bridge.sessions.stamp import draw_stamp, stamp_value
 from bridge.sessions.truth import Truth
 from bridge.sessions.view import SessionView, living, tidied, too_many, view
 from bridge.stores.decide import decide_on
-from bridge.stores.publish import publish
 from bridge.stores.store import Change, Store, Swap
 from bridge.tokens import LoginToken, Names
 from bridge.types import IPAddress, Key, Place, SlotTag, Stamp, StampReason, Standing, UserId, Visit
@@ -196,10 +195,7 @@ class Sessions:
 
     async def publish_stamp(self, user: UserId, tag: SlotTag) -> Stamp | None:
         """Make the store say what SQL says of the user's stamp, and return it; None: there is no such user."""
-        key = self.tools.names.stamp(tag)
-        value = await publish(self._store, key, partial(self._stamp_value, user), self.options.stamp_ttl, TRIES)
-        known = read_stamp(value)
-        return known[1] if known and known[1] != GONE else None
+        return await ending.publish_stamp(self._store, self.tools, self._truth, user, tag)
 
     async def list_of(self, user: UserId, tag: SlotTag) -> list[SessionView]:
         """The user's living sessions, the newest first; a child shows as its parent."""
@@ -231,9 +227,6 @@ class Sessions:
     def _uid_at(self, token: LoginToken, raw: bytes | None) -> UserId | None:
         record = self.tools.codec.decode(self.tools.names.session(token), raw)
         return record.uid if isinstance(record, SessionRecord) else None
-
-    async def _stamp_value(self, user: UserId) -> bytes:
-        return stamp_value(user, await self._truth.stamp_of(user) or GONE)
 
     async def _all_of(self, tag: SlotTag) -> list[ending.Found]:
         members = await self._store.members(self.tools.names.sessions_of(tag))

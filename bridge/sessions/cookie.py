@@ -1,0 +1,86 @@
+"""The cookies: their names, how they are read and how they are set — security §0, §13, S16.
+
+Names compare as bytes.  The same name twice is ambiguous: somebody may have tossed one in, and we do not guess which.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from bridge.asgi import Scope
+from bridge.sessions.options import SessionOptions
+
+Purpose = Literal["op", "app", "pre", "dev", "reset"]
+"""op: the person at the issuer's pages; app: behind the middleware; pre: before login; dev: a known device; reset: an
+opened reset link."""
+
+LONGEST_VALUE: Final = 4096 - 256
+_VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
+Header = tuple[bytes, bytes]
+
+
+class Ambiguous:
+    """One cookie name came twice."""
+
+
+class Cookies:
+    """The cookies of one installation.  `plain`: no `__Host-` and no Secure, in the dev profile only."""
+
+    def __init__(self, options: SessionOptions, *, plain: bool) -> None:
+        host = "" if plain else "__Host-"
+        shared = options.shared_domain
+        app_prefix = "" if plain else "__Secure-" if shared else "__Host-"
+        self._names: dict[Purpose, bytes] = {
+            "op": f"{host}lb_op".encode(),
+            "app": f"{app_prefix}{options.cookie_name}".encode(),
+            "pre": f"{host}lb_pre".encode(),
+            "dev": f"{host}lb_dev".encode(),
+            "reset": f"{host}lb_reset".encode(),
+        }
+        secure = b"" if plain else b"; Secure"
+        ours = b"; Path=/; HttpOnly; SameSite=Lax" + secure
+        self._attributes: dict[Purpose, bytes] = dict.fromkeys(self._names, ours)
+        if shared:
+            self._attributes["app"] = b"; Domain=%b" % shared.encode() + ours
+
+    def name(self, purpose: Purpose) -> str:
+        """The cookie's name in this installation."""
+        return self._names[purpose].decode()
+
+    def read(self, scope: Scope, purpose: Purpose) -> str | Ambiguous | None:
+        """The cookie's value exactly as sent, None when there is none, `Ambiguous` when there are several."""
+        wanted = self._names[purpose]
+        found: bytes | None = None
+        for raw in _named_like(scope, wanted):
+            name, equals, value = raw.partition(b"=")
+            # SP and HTAB only: str.strip would make "\xa0__Host-lb_op" our cookie.
+            if not equals or name.strip(b" \t") != wanted:
+                continue
+            if found is not None:
+                return Ambiguous()
+            found = value.strip(b" \t")
+        return None if found is None else found.decode("latin-1")
+
+    def set(self, purpose: Purpose, value: str, *, max_age: int | None = None) -> Header:
+        """The header that sets it; without `max_age` (seconds) it goes when the browser closes.
+
+        Raises ValueError for a value that could not be sent back as it is.
+        """
+        if (
+            len(value) > LONGEST_VALUE
+            or not value.isascii()
+            or any(c in ' ",;\\' or not c.isprintable() for c in value)
+        ):
+            raise ValueError("not a cookie value")
+        age = b"" if max_age is None else b"; Max-Age=%d" % max_age
+        return b"set-cookie", b"%b=%b%b%b" % (self._names[purpose], value.encode(), self._attributes[purpose], age)
+
+    def clear(self, purpose: Purpose) -> Header:
+        """The header that removes it, with the attributes it was set with (S7)."""
+        return b"set-cookie", b"%b=%b; Max-Age=0" % (self._names[purpose], self._attributes[purpose])
+
+
+def _named_like(scope: Scope, wanted: bytes) -> Iterator[bytes]:
+    for name, value in scope["headers"]:
+        if name == b"cookie" and wanted in value:
+            yield from value.split(b";")

@@ -1,0 +1,128 @@
+"""Publishes again what SQL knows of endings, so that revocation survives a lying store — security §3; store §2, rule 8.
+
+Every second what ended in the last minute, and every ten seconds what ended in the last ten; everything of which
+something could still live as soon as the store may have lost data, before anybody else may read it again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
+
+from bridge.clock import Clock
+from bridge.errors import Unavailable
+from bridge.events.event import Events
+from bridge.sessions.birth import Tools
+from bridge.sessions.ending import end_born_under, look, publish_stamp
+from bridge.sessions.record import SessionRecord, known_reason
+from bridge.sessions.truth import EndedKey, EndedSession, RecentEndings, Truth
+from bridge.stores.store import Store
+
+EVERY = 1.0
+OFTEN = 60.0
+WINDOW = 600.0
+WIDE = 10
+AT_ONCE = 50
+
+Recent = TypeVar("Recent", bound=RecentEndings)
+Recent_co = TypeVar("Recent_co", bound=RecentEndings, covariant=True)
+Step = Callable[[Recent], Awaitable[None]]
+
+
+class Endings(Truth, Protocol[Recent_co]):
+    """What the reconciler asks of SQL beyond `Truth`."""
+
+    async def recent(self, since: float | None) -> Recent_co:
+        """What ended since that Unix time; None: everything of which something could still live."""
+        ...
+
+    async def raise_epoch(self, identity: str) -> None:
+        """One-time artefacts of before are refused from now on; once for each new identity (rule 9)."""
+        ...
+
+
+class Reconciler(Generic[Recent]):
+    """One per worker.  Holds the store behind the gate, which it opens again; `steps` publish what grants and others
+    have ended (families, consents), in their order, after the sessions."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        truth: Endings[Recent],
+        tools: Tools,
+        clock: Clock,
+        events: Events,
+        steps: Sequence[Step[Recent]] = (),
+    ) -> None:
+        self._store = store
+        self._truth = truth
+        self._tools = tools
+        self._clock = clock
+        self._events = events
+        self._steps = tuple(steps)
+        self._identity: str | None = None
+        self._since: float | None = None
+        self._ticks = 0
+
+    async def run(self) -> None:
+        """Tick every second, until cancelled.  While store or SQL does not answer, what ended waits for the next."""
+        while True:
+            with suppress(Unavailable):
+                await self.tick()
+            await asyncio.sleep(EVERY)
+
+    async def tick(self) -> None:
+        """Once.  Raises `Unavailable`; the next tick then begins where this one did."""
+        now = self._clock.now()
+        identity = await self._store.identity()
+        if self._store.lost or identity != self._identity or self._since is None:
+            await self._everything(identity)
+        else:
+            self._ticks += 1
+            back = WINDOW if self._ticks % WIDE == 0 else OFTEN
+            await self._publish(await self._truth.recent(min(now - back, self._since - OFTEN)))
+        self._identity, self._since = identity, now
+
+    async def _everything(self, identity: str) -> None:
+        lost = self._store.lost
+        if lost:
+            self._events.tell("store.lost", actor="reconciler")
+        await self._truth.raise_epoch(identity)
+        await self._publish(await self._truth.recent(None))
+        self._store.regained(identity)
+        if lost:
+            self._events.tell("store.regained", actor="reconciler")
+
+    async def _publish(self, recent: Recent) -> None:
+        for start in range(0, len(recent.users), AT_ONCE):
+            batch = recent.users[start : start + AT_ONCE]
+            await asyncio.gather(
+                *(publish_stamp(self._store, self._tools, self._truth, user, tag) for user, tag in batch)
+            )
+        for start in range(0, len(recent.sessions), AT_ONCE):
+            await asyncio.gather(*(self._end(ended) for ended in recent.sessions[start : start + AT_ONCE]))
+        for start in range(0, len(recent.keys), AT_ONCE):
+            await asyncio.gather(*(self._end_if_back(old) for old in recent.keys[start : start + AT_ONCE]))
+        for step in self._steps:
+            await step(recent)
+
+    async def _end(self, ended: EndedSession) -> None:
+        reason, at = known_reason(ended.reason), int(self._clock.now())
+        await end_born_under(self._store, self._tools, ended.user, ended.tag, ended.session_id, reason=reason, at=at)
+
+    async def _end_if_back(self, old: EndedKey) -> None:
+        """A token that was replaced is alive again: the store went back in time, and who holds it may be a thief."""
+        ((_, record),) = await look(self._store, self._tools, [old.key])
+        if isinstance(record, SessionRecord):
+            until = self._clock.now() + self._tools.options.ended_ttl
+            await self._truth.end_session(old.user, old.tag, old.session_id, "replaced", until)
+            await end_born_under(
+                self._store,
+                self._tools,
+                old.user,
+                old.tag,
+                old.session_id,
+                reason="replaced",
+                at=int(self._clock.now()),
+            )
