@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from typing import Never
+from typing import ClassVar, Never
 
 
 class Secret:
@@ -40,7 +40,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         raise TypeError("compare secrets with .matches(), in constant time")
 
-    __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # a secret is no dictionary key
 
     def __reduce__(self) -> Never:
         raise TypeError("a secret is not pickled")
