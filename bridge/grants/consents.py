@@ -1,0 +1,140 @@
+"""What a person allowed a client to have: the truth in SQL, a short-lived copy beside his session — store §2, rule 7.
+
+The copy is (version, state) under the user's stamp and is never dropped: it is filled, and it lapses.  An issue
+expects it exactly as it was read, and the family records its version, so no authorization outlives a withdrawal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from bridge.database.consents import ConsentRow
+from bridge.errors import Unavailable
+from bridge.grants.families import Families
+from bridge.stores.publish import publish
+from bridge.stores.store import Store
+from bridge.tokens import Names
+from bridge.types import ClientId, SlotTag, Stamp, UserId
+
+COPY_TTL: Final = 300.0
+"""Seconds (security §20)."""
+
+
+class ConsentCopy(Struct, frozen=True, kw_only=True):
+    """What the store knows of a consent."""
+
+    version: int
+    granted: bool
+    scopes: tuple[str, ...]
+    stamp: Stamp
+
+    def covers(self, scopes: Sequence[str]) -> bool:
+        """Whether all of these were granted."""
+        return self.granted and set(scopes) <= set(self.scopes)
+
+
+class Rows(Protocol):
+    """The truth (`bridge.database.consents.ConsentRows`).  Raises `Unavailable`."""
+
+    async def of(self, user: UserId, client: ClientId) -> tuple[ConsentRow, Stamp, SlotTag] | None: ...
+
+    async def list(self, user: UserId) -> Sequence[ConsentRow]: ...
+
+    async def write(self, new: ConsentRow, user: UserId) -> bool: ...
+
+
+class RecentConsents(Protocol):
+    """What the reconciler was told of consents."""
+
+    @property
+    def consents(self) -> Sequence[tuple[UserId, SlotTag, ClientId]]: ...
+
+
+class Consents:
+    """Grants, withdraws, fills.  `store` is the raw one for the reconciler, the gate for everybody else."""
+
+    def __init__(self, *, store: Store, names: Names, rows: Rows, families: Families) -> None:
+        self._store = store
+        self._names = names
+        self._rows = rows
+        self._families = families
+
+    async def fill(self, user: UserId, tag: SlotTag, client: ClientId) -> None:
+        """Make the store's copy say what SQL says.  Raises `Unavailable`."""
+
+        async def truth() -> bytes | None:
+            found = await self._rows.of(user, client)
+            return None if found is None else encode_copy(found[0], found[1])
+
+        await publish(self._store, self._names.consent(tag, client), truth, COPY_TTL)
+
+    async def list_of(self, user: UserId) -> Sequence[ConsentRow]:
+        """What the person's account page shows."""
+        return await self._rows.list(user)
+
+    async def grant(self, user: UserId, tag: SlotTag, client: ClientId, scopes: Sequence[str]) -> None:
+        """He allows these too.  An earlier withdrawal is finished first, lest this version hide it."""
+        await self._change(user, tag, client, tuple(scopes))
+
+    async def withdraw(self, user: UserId, tag: SlotTag, client: ClientId) -> None:
+        """He allows nothing any more; whatever stands on it is dead when this returns."""
+        await self._finish(user, tag, await self._change(user, tag, client, None))
+
+    async def reconcile(self, recent: RecentConsents) -> None:
+        """Publish withdrawals again and end what stands on them (store §2, rule 8).  A grant that the store missed
+        only asks the person once more."""
+        for user, tag, client in recent.consents:
+            found = await self._rows.of(user, client)
+            if found is not None and not found[0].granted:
+                await self._finish(user, tag, found[0])
+
+    async def _change(
+        self, user: UserId, tag: SlotTag, client: ClientId, granting: tuple[str, ...] | None
+    ) -> ConsentRow:
+        for _ in range(6):
+            found = await self._rows.of(user, client)
+            if found is None:
+                raise Unavailable("the user is gone")
+            old = found[0]
+            if granting is not None and not old.granted and old.version:
+                await self._finish(user, tag, old)
+            new = _after(old, granting)
+            if await self._rows.write(new, user):
+                await self.fill(user, tag, client)
+                return new
+        raise Unavailable("the consent met too many others")
+
+    async def _finish(self, user: UserId, tag: SlotTag, withdrawn: ConsentRow) -> None:
+        await self.fill(user, tag, withdrawn.client)
+        index = self._names.families_of(tag, withdrawn.client)
+        await self._families.end_older(tag, index, withdrawn.version, "consent-withdrawn")
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(ConsentCopy).decode
+
+
+def encode_copy(row: ConsentRow, stamp: Stamp) -> bytes:
+    """The copy of a row."""
+    return _encode(ConsentCopy(version=row.version, granted=row.granted, scopes=row.scopes, stamp=stamp))
+
+
+def read_copy(raw: bytes | None, stamp: Stamp) -> ConsentCopy | None:
+    """The copy, if it was made under that stamp; None: it is to be filled first."""
+    if raw is None:
+        return None
+    try:
+        copy = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return copy if copy.stamp == stamp else None
+
+
+def _after(old: ConsentRow, granting: tuple[str, ...] | None) -> ConsentRow:
+    if granting is None:
+        return replace(old, version=old.version + 1, granted=False, scopes=())
+    kept = old.scopes if old.granted else ()
+    return replace(old, version=old.version + 1, granted=True, scopes=tuple(dict.fromkeys((*kept, *granting))))

@@ -1,0 +1,118 @@
+"""What an authorization writes: a code under a session, or a client's own token — store §2, security §15.
+
+The birth expects everything that could end it, in the same commit: the session, the user's stamp, the consent.
+"""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from bridge.grants.options import MEMORY
+from bridge.grants.records import Access, Code, Family, encode
+from bridge.grants.terms import Moment, Tokens
+from bridge.mint import OAuthToken
+from bridge.sessions.judge import Alive
+from bridge.sessions.record import SessionRecord
+from bridge.stores.store import Add, Change, Tag
+from bridge.types import ClientId, Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a granted authorization is about."""
+
+    client: ClientId
+    sub: Subject
+    scopes: tuple[str, ...]
+    redirect_uri: str
+    challenge: str | None
+    nonce: str | None
+    refreshable: bool
+    """The client may refresh."""
+
+    @property
+    def offline(self) -> bool:
+        """It outlives the session (Core §11)."""
+        return self.refreshable and "offline_access" in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was drawn for it before the decision."""
+
+    code: OAuthToken
+    sid: str
+    """What the client will know the session by, if it does not know it yet."""
+
+
+def code_births(alive: Alive, asked: Asked, *, drawn: Drawn, consent: int, epoch: int, moment: Moment) -> list[Change]:
+    """Code and family, the one that witnesses first.  The caller adds what they expect."""
+    family, names = _family(alive, asked, drawn, consent, moment), moment.names
+    code, options = drawn.code, moment.options
+    record = Code(
+        family=family.id,
+        stamp=alive.record.stamp,
+        epoch=epoch,
+        redirect_uri=asked.redirect_uri,
+        challenge=asked.challenge,
+        nonce=asked.nonce,
+        refreshable=asked.refreshable,
+        exp=int(moment.now) + options.code,
+    )
+    key, ttl = names.family(code.tag, family.id), moment.left(family.until) + MEMORY
+    changes: list[Change] = [
+        Add(code.key(names), encode(record), options.code + MEMORY),
+        Add(key, encode(family), ttl),
+        Tag(names.families_of(code.tag, asked.client), key, ttl),
+    ]
+    if family.session is not None:
+        changes.append(Tag(names.born_under(code.tag, family.session), key, ttl))
+    return changes
+
+
+def known_to(record: SessionRecord, client: ClientId, sid: str) -> SessionRecord:
+    """The session's record once the client has been there: unchanged, unless the client is new to it."""
+    return record if client in record.clients else replace(record, clients={**record.clients, client: sid})
+
+
+def own_token(
+    client: ClientId, scopes: tuple[str, ...], *, access: OAuthToken, moment: Moment
+) -> tuple[list[Change], Tokens]:
+    """A client's own token (RFC 6749 §4.4), in the client's slot: no user, no stamp, no refresh token."""
+    now, names = int(moment.now), moment.names
+    family = Family(id=access.family, client=client, scopes=scopes, until=now + moment.options.access)
+    record = Access(family=family.id, scopes=scopes, iat=now, exp=family.until)
+    ttl = moment.left(family.until)
+    changes: list[Change] = [
+        Add(access.key(names), encode(record), ttl),
+        Add(names.family(access.tag, family.id), encode(family), ttl + MEMORY),
+    ]
+    return changes, Tokens(family=family, access=access.text, access_exp=family.until, scopes=scopes)
+
+
+def _family(alive: Alive, asked: Asked, drawn: Drawn, consent: int, moment: Moment) -> Family:
+    record = alive.record
+    return Family(
+        id=drawn.code.family,
+        client=asked.client,
+        uid=record.uid,
+        sub=asked.sub,
+        session=None if asked.offline else record.id,
+        sid=record.clients.get(asked.client, drawn.sid),
+        scopes=asked.scopes,
+        consent=consent,
+        auth_time=record.auth_time,
+        amr=record.amr,
+        acr=record.acr,
+        until=_until(record, asked, moment),
+    )
+
+
+def _until(record: SessionRecord, asked: Asked, moment: Moment) -> int:
+    """What cannot be refreshed lives as long as one access token; what is not offline, at most as long as the
+    session may."""
+    redeemed_by, options = int(moment.now) + moment.options.code, moment.options
+    if not asked.refreshable:
+        return redeemed_by + options.access
+    longest = redeemed_by + options.refresh_absolute
+    return longest if asked.offline else min(longest, max(redeemed_by + options.access, record.abs))
