@@ -78,11 +78,12 @@ class Keyring:
     async def refresh(self) -> None:
         """Read the keys again; only those that are new to this process are opened and imported."""
         async with self._db.read() as tx:
-            rows = (await tx.execute(select(signing_keys).order_by(signing_keys.c.created_at))).mappings().all()
+            found = await tx.execute(select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid))
+            rows = [row._asdict() for row in found]
         self._keys = {row["kid"]: self._known(row) for row in rows if row["state"] != "gone"}
         self._active = {key.alg: key for key in self._keys.values() if key.state == "active"}
         self._headers = {}
-        self._public = KeySet.import_key_set({"keys": [dict(key.public) for key in self._keys.values()]})  # type: ignore[arg-type]
+        self._public = KeySet.import_key_set({"keys": [dict(key.public) for key in self._keys.values()]})
 
     def sign(self, alg: Algorithm, claims: Mapping[str, object], typ: str = "JWT") -> str:
         """A JWS in compact form, signed by the active key of that algorithm.  Raises ConfigError without one."""
@@ -115,7 +116,7 @@ class Keyring:
         """What `jwks_uri` serves: public parts only, each with `kid`, `alg` and `use`."""
         return {"keys": [key.public for key in self._keys.values()]}
 
-    def keys(self) -> list[SigningKey]:
+    def published(self) -> list[SigningKey]:
         """All that are published, oldest first."""
         return list(self._keys.values())
 
