@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
+DEFAULT_NAME = "Login Bridge"
+DEFAULT_ACCENT = "#4353d6"
+
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 _LONGEST_NAME = 60
 _READABLE = 4.5  # WCAG AA, text of any size
@@ -59,21 +62,31 @@ BLACK = Colour(0, 0, 0)
 class Brand:
     """What customers know the operator by. Raises ValueError for a name, address or colour that cannot be used."""
 
-    name: str = "Login Bridge"
+    name: str = DEFAULT_NAME
     logo_url: str | None = None
     """https address, path on this host, or `data:image/…`; None draws a mark from the name."""
-    accent: str = "#4353d6"
+    accent: str = DEFAULT_ACCENT
 
     def __post_init__(self) -> None:
+        mistakes: list[str] = []
         if not (self.name.isprintable() and 0 < len(self.name.strip()) <= _LONGEST_NAME):
-            raise ValueError(f"brand name must be 1 to {_LONGEST_NAME} printable characters")
+            mistakes.append(f"brand_name must be 1 to {_LONGEST_NAME} printable characters")
         if self.logo_url is not None and not _is_image_address(self.logo_url):
-            raise ValueError(f"logo must be an https address, a path or a data:image address: {self.logo_url[:80]!r}")
-        Colour.parse(self.accent)
+            mistakes.append("logo_url must be an https address, a path on this host or data:image/…")
+        if not _HEX.fullmatch(self.accent):
+            mistakes.append(f"accent must be a colour such as {DEFAULT_ACCENT}")
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
 
     @property
     def colour(self) -> Colour:
+        """The accent."""
         return Colour.parse(self.accent)
+
+    @property
+    def is_default(self) -> bool:
+        """Nobody has given a name: the mark is our own."""
+        return self.name == DEFAULT_NAME
 
 
 def _luminance(colour: Colour) -> float:

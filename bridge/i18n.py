@@ -21,7 +21,8 @@ _LONGEST_HEADER = 1_024
 class Languages:
     """The catalogs found in some directories; of two for one language the earlier directory speaks first.
 
-    A directory holds `<language>/LC_MESSAGES/messages.mo`, or `messages.po` alone. Raises ValueError for an unreadable one.
+    A directory holds `<language>/LC_MESSAGES/messages.mo`, or `messages.po` alone.  Raises ValueError for one that
+    cannot be read.
     """
 
     def __init__(self, *directories: Path) -> None:
@@ -42,10 +43,10 @@ class Languages:
         return next((name for name in self._catalogs if wanted and _maximal(name) == wanted), None)
 
     def choose(self, *, asked: str = "", user: str = "", ui_locales: str = "", accept_language: str = "") -> str:
-        """The language for one page or letter; the first that we speak of:
+        """The language for one page or letter: the first that we speak of these.
 
-        what was asked for on the page itself, the user's record, `ui_locales` (space separated, Core §3.1.2.1), the header
-        Accept-Language, the fallback. Nothing that a client sends here is an error.
+        What was asked for on the page itself, the user's record, `ui_locales` (space separated, Core §3.1.2.1), the
+        header Accept-Language, the fallback.  Nothing that anybody sends here is an error.
         """
         tags = (asked, user, *ui_locales[:_LONGEST_HEADER].split(), *_accepted(accept_language[:_LONGEST_HEADER]))
         return next((name for name in map(self.match, tags) if name), FALLBACK)

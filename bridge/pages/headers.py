@@ -1,0 +1,105 @@
+"""The headers of every page — sessions-and-accounts §3.5 (W1), §1.10; openid-provider §7.2, no. 6."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from bridge.asgi import Headers
+from bridge.brand import Brand
+from bridge.i18n import html_lang
+from bridge.pages.app import App, wire_host
+from bridge.pages.models import Consent, ContinueAs, Error, FormPost, Login, Logout, Page, SecondFactor
+
+_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,63}")
+_HOST: Final = re.compile(r"[a-zA-Z0-9.-]+(?::\d{1,5})?")
+_NO_PLACES: Final = {"javascript", "data", "blob", "about", "file", "filesystem"}
+_NONCE: Final = re.compile(r"[A-Za-z0-9+/_=-]{22,}")
+
+_ALWAYS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    # not no-referrer: with it Chrome sends `Origin: null` on our own forms, and the Origin check refuses them
+    (b"referrer-policy", b"same-origin"),
+    (b"vary", b"Accept-Language, Cookie"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: str = "") -> Headers:
+    """What goes with a rendered page, without content type and length.
+
+    `https`: the request came by it, so the browser may be told to stay. `nonce`: fresh per answer, at least 128 bits,
+    needed by FormPost alone.
+    """
+    policy = content_security_policy(
+        forms=form_targets(page), images=_images(page, brand), nonce=nonce if isinstance(page, FormPost) else ""
+    )
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-language", html_lang(locale).encode()),
+        (b"content-security-policy", policy.encode("ascii")),
+        *_ALWAYS,
+    ]
+    if https:
+        headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
+    return tuple(headers)
+
+
+def content_security_policy(*, forms: Iterable[str] = (), images: Iterable[str] = (), nonce: str = "") -> str:
+    """Nothing but our style sheet, the pictures' hosts, and forms to us and to where the answer goes.
+
+    `forms` and `images` are addresses; one that cannot be written as a source is left out.
+    """
+    directives = [
+        "default-src 'none'",
+        "style-src 'self'",
+        " ".join(["img-src 'self' data:", *_sources(images)]),
+        " ".join(["form-action 'self'", *_sources(forms)]),
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ]
+    if nonce:
+        if not _NONCE.fullmatch(nonce):
+            raise ValueError("not a nonce")
+        directives.append(f"script-src 'nonce-{nonce}'")
+    return "; ".join(directives)
+
+
+def form_targets(page: Page) -> tuple[str, ...]:
+    """Where a form of this page may end up: Chromium applies `form-action` to the redirects after it, too."""
+    match page:
+        case Login() | SecondFactor() | Consent() | ContinueAs() | Logout():
+            return (page.app.redirect_uri,) if page.app else ()
+        case FormPost():
+            return (page.target,)
+        case _:
+            return ()
+
+
+def source(url: str) -> str | None:
+    """The address as a source of a policy: its origin, or its scheme where no host can be named."""
+    scheme = urlsplit(url).scheme
+    host = wire_host(url)
+    if _HOST.fullmatch(host):
+        return f"{scheme}://{host}"
+    if scheme in ("http", "https"):
+        return f"{scheme}:" if host else None  # `[::1]` has no spelling in a policy (CSP 3 §2.3.1)
+    return f"{scheme}:" if _SCHEME.fullmatch(scheme) and scheme not in _NO_PLACES else None
+
+
+def _sources(urls: Iterable[str]) -> list[str]:
+    return sorted({found for url in urls if (found := source(url))})
+
+
+def _images(page: Page, brand: Brand) -> list[str]:
+    match page:
+        case Login() | SecondFactor() | Consent() | ContinueAs() | Logout() | Error():
+            app: App | None = page.app
+        case _:
+            app = None
+    candidates = (brand.logo_url, app.logo_uri if app else None)
+    return [url for url in candidates if url and wire_host(url)]

@@ -1,0 +1,273 @@
+"""What each page must be told: one frozen model a page, so that a door cannot forget a field — DESIGN §7.
+
+Every form carries `csrf`; `interaction` names the browser's visit and is None outside one. Times are Unix seconds.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from bridge.pages.app import App
+from bridge.sessions.judge import DeadReason
+from bridge.users.policy import PasswordFault
+from bridge.users.user import SecondFactorState
+
+Why = DeadReason | Literal["signed-out"]
+"""Why a session is over; "signed-out": here and now, by the person."""
+
+LoginProblem = Literal["wrong", "too-many", "unreachable", "stale", "no-email", "no-password", "signed-in-elsewhere"]
+LoginNotice = Literal["password-reset", "confirm"]
+CodeProblem = Literal["wrong", "too-many", "stale", "no-code", "used"]
+ResetProblem = Literal["no-email", "stale"]
+PasswordProblem = PasswordFault | Literal["different", "stale", "unreachable"]
+ChangeProblem = PasswordProblem | Literal["wrong-current", "too-many", "unchanged"]
+LinkProblem = Literal["expired", "used", "bad"]
+AccountNotice = Literal["session-ended", "others-ended", "nothing-ended"]
+SecondStep = SecondFactorState | Literal["elsewhere"]
+ErrorKind = Literal["bad-request", "stale", "forbidden", "not-found", "method", "too-large", "ours"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Sign in with e-mail address and password; with an app, also its cancel button."""
+
+    template: ClassVar[str] = "login.html"
+    csrf: str
+    interaction: str | None
+    app: App | None
+    email: str = ""
+    problem: LoginProblem | None = None
+    wait: int | None = None
+    """Seconds until "too-many" is over, if that may be told."""
+    notice: LoginNotice | None = None
+    """"confirm": somebody is signed in and must show again that it is him."""
+    ended: Why | None = None
+    """Why the session that the browser still held is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactor:
+    """The second step: a code of six digits, or whatever else the person may type."""
+
+    template: ClassVar[str] = "second_factor.html"
+    csrf: str
+    interaction: str | None
+    app: App | None
+    problem: CodeProblem | None = None
+    wait: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """The second step belongs to another system, which knows the factor: a link to it."""
+
+    template: ClassVar[str] = "elsewhere.html"
+    interaction: str | None
+    url: str
+    """http or https."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One thing that an app asks for."""
+
+    name: str
+    words: str | None = None
+    """The operator's own words for it; None: ours for a standard scope, else the bare name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """May this app have this?"""
+
+    template: ClassVar[str] = "consent.html"
+    csrf: str
+    interaction: str
+    app: App
+    email: str
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueAs:
+    """A session that may not answer by itself: is it you who wants to go on? (security §8)"""
+
+    template: ClassVar[str] = "continue_as.html"
+    csrf: str
+    interaction: str | None
+    app: App | None
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logout:
+    """Really sign out? `app` asked for it; its `redirect_uri` is where the browser goes afterwards."""
+
+    template: ClassVar[str] = "logout.html"
+    csrf: str
+    interaction: str | None
+    app: App | None
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOut:
+    """Nobody is signed in any more, and why."""
+
+    template: ClassVar[str] = "signed_out.html"
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgot:
+    """Ask for a reset link."""
+
+    template: ClassVar[str] = "forgot.html"
+    csrf: str
+    interaction: str | None
+    email: str = ""
+    problem: ResetProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetSent:
+    """The one answer to every such request (sessions-and-accounts §3.3, R1): says nothing about the address."""
+
+    template: ClassVar[str] = "reset_sent.html"
+    interaction: str | None
+    email: str
+    """As typed."""
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPassword:
+    """Choose a new password after a reset link."""
+
+    template: ClassVar[str] = "new_password.html"
+    csrf: str
+    nonce: str
+    """Ties the form to the reset cookie (security §24)."""
+    masked_address: str
+    """By `masking.masked`: whoever holds the link need not learn the address."""
+    shortest: int
+    problem: PasswordProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRefused:
+    """A reset link that is no longer good, and the way to a new one."""
+
+    template: ClassVar[str] = "link_refused.html"
+    problem: LinkProblem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChanged:
+    """The result of a change on the account page."""
+
+    template: ClassVar[str] = "password_changed.html"
+    others_ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """One line in the list of a person's sessions."""
+
+    id: str
+    device: str | None
+    """By `bridge.outbox.device.device_name`; None: not known."""
+    ip: str | None
+    started: int
+    last_seen: int | None
+    """None: never used."""
+    current: bool
+    via: str | None = None
+    """The API credential that made it; None: the person, in a browser."""
+    apps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The person's own page. `shortest` is None where the password is kept elsewhere and cannot be changed here."""
+
+    template: ClassVar[str] = "account.html"
+    csrf: str
+    name: str
+    email: str
+    sessions: tuple[SessionRow, ...]
+    second_factor: SecondStep
+    shortest: int | None
+    problem: ChangeProblem | None = None
+    wait: int | None = None
+    notice: AccountNotice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """What went wrong: `detail` is fixed English that names the parameter, the words around it are translated."""
+
+    template: ClassVar[str] = "error.html"
+    kind: ErrorKind
+    detail: str | None
+    reference: str | None
+    app: App | None = None
+
+    @property
+    def status(self) -> int:
+        return _STATUS[self.kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryLater:
+    """Too many requests (429), or somebody we need does not answer (503)."""
+
+    template: ClassVar[str] = "try_later.html"
+    kind: Literal["too-many", "unavailable"]
+    wait: int | None
+    reference: str | None = None
+
+    @property
+    def status(self) -> int:
+        return 429 if self.kind == "too-many" else 503
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPost:
+    """Fields that the browser carries to another place by POST (OAuth 2.0 Form Post Response Mode §2)."""
+
+    template: ClassVar[str] = "form_post.html"
+    target: str
+    """A checked redirect target."""
+    app_name: str | None
+    fields: tuple[tuple[str, str], ...]
+
+
+Page = (
+    Login
+    | SecondFactor
+    | Elsewhere
+    | Consent
+    | ContinueAs
+    | Logout
+    | SignedOut
+    | Forgot
+    | ResetSent
+    | NewPassword
+    | LinkRefused
+    | PasswordChanged
+    | Account
+    | Error
+    | TryLater
+    | FormPost
+)
+
+_STATUS: dict[ErrorKind, int] = {
+    "bad-request": 400,
+    "stale": 400,
+    "forbidden": 403,
+    "not-found": 404,
+    "method": 405,
+    "too-large": 413,
+    "ours": 500,
+}

@@ -1,0 +1,42 @@
+"""Where the pages are, below the prefix under which the bridge is mounted — DESIGN §7."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import quote
+
+PLACES: Final[Mapping[str, str]] = {
+    "login": "/login",
+    "second_factor": "/login/code",
+    "continue_as": "/login/continue",
+    "consent": "/consent",
+    "logout": "/logout",
+    "reset": "/reset",
+    "new_password": "/reset/new",
+    "account": "/account",
+    "change_password": "/account/password",
+    "end_sessions": "/account/sessions",
+    "stylesheet": "/static/bridge.css",
+}
+
+
+class Paths(Mapping[str, str]):
+    """Each page's path on this host.
+
+    `root` is the mount prefix (ASGI's `root_path`), "" or `/sso`.  Raises ValueError for one that a browser might read
+    as another host: it ends up in the action of the form that carries the password.
+    """
+
+    def __init__(self, root: str = "") -> None:
+        root = quote(root.rstrip("/"), safe="/-._~!$&'()*+,;=:@%")
+        if root and (not root.startswith("/") or root.startswith("//")):
+            raise ValueError(f"not a mount prefix: {root!r}")
+        self.root = root
+
+    def __getitem__(self, place: str) -> str:
+        return self.root + PLACES[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)

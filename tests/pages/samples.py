@@ -1,0 +1,166 @@
+"""One model of every page, and more where a page has several faces: what the tests of the pages look at."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final, get_args
+
+from bridge.pages.app import App
+from bridge.pages.models import (
+    Account,
+    AccountNotice,
+    ChangeProblem,
+    CodeProblem,
+    Consent,
+    ContinueAs,
+    Elsewhere,
+    Error,
+    ErrorKind,
+    Forgot,
+    FormPost,
+    LinkProblem,
+    LinkRefused,
+    Login,
+    LoginNotice,
+    LoginProblem,
+    Logout,
+    NewPassword,
+    Page,
+    PasswordChanged,
+    PasswordProblem,
+    ResetProblem,
+    ResetSent,
+    Scope,
+    SecondFactor,
+    SecondStep,
+    SessionRow,
+    SignedOut,
+    TryLater,
+    Why,
+)
+
+NOW: Final = 1_795_297_080  # 21 November 2026, 21:38 UTC
+
+NOTES: Final = App(
+    name="Acme Notes",
+    redirect_uri="https://notes.example.com/callback",
+    verified=True,
+    logo_uri="https://static.example.com/notes.png",
+    policy_uri="https://notes.example.com/privacy",
+    tos_uri="https://notes.example.com/terms",
+)
+CALENDAR: Final = App(name="Calendar", redirect_uri="https://calendar.example.net:8443/cb", verified=False)
+DESKTOP: Final = App(name="Acme Desktop", redirect_uri="com.example.desktop:/back", verified=True)
+
+HERE: Final = SessionRow(
+    id="here",
+    device="Chrome · Windows",
+    ip="203.0.113.24",
+    started=NOW - 3_600,
+    last_seen=NOW - 5,
+    current=True,
+    apps=("Acme Notes", "Billing"),
+)
+PHONE: Final = SessionRow(
+    id="phone", device="Safari · iPhone", ip="2001:db8::7348", started=NOW - 259_200, last_seen=NOW - 300, current=False
+)
+PORTAL: Final = SessionRow(
+    id="portal", device=None, ip=None, started=NOW - 600, last_seen=None, current=False, via="Portal"
+)
+
+LOGIN: Final = Login(csrf="the-csrf", interaction=None, app=None)
+LOGIN_TO: Final = Login(csrf="the-csrf", interaction="the-interaction", app=NOTES, email="ada@example.com")
+SECOND: Final = SecondFactor(csrf="the-csrf", interaction="the-interaction", app=NOTES)
+CONSENT: Final = Consent(
+    csrf="the-csrf",
+    interaction="the-interaction",
+    app=NOTES,
+    email="ada@example.com",
+    scopes=tuple(
+        Scope(name=name) for name in ("openid", "profile", "email", "phone", "address", "offline_access", "invoices")
+    ),
+)
+CONTINUE: Final = ContinueAs(
+    csrf="the-csrf", interaction="the-interaction", app=NOTES, name="Ada Lovelace", email="ada@example.com"
+)
+LOGOUT: Final = Logout(csrf="the-csrf", interaction="the-interaction", app=NOTES, email="ada@example.com")
+FORGOT: Final = Forgot(csrf="the-csrf", interaction="the-interaction")
+NEW_PASSWORD: Final = NewPassword(csrf="the-csrf", nonce="the-nonce", masked_address="a•••@e•••.com", shortest=15)
+ACCOUNT: Final = Account(
+    csrf="the-csrf",
+    name="Ada Lovelace",
+    email="ada@example.com",
+    sessions=(HERE, PHONE, PORTAL),
+    second_factor="totp",
+    shortest=8,
+)
+FORM_POST: Final = FormPost(
+    target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("state", "a b"))
+)
+
+SCREENS: Final[dict[str, Page]] = {
+    "login": LOGIN,
+    "login-to-an-app": LOGIN_TO,
+    "login-wrong": replace(LOGIN_TO, problem="wrong"),
+    "login-without-email": replace(LOGIN, problem="no-email"),
+    "login-after-an-end": replace(LOGIN, ended="password-changed"),
+    "login-after-a-reset": replace(LOGIN, notice="password-reset"),
+    "login-again": replace(LOGIN_TO, app=CALENDAR, notice="confirm"),
+    "second-factor": SECOND,
+    "second-factor-wrong": replace(SECOND, problem="wrong"),
+    "elsewhere": Elsewhere(interaction="the-interaction", url="https://billing.example.com/login"),
+    "consent": CONSENT,
+    "consent-not-verified": replace(CONSENT, app=CALENDAR),
+    "consent-on-this-device": replace(CONSENT, app=DESKTOP, scopes=(Scope(name="x", words="read your invoices"),)),
+    "continue-as": CONTINUE,
+    "logout": LOGOUT,
+    "logout-plain": Logout(csrf="the-csrf", interaction=None, app=None, email=None),
+    "signed-out": SignedOut(why="signed-out"),
+    "signed-out-by-a-change": SignedOut(why="password-changed"),
+    "forgot": FORGOT,
+    "reset-sent": ResetSent(interaction="the-interaction", email="ada@example.com", minutes=60),
+    "new-password": NEW_PASSWORD,
+    "new-password-too-common": replace(NEW_PASSWORD, problem="too-common"),
+    "link-expired": LinkRefused(problem="expired"),
+    "password-changed": PasswordChanged(others_ended=True),
+    "account": ACCOUNT,
+    "account-wrong-password": replace(ACCOUNT, problem="wrong-current", notice="others-ended", second_factor="none"),
+    "account-elsewhere": replace(ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere"),
+    "error": Error(
+        kind="bad-request", detail="redirect_uri is not registered for this client", reference="01JD8Q2M7H", app=None
+    ),
+    "error-ours": Error(kind="ours", detail=None, reference="01JD8Q2M7H"),
+    "not-found": Error(kind="not-found", detail=None, reference=None),
+    "try-later": TryLater(kind="too-many", wait=170),
+    "unavailable": TryLater(kind="unavailable", wait=2, reference="01JD8Q2M7H"),
+    "form-post": FORM_POST,
+}
+
+
+def faces() -> Iterator[list[Page]]:
+    """For each choice that a model offers, the page with every answer: no two may read alike."""
+    yield [LOGIN, *(replace(LOGIN, problem=each) for each in get_args(LoginProblem))]
+    yield [LOGIN, *(replace(LOGIN, notice=each) for each in get_args(LoginNotice))]
+    yield [SignedOut(why=each) for each in choices(Why) if each not in _ALIKE]
+    yield [replace(LOGIN, ended=each) for each in choices(Why) if each not in _ALIKE]
+    yield [SECOND, *(replace(SECOND, problem=each) for each in get_args(CodeProblem))]
+    yield [FORGOT, *(replace(FORGOT, problem=each) for each in get_args(ResetProblem))]
+    yield [NEW_PASSWORD, *(replace(NEW_PASSWORD, problem=each) for each in choices(PasswordProblem))]
+    yield [ACCOUNT, *(replace(ACCOUNT, problem=each) for each in choices(ChangeProblem))]
+    yield [ACCOUNT, *(replace(ACCOUNT, notice=each) for each in get_args(AccountNotice))]
+    yield [replace(ACCOUNT, second_factor=each) for each in choices(SecondStep)]
+    yield [LinkRefused(problem=each) for each in get_args(LinkProblem)]
+    yield [Error(kind=each, detail=None, reference=None) for each in get_args(ErrorKind)]
+    yield [TryLater(kind=each, wait=wait) for each in ("too-many", "unavailable") for wait in (None, 300)]
+    yield [PasswordChanged(others_ended=each) for each in (True, False)]
+
+
+_ALIKE: Final = {"wrong-place", "rotated"}
+"""Of these and "unknown" a person can make no difference."""
+
+
+def choices(union: object) -> list[Any]:
+    """Every word of a Literal, or of a union of them."""
+    found: list[Any] = []
+    for part in get_args(union):
+        found += [part] if isinstance(part, str) else choices(part)
+    return found

@@ -1,0 +1,120 @@
+"""The headers of every page — W1; what a policy names, and what it never can."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.brand import Brand
+from bridge.pages.app import App
+from bridge.pages.headers import content_security_policy, page_headers, source
+from bridge.pages.models import Page
+from bridge.pages.options import PagesOptions
+from bridge.pages.render import Pages
+from tests.pages.samples import CONSENT, DESKTOP, FORM_POST, LOGIN, LOGIN_TO, LOGOUT, SCREENS
+
+NONCE = "n" * 22
+
+
+def headers(page: Page, *, brand: Brand | None = None, https: bool = True, locale: str = "en") -> dict[str, str]:
+    pairs = page_headers(page, brand or Brand(), locale=locale, https=https, nonce=NONCE)
+    assert len({name for name, _ in pairs}) == len(pairs)
+    return {name.decode(): value.decode() for name, value in pairs}
+
+
+def directives(page: Page, *, brand: Brand | None = None) -> dict[str, str]:
+    policy = headers(page, brand=brand)["content-security-policy"]
+    return {name: rest for name, _, rest in (each.partition(" ") for each in policy.split("; "))}
+
+
+@pytest.mark.parametrize("page", SCREENS.values(), ids=SCREENS.keys())
+def test_every_page_carries_the_headers_of_w1(page: Page) -> None:
+    found = headers(page)
+    assert found["x-content-type-options"] == "nosniff"
+    assert found["x-frame-options"] == "DENY"
+    assert found["cross-origin-opener-policy"] == "same-origin"
+    assert found["referrer-policy"] == "same-origin"  # not no-referrer: sessions-and-accounts §1.10
+    assert found["cache-control"] == "no-store"
+    assert found["content-type"] == "text/html; charset=utf-8"
+    assert "camera=()" in found["permissions-policy"] and "Cookie" in found["vary"]
+    policy = directives(page)
+    assert policy["default-src"] == "'none'" and policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'" and policy["base-uri"] == "'none'"
+    assert "unsafe" not in found["content-security-policy"] and "*" not in found["content-security-policy"]
+
+
+def test_the_browser_is_told_to_stay_with_https_only_over_https() -> None:
+    assert headers(LOGIN)["strict-transport-security"].startswith("max-age=31536000")
+    assert "strict-transport-security" not in headers(LOGIN, https=False)
+
+
+def test_the_language_is_told() -> None:
+    assert headers(LOGIN, locale="zh_Hans")["content-language"] == "zh-Hans"
+
+
+def test_a_page_without_an_app_lets_forms_go_to_us_alone() -> None:
+    assert directives(LOGIN)["form-action"] == "'self'"
+    assert directives(LOGIN)["img-src"] == "'self' data:"
+
+
+@pytest.mark.parametrize(
+    "page", [LOGIN_TO, CONSENT, LOGOUT, SCREENS["continue-as"], SCREENS["second-factor"], FORM_POST]
+)
+def test_forms_may_lead_to_where_the_client_gets_its_answer(page: Page) -> None:
+    assert directives(page)["form-action"] == "'self' https://notes.example.com"
+
+
+def test_an_app_on_the_device_is_named_by_its_scheme() -> None:
+    assert directives(replace(CONSENT, app=DESKTOP))["form-action"] == "'self' com.example.desktop:"
+
+
+def test_pictures_come_from_the_brand_and_the_client_alone() -> None:
+    brand = Brand(logo_url="https://cdn.example.org:8443/logo.svg")
+    wanted = "'self' data: https://cdn.example.org:8443 https://static.example.com"
+    assert directives(LOGIN_TO, brand=brand)["img-src"] == wanted
+    assert directives(LOGIN, brand=Brand(logo_url="/logo.svg"))["img-src"] == "'self' data:"
+
+
+def test_only_the_form_that_sends_itself_may_run_a_script() -> None:
+    assert directives(FORM_POST)["script-src"] == f"'nonce-{NONCE}'"
+    assert all("script-src" not in directives(page) for page in SCREENS.values() if page is not FORM_POST)
+
+
+@pytest.mark.parametrize("nonce", ["short", "n" * 22 + "'", "n" * 22 + "; script-src *"])
+def test_a_nonce_that_could_be_guessed_or_says_more_is_an_error(nonce: str) -> None:
+    with pytest.raises(ValueError, match="nonce"):
+        content_security_policy(nonce=nonce)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://a.example/cb?x=1#y", "https://a.example"),
+        ("http://127.0.0.1:4711/", "http://127.0.0.1:4711"),
+        ("https://пример.example/", "https://xn--e1afmkfd.example"),
+        ("com.example.app:/cb", "com.example.app:"),
+        ("http://[::1]:8080/cb", "http:"),
+        ("javascript:alert(1)", None),
+        ("data:text/html,x", None),
+        ("https://a.example; script-src *", None),
+        ("https://a.example\r\nset-cookie: x=1", None),
+        ("x'unsafe-inline' y:/", None),
+        ("https://a b.example/", None),
+        ("https://:99999/", None),
+        ("", None),
+    ],
+)
+def test_an_address_becomes_one_source_or_none(url: str, expected: str | None) -> None:
+    assert source(url) == expected
+
+
+def test_no_redirect_address_adds_a_directive_or_a_line() -> None:
+    for uri in ("https://a.example; script-src *", "https://a.example\r\nx: y", "https://a.example,b", "https://*"):
+        app = App(name="A", redirect_uri=uri, verified=False)
+        policy = headers(replace(CONSENT, app=app))["content-security-policy"]
+        assert policy.count(";") == 5 and not {"\r", "\n", "*", ","} & set(policy)
+
+
+def test_the_pages_give_the_headers_of_their_brand() -> None:
+    pages = Pages(PagesOptions(logo_url="https://cdn.example.org/l.png"))
+    policy = dict(pages.headers(LOGIN, locale="en", https=True))[b"content-security-policy"]
+    assert b"img-src 'self' data: https://cdn.example.org" in policy
