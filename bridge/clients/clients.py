@@ -1,0 +1,228 @@
+"""The registered OAuth clients: found, checked, registered, imported — RFC 7591 §2, security §20–§22."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.clients.client import Client, Source
+from bridge.clients.hashes import SecretHashes
+from bridge.clients.metadata import InvalidMetadata
+from bridge.clients.rows import client_of, draft, imported_flags, needs_recoverable_secret
+from bridge.clock import Chance, Clock, chance
+from bridge.database.database import Database
+from bridge.database.tables import oauth_clients
+from bridge.database.versions import bump
+from bridge.errors import Unavailable
+from bridge.ring import Ring
+from bridge.secret import Secret
+from bridge.stores.versions import Cached, Versions
+from bridge.tokens import new_id
+
+VERSION: Final = "clients"
+_LONGEST_SECRET: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client that was just made, and its secret: shown this once, kept as a hash.  None: a public client."""
+
+    client: Client
+    secret: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One document of an import.  `added` is False for a client that was there already: it was left as it is."""
+
+    client_id: str
+    added: bool
+
+
+class Clients:
+    """Reads through a cache that is never more than two seconds behind (security §20)."""
+
+    def __init__(
+        self, *, db: Database, ring: Ring, versions: Versions, clock: Clock, draw: Chance = chance, size: int = 10_000
+    ) -> None:
+        self._db = db
+        self._ring = ring
+        self._versions = versions
+        self._clock = clock
+        self._draw = draw
+        self._hashes = SecretHashes(ring, "client-secret")
+        self._cached = Cached[str, Client](self._load, lambda: versions.token(VERSION), size=size)
+
+    async def get(self, client_id: str) -> Client | None:
+        """The client of that id, disabled or not; None: there is none.  Raises Unavailable."""
+        return await self._cached.get(client_id)
+
+    async def check_secret(self, client: Client, secret: Secret) -> bool:
+        """Whether it is this client's secret.  A hash under an older master key is made anew."""
+        kept = client.secret_hash
+        if kept is None or not self._hashes.check(kept, client.client_id, secret):
+            return False
+        if not self._hashes.is_newest(kept):
+            await self._rehash(client, kept, secret)
+        return True
+
+    def symmetric_secret(self, client: Client) -> Secret | None:
+        """The secret itself, as a key: only of a client registered for a symmetric algorithm (security §22)."""
+        if client.secret_enc is None:
+            return None
+        plain = self._ring.open(client.secret_enc, *_place(client.client_id))
+        return Secret(plain) if plain is not None else None
+
+    async def create(
+        self,
+        metadata: Mapping[str, Any],
+        *,
+        source: Source = "command",
+        client_id: str | None = None,
+        require_pkce: bool = True,
+        first_party: bool = False,
+        allow_query_token: bool = False,
+    ) -> Registered:
+        """Register a client from RFC 7591 metadata; its id (unless given) and secret are made here.
+
+        Raises InvalidMetadata, also for an id that is taken.
+        """
+        if source == "registration" and first_party:
+            raise InvalidMetadata("first_party", "a client that registers itself is never first-party")
+        row = draft(
+            new_id(self._draw) if client_id is None else client_id,
+            metadata,
+            source=source,
+            require_pkce=require_pkce,
+            first_party=first_party,
+            allow_query_token=allow_query_token,
+        )
+        secret = None if row["auth_method"] == "none" else _new_secret(self._draw)
+        self._complete(row, secret)
+        async with self._db.begin() as tx:
+            if not await self._add(tx, row):
+                raise InvalidMetadata("client_id", "is taken")
+        await self._publish()
+        return Registered(client_of(row), secret)
+
+    async def import_(self, documents: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[Imported]:
+        """Take over one registered client, or a list: ids, secrets and redirect URIs as they are.
+
+        PKCE is verified if sent but not required, and the query token is allowed, unless the document says
+        otherwise.  All of them or none: InvalidMetadata names the first that is wrong.
+        """
+        listed = [documents] if isinstance(documents, Mapping) else documents
+        rows = [self._imported(number, document) for number, document in enumerate(listed, 1)]
+        async with self._db.begin() as tx:
+            imported = [Imported(row["client_id"], added=await self._add(tx, row)) for row in rows]
+        await self._publish()
+        return imported
+
+    async def list(self) -> Sequence[Client]:
+        """All clients, in the order they were made."""
+        async with self._db.read() as tx:
+            rows = await tx.execute(select(oauth_clients).order_by(oauth_clients.c.id))
+        return [client_of(row._asdict()) for row in rows]
+
+    async def disable(self, client_id: str) -> bool:
+        """From now on nothing is given to it, within two seconds everywhere.  False: there is no such client."""
+        return await self._change(client_id, disabled_at=int(self._clock.now()))
+
+    async def enable(self, client_id: str) -> bool:
+        """Undo `disable`.  False: there is no such client."""
+        return await self._change(client_id, disabled_at=None)
+
+    async def remove(self, client_id: str) -> bool:
+        """Forget it.  False: there is no such client."""
+        async with self._db.begin() as tx:
+            gone = await tx.execute(delete(oauth_clients).where(oauth_clients.c.client_id == client_id))
+            await bump(tx, VERSION)
+        await self._publish()
+        return gone.rowcount > 0
+
+    async def _load(self, client_id: str) -> Client | None:
+        async with self._db.read() as tx:
+            rows = await tx.execute(select(oauth_clients).where(oauth_clients.c.client_id == client_id))
+        row = rows.first()
+        return client_of(row._asdict()) if row is not None else None
+
+    def _imported(self, number: int, document: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            client_id = document.get("client_id")
+            if not isinstance(client_id, str):
+                raise InvalidMetadata("client_id", "is missing")
+            row = draft(client_id, document, source="import", **imported_flags(document))
+            self._complete(row, _given_secret(row, document))
+        except InvalidMetadata as error:
+            raise InvalidMetadata("", f"client {number} of the import: {error}") from None
+        return row
+
+    def _complete(self, row: dict[str, Any], secret: Secret | None) -> None:
+        row["created_at"] = row["updated_at"] = int(self._clock.now())
+        if secret is not None:
+            row["secret_hash"] = self._hashes.make(row["client_id"], secret)
+            if needs_recoverable_secret(row):
+                row["secret_enc"] = self._ring.seal(secret.reveal_bytes(), *_place(row["client_id"]))
+
+    async def _add(self, tx: AsyncConnection, row: Mapping[str, Any]) -> bool:
+        """False: the id was there, and nothing was written."""
+        there = select(oauth_clients.c.id).where(oauth_clients.c.client_id == row["client_id"])
+        if (await tx.execute(there)).first() is not None:
+            return False
+        try:
+            await tx.execute(insert(oauth_clients).values(row))
+        except IntegrityError:
+            raise InvalidMetadata("client_id", "is taken") from None  # by somebody else, at this moment
+        await bump(tx, VERSION)
+        return True
+
+    async def _rehash(self, client: Client, kept: str, secret: Secret) -> None:
+        try:
+            async with self._db.begin() as tx:
+                await tx.execute(
+                    update(oauth_clients)
+                    .where(oauth_clients.c.client_id == client.client_id, oauth_clients.c.secret_hash == kept)
+                    .values(secret_hash=self._hashes.make(client.client_id, secret))
+                )
+                await bump(tx, VERSION)
+        except Unavailable:
+            return  # the secret was right; the next call will try again
+        await self._publish()
+
+    async def _publish(self) -> None:
+        with suppress(Unavailable):  # it has happened, and a new secret must reach its owner; the reconciler publishes
+            await self._versions.publish(VERSION)
+
+    async def _change(self, client_id: str, **values: object) -> bool:
+        async with self._db.begin() as tx:
+            changed = await tx.execute(
+                update(oauth_clients)
+                .where(oauth_clients.c.client_id == client_id)
+                .values(**values, updated_at=int(self._clock.now()))
+            )
+            await bump(tx, VERSION)
+        await self._publish()
+        return changed.rowcount > 0
+
+
+def _new_secret(draw: Chance) -> Secret:
+    return Secret(base64.urlsafe_b64encode(draw(32)).decode().rstrip("="))
+
+
+def _given_secret(row: Mapping[str, Any], document: Mapping[str, Any]) -> Secret | None:
+    given = document.get("client_secret")
+    if row["auth_method"] == "none":
+        return None
+    if not isinstance(given, str) or not 0 < len(given) <= _LONGEST_SECRET:
+        raise InvalidMetadata("client_secret", "is missing, and the client is not public")
+    return Secret(given)
+
+
+def _place(client_id: str) -> tuple[str, str, str]:
+    """The cell in which its recoverable secret lies (security §5)."""
+    return "oauth_clients", "secret_enc", client_id

@@ -1,0 +1,212 @@
+"""The registered OAuth clients: made, imported, found, checked, ended — RFC 7591 §2, security §20–§22."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from bridge.clients.client import AuthMethod
+from bridge.clients.clients import Clients
+from bridge.clients.metadata import InvalidMetadata
+from bridge.database.database import Database
+from bridge.database.tables import oauth_clients
+from bridge.database.versions import VersionTable
+from bridge.errors import Unavailable
+from bridge.ring import Ring
+from bridge.secret import Secret
+from bridge.stores.memory import MemoryStore
+from bridge.stores.versions import Versions
+from bridge.testing.hands import Hands
+from bridge.tokens import Names
+
+CALLBACK = {"redirect_uris": ["https://rp.example/cb"]}
+WHMCS: dict[str, Any] = {
+    "client_id": "ACME-INC.SQxOYrZOUTQC8YTkLQuQ0w==",
+    "client_secret": "8Y/TkL+QuQ0w==",
+    "client_name": "Forum",
+    "redirect_uris": ["https://forum.example/auth/"],
+    "scope": "openid profile email",
+    "x_note": "kept",
+}
+
+
+@pytest.fixture
+def clients(db: Database, ring: Ring, versions: Versions, clock: Hands) -> Clients:
+    return Clients(db=db, ring=ring, versions=versions, clock=clock)
+
+
+async def test_a_new_client_is_found_with_what_it_registered(clients: Clients) -> None:
+    made = await clients.create(CALLBACK | {"client_name": "Shop", "scope": "openid email"}, first_party=True)
+    found = await clients.get(made.client.client_id)
+    assert found == made.client
+    assert (found.name, found.scopes, found.redirect_uris) == ("Shop", ("openid", "email"), ("https://rp.example/cb",))
+    assert (found.require_pkce, found.first_party, found.allow_query_token) == (True, True, False)
+
+
+async def test_its_secret_opens_it_and_no_other_does(clients: Clients) -> None:
+    made = await clients.create(CALLBACK)
+    assert made.secret is not None
+    assert await clients.check_secret(made.client, made.secret)
+    assert not await clients.check_secret(made.client, Secret("x"))
+    assert not await clients.check_secret(made.client, Secret(""))
+
+
+async def test_a_secret_belongs_to_one_client(clients: Clients) -> None:
+    """A hash that somebody moved to another row matches nothing."""
+    one, other = await clients.create(CALLBACK), await clients.create(CALLBACK)
+    assert one.secret is not None
+    moved = dataclasses.replace(other.client, secret_hash=one.client.secret_hash)
+    assert not await clients.check_secret(moved, one.secret)
+
+
+async def test_a_public_client_has_no_secret(clients: Clients) -> None:
+    made = await clients.create(CALLBACK | {"token_endpoint_auth_method": "none"})
+    assert made.secret is None and made.client.public
+    assert not await clients.check_secret(made.client, Secret(""))
+
+
+async def test_the_database_holds_no_secret(clients: Clients, db: Database) -> None:
+    made = await clients.create(CALLBACK)
+    await clients.import_(WHMCS)
+    assert made.secret is not None
+    dump = await _dump(db)
+    assert made.secret.reveal() not in dump
+    assert WHMCS["client_secret"] not in dump
+
+
+async def test_only_a_symmetric_client_has_a_recoverable_secret(clients: Clients, db: Database) -> None:
+    plain = await clients.create(CALLBACK)
+    shared = await clients.create(CALLBACK | {"id_token_signed_response_alg": "HS256"})
+    assert shared.secret is not None
+    assert clients.symmetric_secret(plain.client) is None
+    recovered = clients.symmetric_secret(shared.client)
+    assert recovered is not None and recovered.matches(shared.secret)
+    assert shared.secret.reveal() not in await _dump(db)
+
+
+async def test_an_import_keeps_id_secret_and_addresses_as_they_are(clients: Clients) -> None:
+    (imported,) = await clients.import_(WHMCS)
+    client = await clients.get(imported.client_id)
+    assert client is not None and imported.added
+    assert client.client_id == WHMCS["client_id"]
+    assert client.redirect_uris == ("https://forum.example/auth/",)
+    assert await clients.check_secret(client, Secret(WHMCS["client_secret"]))
+    assert client.metadata["x_note"] == "kept"
+    assert (client.require_pkce, client.allow_query_token, client.first_party) == (False, True, False)
+
+
+async def test_an_imported_client_that_named_no_method_uses_its_secret_either_way(clients: Clients) -> None:
+    named = WHMCS | {"client_id": "named", "token_endpoint_auth_method": "client_secret_post"}
+    await clients.import_([WHMCS, named])
+    methods: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post", "none")
+    assert await _methods(clients, WHMCS["client_id"], methods) == [True, True, False]
+    assert await _methods(clients, "named", methods) == [False, True, False]
+
+
+async def test_an_import_may_say_otherwise(clients: Clients) -> None:
+    await clients.import_(WHMCS | {"require_pkce": True, "allow_query_token": False, "first_party": True})
+    client = await clients.get(WHMCS["client_id"])
+    assert client is not None
+    assert (client.require_pkce, client.allow_query_token, client.first_party) == (True, False, True)
+    assert "require_pkce" not in client.metadata
+
+
+async def test_importing_again_leaves_what_is_there(clients: Clients) -> None:
+    await clients.import_(WHMCS)
+    await clients.disable(WHMCS["client_id"])
+    again = await clients.import_([WHMCS | {"client_secret": "other"}, WHMCS | {"client_id": "second"}])
+    assert [one.added for one in again] == [False, True]
+    client = await clients.get(WHMCS["client_id"])
+    assert client is not None and client.disabled
+    assert not await clients.check_secret(client, Secret("other"))
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"client_id": None},
+        {"client_secret": None},
+        {"redirect_uris": ["javascript:x"]},
+        {"require_pkce": "yes"},
+    ],
+)
+async def test_an_import_is_all_or_nothing_and_names_the_mistake(clients: Clients, mistake: dict[str, Any]) -> None:
+    with pytest.raises(InvalidMetadata, match="client 2 of the import"):
+        await clients.import_([WHMCS, WHMCS | {"client_id": "second"} | mistake])
+    assert await clients.list() == []
+
+
+async def test_an_id_is_given_once(clients: Clients) -> None:
+    await clients.create(CALLBACK, client_id="shop")
+    with pytest.raises(InvalidMetadata, match="taken"):
+        await clients.create(CALLBACK, client_id="shop")
+
+
+async def test_who_registers_himself_is_never_first_party(clients: Clients) -> None:
+    with pytest.raises(InvalidMetadata, match="first-party"):
+        await clients.create(CALLBACK, source="registration", first_party=True)
+
+
+async def test_a_disabled_client_says_so_and_a_removed_one_is_gone(clients: Clients) -> None:
+    made = await clients.create(CALLBACK)
+    name = made.client.client_id
+    assert await clients.disable(name)
+    assert [client.disabled for client in await clients.list()] == [True]
+    assert await clients.enable(name)
+    assert [client.disabled for client in await clients.list()] == [False]
+    assert await clients.remove(name)
+    assert await clients.get(name) is None
+    assert not await clients.remove(name) and not await clients.disable(name)
+
+
+async def test_a_cache_elsewhere_is_at_most_two_seconds_behind(
+    clients: Clients, db: Database, ring: Ring, store: MemoryStore, clock: Hands
+) -> None:
+    """Another worker believes its cache for a second after it asked for the versions, and then no more."""
+    made, time = await clients.create(CALLBACK), Hands()
+    theirs = Versions(store, Names("https://login.example.com"), VersionTable(db), monotonic=time.now)
+    other = Clients(db=db, ring=ring, versions=theirs, clock=clock)
+    await theirs.poll()
+    await other.get(made.client.client_id)
+    await clients.disable(made.client.client_id)
+    cached = await other.get(made.client.client_id)
+    assert cached is not None and not cached.disabled  # else this test would show nothing about a cache
+    time.move(2)
+    found = await other.get(made.client.client_id)
+    assert found is not None and found.disabled
+
+
+async def test_a_secret_outlives_the_key_it_was_hashed_with(db: Database, versions: Versions, clock: Hands) -> None:
+    """A new master key comes before the old one: the first use moves the hash, and the old key may go."""
+    old, new = Ring.new_line("old"), Ring.new_line("new")
+    made = await Clients(db=db, ring=Ring.parse(old), versions=versions, clock=clock).create(CALLBACK)
+    both = Clients(db=db, ring=Ring.parse(f"{new}\n{old}"), versions=versions, clock=clock)
+    later = Clients(db=db, ring=Ring.parse(new), versions=versions, clock=clock)
+    assert made.secret is not None
+    assert not await later.check_secret(made.client, made.secret)
+    assert await both.check_secret(made.client, made.secret)
+    moved = await later.get(made.client.client_id)
+    assert moved is not None and await later.check_secret(moved, made.secret)
+
+
+async def test_a_new_secret_reaches_its_owner_though_the_store_is_away(
+    clients: Clients, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*keys: str) -> list[bytes | None]:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(store, "read", away)
+    made = await clients.create(CALLBACK)
+    assert made.secret is not None and await clients.check_secret(made.client, made.secret)
+
+
+async def _methods(clients: Clients, client_id: str, methods: tuple[AuthMethod, ...]) -> list[bool]:
+    client = await clients.get(client_id)
+    assert client is not None
+    return [client.may_authenticate_by(method) for method in methods]
+
+
+async def _dump(db: Database) -> str:
+    async with db.read() as tx:
+        return repr([tuple(row) for row in await tx.execute(select(oauth_clients))])

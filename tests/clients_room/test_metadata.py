@@ -1,0 +1,79 @@
+"""Client metadata is checked once, when it comes in — RFC 7591 §2."""
+
+from typing import Any
+
+import pytest
+
+from bridge.clients.client import DEFAULT_SCOPES
+from bridge.clients.metadata import InvalidMetadata, check_identifier, check_metadata, read_metadata
+
+CALLBACK = {"redirect_uris": ["https://rp.example/cb"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({}, "redirect_uris"),
+        ({"redirect_uris": []}, "redirect_uris"),
+        ({"redirect_uris": "https://rp.example/cb"}, "redirect_uris"),
+        ({"redirect_uris": [7]}, "redirect_uris"),
+        ({"redirect_uris": ["https://rp.example/cb", "data:,x"]}, "redirect_uris"),
+        (CALLBACK | {"post_logout_redirect_uris": ["javascript:x"]}, "post_logout_redirect_uris"),
+        (CALLBACK | {"token_endpoint_auth_method": "tls_client_auth"}, "token_endpoint_auth_method"),
+        (CALLBACK | {"grant_types": ["authorization_code", "password"]}, "grant_types"),
+        (CALLBACK | {"grant_types": ["refresh_token"], "response_types": ["code"]}, "response_types"),
+        (CALLBACK | {"response_types": ["token"]}, "response_types"),
+        ({"grant_types": ["client_credentials"], "token_endpoint_auth_method": "none"}, "grant_types"),
+        (CALLBACK | {"application_type": "desktop"}, "application_type"),
+        (CALLBACK | {"id_token_signed_response_alg": "none"}, "id_token_signed_response_alg"),
+        (
+            CALLBACK | {"id_token_signed_response_alg": "HS256", "token_endpoint_auth_method": "none"},
+            "id_token_signed_response_alg",
+        ),
+        (CALLBACK | {"logo_uri": "javascript:x"}, "logo_uri"),
+        (CALLBACK | {"backchannel_logout_uri": "http://rp.example/out"}, "backchannel_logout_uri"),
+        (CALLBACK | {"default_max_age": -1}, "default_max_age"),
+        (CALLBACK | {"scope": 'openid "all"'}, "scope"),
+        (CALLBACK | {"client_name": 7}, "client_name"),
+    ],
+)
+def test_what_no_client_may_register_is_refused_by_name(document: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidMetadata) as caught:
+        check_metadata(read_metadata(document))
+    assert caught.value.field == field
+
+
+def test_what_is_left_out_has_the_defaults_of_the_specification() -> None:
+    metadata = read_metadata(CALLBACK)
+    assert metadata.token_endpoint_auth_method == "client_secret_basic"
+    assert metadata.grant_types == ("authorization_code",)
+    assert metadata.responses == ("code",)
+    assert metadata.scopes == DEFAULT_SCOPES
+    assert metadata.id_token_signed_response_alg == "RS256"
+
+
+def test_a_client_of_its_own_tokens_needs_no_address() -> None:
+    metadata = read_metadata({"grant_types": ["client_credentials"]})
+    check_metadata(metadata)
+    assert metadata.responses == ()
+
+
+def test_null_is_as_good_as_absent() -> None:
+    assert read_metadata({"client_name": None, "redirect_uris": ["https://rp.example/cb"]}).client_name == ""
+
+
+def test_response_types_compare_without_regard_to_order() -> None:
+    metadata = read_metadata(CALLBACK | {"response_types": ["token id_token"]})
+    check_metadata(metadata)
+    assert metadata.responses == ("id_token token",)
+
+
+@pytest.mark.parametrize("client_id", ["ACME-INC.SQxOYrZOUTQC8YTkLQuQ0w==", "a", "x" * 255])
+def test_an_imported_id_is_taken_as_it_is(client_id: str) -> None:
+    check_identifier(client_id)
+
+
+@pytest.mark.parametrize("client_id", ["", "x" * 256, "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "a\nb"])
+def test_what_is_no_client_id_is_refused(client_id: str) -> None:
+    with pytest.raises(InvalidMetadata, match="client_id"):
+        check_identifier(client_id)
