@@ -64,7 +64,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, *, patience: float = 5.0) -> AsyncIterator[Database]:
+async def opened(url: str, *, patience: float = 3.0) -> AsyncIterator[Database]:
     """A database from `open` to `close`."""
     database = Database(url, SystemClock(), patience=patience)
     await database.open()

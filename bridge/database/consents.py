@@ -5,8 +5,9 @@ A row is never deleted while its user lives: its version only grows, so that "ab
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.database.database import Database, Tx
@@ -25,8 +26,10 @@ class ConsentRow:
     changed_at: int = 0
 
 
-NEVER_ASKED = 0
+NEVER_ASKED: Final = 0
 """The version of a consent without a row."""
+
+_AT_ONCE: Final = 200
 
 
 class ConsentRows:
@@ -49,6 +52,16 @@ class ConsentRows:
                 select(consents).where(consents.c.user_id == user, consents.c.granted).order_by(consents.c.client_id)
             )
         return [_read(row) for row in found.mappings()]
+
+    async def withdrawn(self, answers: Sequence[tuple[UserId, ClientId]]) -> Sequence[tuple[UserId, ConsentRow]]:
+        """Which of these stand withdrawn."""
+        found: list[tuple[UserId, ConsentRow]] = []
+        async with self._db.read() as tx:
+            for start in range(0, len(answers), _AT_ONCE):
+                these = tuple_(consents.c.user_id, consents.c.client_id).in_(answers[start : start + _AT_ONCE])
+                rows = await tx.execute(select(consents).where(these, consents.c.granted.is_(False)))
+                found += [(UserId(row["user_id"]), _read(row)) for row in rows.mappings()]
+        return found
 
     async def write(self, new: ConsentRow, user: UserId) -> bool:
         """Replace the row by `new`, if the version before it still stands.  False: somebody was first."""

@@ -31,11 +31,12 @@ Result = TypeVar("Result")
 class Database:
     """Connections to one database.  Every verb raises `Unavailable` for trouble with it."""
 
-    def __init__(self, url: str, clock: Clock, *, pool_size: int = 5, patience: float = 5.0) -> None:
-        """`patience`: seconds to wait for a connection, and for a lock.  Raises ConfigError for a wrong URL."""
+    def __init__(self, url: str, clock: Clock, *, pool_size: int = 5, patience: float = 3.0) -> None:
+        """`patience`: seconds to wait for a connection, a lock, an answer.  Raises ConfigError for a wrong URL."""
         self.clock = clock
         self.address = parse_address(url)
-        self.engine = make_engine(self.address, pool_size=pool_size, patience=patience)
+        # A moment more for the answer, so that a lock that is not had is the server's to tell.
+        self.engine = make_engine(self.address, pool_size=pool_size, patience=patience, answer=patience + 1)
         self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
         self._patience = patience
         # SQLite has one writer.  Waiting here is fair and wakes at once; SQLite's own waiting sleeps, and starves.

@@ -20,8 +20,12 @@ WRITES: Final = "bridge_writes"
 _STRICT: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
-def make_engine(address: Address, *, pool_size: int, patience: float) -> AsyncEngine:
-    """An engine that has not connected yet."""
+def make_engine(address: Address, *, pool_size: int, patience: float, answer: float | None = None) -> AsyncEngine:
+    """An engine that has not connected yet.
+
+    `patience`: seconds to wait for a connection or a lock; `answer`: for a server to answer a statement (None: ever,
+    as a migration must).
+    """
     engine = create_async_engine(
         address.url,
         pool_size=pool_size,
@@ -32,7 +36,7 @@ def make_engine(address: Address, *, pool_size: int, patience: float) -> AsyncEn
         pool_pre_ping=address.kind != "sqlite",
         # The text of an SQL error would hold hashes and addresses.
         hide_parameters=True,
-        connect_args=_connect_args(address, patience),
+        connect_args=_connect_args(address, patience, answer),
         **({} if address.kind == "sqlite" else {"isolation_level": "READ COMMITTED"}),
     )
     if address.kind == "sqlite":
@@ -41,7 +45,7 @@ def make_engine(address: Address, *, pool_size: int, patience: float) -> AsyncEn
     return engine
 
 
-def _connect_args(address: Address, patience: float) -> dict[str, Any]:
+def _connect_args(address: Address, patience: float, answer: float | None) -> dict[str, Any]:
     tls = {"ssl": address.tls} if address.tls else {}
     match address.kind:
         case "sqlite":
@@ -49,11 +53,11 @@ def _connect_args(address: Address, patience: float) -> dict[str, Any]:
             return {"isolation_level": None, "timeout": patience}
         case "postgresql":
             settings = {"application_name": "login-bridge", "lock_timeout": f"{patience * 1000:.0f}"}
-            return {"timeout": patience, "server_settings": settings, **tls}
+            return {"timeout": patience, "command_timeout": answer, "server_settings": settings, **tls}
         case "mysql":
             wait = max(1, round(patience))
             say = f"SET SESSION sql_mode = '{_STRICT}', innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait}"
-            return {"connect_timeout": wait, "init_command": say, **tls}
+            return {"connect_timeout": wait, "read_timeout": answer, "init_command": say, **tls}
 
 
 def _open_sqlite(patience: float) -> Any:

@@ -1,0 +1,170 @@
+"""The truth about endings: stamps, ended sessions, replaced records, ended families, the store's epoch — security §3.
+
+Every call is a transaction of its own on the primary, and raises `Unavailable` when the database does not answer.
+Whoever ends something writes it here first; the store is told afterwards, and told again by the reconciler.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, Table, delete, select, update
+
+from bridge.clock import Clock
+from bridge.database.database import Database, Tx
+from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users
+from bridge.database.upsert import insert_unless_there
+from bridge.errors import Unavailable
+from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, UserId
+
+LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedSession:
+    """A session that was ended, by its `id`."""
+
+    user: UserId
+    tag: SlotTag
+    session_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedKey:
+    """A record whose token was replaced: if it is found alive, the whole session ends (store §2, rule 8)."""
+
+    key: Key
+    session_id: str
+    user: UserId
+    tag: SlotTag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What ended, or changed, since some moment."""
+
+    users: list[tuple[UserId, SlotTag]]
+    """Whose stamp changed."""
+    sessions: list[EndedSession]
+    keys: list[EndedKey]
+    families: list[tuple[SlotTag, FamilyId]]
+    consents: list[tuple[UserId, SlotTag, ClientId]]
+    """Which were granted or withdrawn."""
+
+
+class Endings:
+    """What has ended, as SQL knows it."""
+
+    def __init__(self, db: Database, clock: Clock, *, longest_life: float = LONGEST_LIFE) -> None:
+        """`longest_life`: seconds after which nothing born under an older stamp or consent can still be alive."""
+        self._db = db
+        self._clock = clock
+        self._longest = longest_life
+        self._epoch: int | None = None
+
+    async def stamp_of(self, user: UserId) -> Stamp | None:
+        """The user's stamp now; None: there is no such user."""
+        async with self._db.read() as tx:
+            stamp = (await tx.execute(select(users.c.stamp).where(users.c.id == user))).scalar()
+        return None if stamp is None else Stamp(stamp)
+
+    async def restamp(self, user: UserId, new: Stamp, *, expected: Stamp | None = None) -> bool:
+        """Write the new stamp, where `expected` is given only over that very one.  False: nothing was written."""
+        change = update(users).where(users.c.id == user).values(stamp=new, stamp_changed_at=self._now())
+        if expected is not None:
+            change = change.where(users.c.stamp == expected)
+        async with self._db.begin() as tx:
+            return (await tx.execute(change)).rowcount == 1
+
+    async def end_session(self, user: UserId, tag: SlotTag, session_id: str, reason: str, until: float) -> None:
+        """The session has ended; remembered until that Unix time.  The first reason stays."""
+        await self._end(ended_sessions, until, session_id=session_id, user_id=user, tag=tag, reason=reason)
+
+    async def ended_session(self, session_id: str) -> str | None:
+        """Why that session was ended; None: it was not, as far as is remembered."""
+        query = select(ended_sessions.c.reason).where(ended_sessions.c.session_id == session_id)
+        async with self._db.read() as tx:
+            reason: str | None = (await tx.execute(query)).scalar()
+        return reason
+
+    async def end_key(self, key: Key, session_id: str, user: UserId, tag: SlotTag, until: float) -> None:
+        """The record at `key` was replaced by another of the same session."""
+        await self._end(ended_keys, until, key=key, session_id=session_id, user_id=user, tag=tag)
+
+    async def end_family(self, tag: SlotTag, family: FamilyId, reason: str, until: float) -> None:
+        """The family has ended; remembered until that Unix time.  The first reason stays."""
+        await self._end(ended_families, until, tag=tag, family=family, reason=reason)
+
+    async def recent(self, since: float | None) -> Recent:
+        """What ended at or after that Unix time and still matters; None: everything that still matters."""
+        async with self._db.read() as tx:
+            return await self._recent(tx, since)
+
+    @property
+    def epoch(self) -> int:
+        """The store's epoch as last read.  Raises Unavailable before the first `refresh_epoch`."""
+        if self._epoch is None:
+            raise Unavailable("the store's epoch was not read yet")
+        return self._epoch
+
+    async def refresh_epoch(self) -> int:
+        """Read the epoch; the reconciler does, at start and every second."""
+        async with self._db.read() as tx:
+            self._epoch = (await tx.execute(select(store_epoch.c.epoch).where(store_epoch.c.id == 1))).scalar_one()
+        return self.epoch
+
+    async def raise_epoch(self, identity: str) -> int:
+        """A loss was noticed: raise the epoch, once for each new identity of the store however many workers notice."""
+        raised = update(store_epoch).where(store_epoch.c.id == 1, store_epoch.c.identity != identity)
+        async with self._db.begin() as tx:
+            await tx.execute(raised.values(epoch=store_epoch.c.epoch + 1, identity=identity))
+        return await self.refresh_epoch()
+
+    async def sweep(self) -> int:
+        """Forget what could no longer be alive anyway; says how many rows that were."""
+        gone = 0
+        for table in (ended_sessions, ended_keys, ended_families):
+            async with self._db.begin() as tx:
+                gone += (await tx.execute(delete(table).where(table.c.until <= self._now()))).rowcount
+        return gone
+
+    async def _end(self, table: Table, until: float, **row: object) -> None:
+        async with self._db.begin() as tx:
+            await insert_unless_there(tx, table, **row, ended_at=self._now(), until=_up(until))
+
+    async def _recent(self, tx: Tx, since: float | None) -> Recent:
+        now = self._now()
+        start = int(now - self._longest if since is None else since)
+        changed = select(users.c.id, users.c.tag).where(users.c.stamp_changed_at >= start)
+        agreed = select(users.c.id, users.c.tag, consents.c.client_id).join(consents, consents.c.user_id == users.c.id)
+
+        async def ended(table: Table, *columns: Column[Any]) -> Any:
+            query = select(*columns).where(table.c.until > now)
+            return await tx.execute(query if since is None else query.where(table.c.ended_at >= start))
+
+        s, k, f = ended_sessions.c, ended_keys.c, ended_families.c
+        return Recent(
+            users=[(UserId(user), SlotTag(tag)) for user, tag in await tx.execute(changed)],
+            sessions=[
+                EndedSession(user=user, tag=tag, session_id=session_id, reason=reason)
+                for user, tag, session_id, reason in await ended(
+                    ended_sessions, s.user_id, s.tag, s.session_id, s.reason
+                )
+            ],
+            keys=[
+                EndedKey(key=key, session_id=session_id, user=user, tag=tag)
+                for key, session_id, user, tag in await ended(ended_keys, k.key, k.session_id, k.user_id, k.tag)
+            ],
+            families=[(tag, family) for tag, family in await ended(ended_families, f.tag, f.family)],
+            consents=[
+                (UserId(user), SlotTag(tag), ClientId(client))
+                for user, tag, client in await tx.execute(agreed.where(consents.c.changed_at >= start))
+            ],
+        )
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _up(seconds: float) -> int:
+    return int(-(-seconds // 1))

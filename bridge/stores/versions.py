@@ -1,0 +1,125 @@
+"""Caches of what lies in SQL, never more than two seconds behind it — security §20.
+
+A change raises the version of its kind in SQL (`bridge.database.versions.bump`), then in the store.  Every worker reads
+the versions twice a second and believes what it read for one second, so a cache is wrong for at most one second after
+the publication, and two where a worker died before it and the reconciler had to publish (once a second).
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Final, Generic, Protocol, TypeVar
+
+from bridge.errors import Unavailable
+from bridge.stores.publish import publish
+from bridge.stores.store import LONGEST_TTL, Store
+from bridge.tokens import Names
+
+NAMES: Final = ("users", "clients", "credentials", "keys")
+POLL_SECONDS: Final = 0.5
+BELIEVED_SECONDS: Final = 1.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Truth(Protocol):
+    """What SQL says."""
+
+    async def current(self) -> Mapping[str, int]:
+        """Name → version, from a new transaction on the primary; a name that was never bumped is absent."""
+        ...
+
+
+class Versions:
+    """The versions of all kinds of things that are cached, as this worker last saw them in the store."""
+
+    def __init__(
+        self, store: Store, names: Names, truth: Truth, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._keys = {name: f"{names.prefix}ver:{{versions}}:{name}" for name in NAMES}
+        self._truth = truth
+        self._monotonic = monotonic
+        self._seen: dict[str, bytes | None] = dict.fromkeys(NAMES)
+        self._published = dict.fromkeys(NAMES, 0)
+        self._asked = float("-inf")
+
+    def token(self, name: str) -> bytes | None:
+        """What stands for the version of `name` now; None: not known well enough to believe any cache."""
+        if self._monotonic() - self._asked >= BELIEVED_SECONDS:
+            return None
+        return self._seen[name]
+
+    async def poll(self) -> None:
+        """Read all versions from the store.  Raises Unavailable; what was read before lapses by itself."""
+        asked = self._monotonic()  # the age counts from the question: the answer may have been long on its way
+        published = dict(self._published)
+        values = await self._store.read(*self._keys.values())
+        for name, value in zip(self._keys, values, strict=True):
+            if self._published[name] == published[name]:  # else this answer may be older than our own publication
+                self._seen[name] = value
+        self._asked = asked
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            with suppress(Unavailable):
+                await self.poll()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def publish(self, name: str) -> None:
+        """Bring SQL's version of `name` into the store, after the transaction that bumped it.  Raises Unavailable."""
+
+        async def truth() -> bytes:
+            return _value((await self._truth.current()).get(name, 0))
+
+        self._seen[name] = await publish(self._store, self._keys[name], truth, LONGEST_TTL)
+        self._published[name] += 1
+
+    async def republish(self, _recent: object = None) -> None:
+        """A step of the reconciler: whatever version the store has not, it gets.  Raises Unavailable."""
+        values = await self._store.read(*self._keys.values())
+        current = await self._truth.current()
+        for name, value in zip(self._keys, values, strict=True):
+            if value != _value(current.get(name, 0)):
+                await self.publish(name)
+
+
+class Cached(Generic[K, V]):
+    """What `load` gave for a key, until its version changes or cannot be told.  Keeps the `size` last used.
+
+    What was not there is remembered too: whoever asks for made-up keys does not ask SQL each time.
+    """
+
+    def __init__(
+        self, load: Callable[[K], Awaitable[V | None]], version: Callable[[], bytes | None], size: int = 10_000
+    ) -> None:
+        self._load = load
+        self._version = version
+        self._size = size
+        self._held: OrderedDict[K, tuple[bytes, V | None]] = OrderedDict()
+
+    async def get(self, key: K) -> V | None:
+        """The value, no older than the version allows; None: there is none.  Raises what `load` raises."""
+        version = self._version()
+        held = self._held.get(key)
+        if held is not None and held[0] == version:
+            self._held.move_to_end(key)
+            return held[1]
+        value = await self._load(key)
+        if version is not None:  # the one from before loading: what changed meanwhile will have another
+            self._keep(key, version, value)
+        return value
+
+    def _keep(self, key: K, version: bytes, value: V | None) -> None:
+        self._held[key] = (version, value)
+        self._held.move_to_end(key)
+        if len(self._held) > self._size:
+            self._held.popitem(last=False)
+
+
+def _value(version: int) -> bytes:
+    return str(version).encode()

@@ -1,0 +1,249 @@
+"""Transactions and trouble — DESIGN §5, §8."""
+
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from bridge.clock import SystemClock
+from bridge.database.address import parse_address
+from bridge.database.database import Database, Tx
+from bridge.database.tables import store_epoch, versions
+from bridge.errors import ConfigError, Unavailable
+from tests import servers
+from tests.databases import opened
+
+ASK = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
+CUT = {"postgresql": "SELECT pg_terminate_backend(:n)", "mysql": "KILL :n"}
+
+
+async def test_what_was_written_is_there_for_the_next_reader(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.execute(insert(versions).values(name="a", version=1))
+    assert await _names(db) == ["a"]
+
+
+async def test_an_exception_undoes_the_whole_transaction(db: Database) -> None:
+    async def half() -> None:
+        async with db.begin() as tx:
+            await tx.execute(insert(versions).values(name="a", version=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await half()
+    assert await _names(db) == []
+
+
+async def test_a_broken_constraint_is_no_trouble_of_the_database(db: Database) -> None:
+    async def twice(tx: Tx) -> None:
+        await tx.execute(insert(versions).values(name="twice", version=1))
+        await tx.execute(insert(versions).values(name="twice", version=1))
+
+    with pytest.raises(IntegrityError) as raised:
+        await db.transaction(twice)
+    assert "[SQL parameters hidden" in str(raised.value)
+
+
+async def test_read_and_then_write_loses_nothing_among_fifty(db: Database) -> None:
+    """On SQLite this is what BEGIN IMMEDIATE is for: a deferred one that wants to write late fails at once."""
+    async with db.begin() as tx:
+        await tx.execute(insert(versions).values(name="count", version=0))
+
+    async def add_one() -> None:
+        async with db.begin() as tx:
+            await tx.execute(select(versions.c.version).with_for_update())
+            await tx.execute(update(versions).values(version=versions.c.version + 1))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(50):
+            group.start_soon(add_one)
+    async with db.read() as tx:
+        assert (await tx.execute(select(versions.c.version))).scalar() == 50
+
+
+async def test_a_reader_is_not_kept_waiting_by_a_writer(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.execute(insert(versions).values(name="a", version=1))
+        with anyio.fail_after(2):
+            assert await _names(db) == []
+
+
+async def test_whoever_cannot_write_in_time_is_told_unavailable(database_url: str) -> None:
+    async with opened(database_url) as holder, opened(database_url, patience=1) as waiter, holder.begin() as held:
+        await held.execute(update(store_epoch).values(epoch=7))
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            async with waiter.begin() as tx:
+                await tx.execute(update(store_epoch).values(epoch=8))
+        assert time.monotonic() - started < 4
+
+
+async def test_one_database_object_gives_its_writers_their_turn_or_says_unavailable(sqlite_url: str) -> None:
+    async with opened(sqlite_url, patience=0.2) as database, database.begin():
+        with pytest.raises(Unavailable):
+            async with database.begin():
+                pytest.fail("two writers at once")
+
+
+async def test_more_requests_than_connections_wait_for_their_turn(database_url: str) -> None:
+    database = Database(database_url, SystemClock(), pool_size=1)
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(_names, database)
+    await database.close()
+
+
+async def test_sqlites_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "var" / "bridge.db"
+    async with opened(f"sqlite:///{file}") as database, database.begin() as tx:
+        await tx.execute(text("CREATE TABLE t (a INTEGER)"))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
+    assert modes == {"bridge.db": 0o600, "bridge.db-wal": 0o600, "bridge.db-shm": 0o600}
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_sqlite_keeps_foreign_keys_and_syncs_every_commit(sqlite_url: str) -> None:
+    async with opened(sqlite_url) as database, database.read() as tx:
+        said = [(await tx.execute(text(f"PRAGMA {name}"))).scalar() for name in ("foreign_keys", "synchronous")]
+    assert said == [1, 2]
+
+
+async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="File exists"):
+        await Database(f"sqlite:///{tmp_path}/file/bridge.db", SystemClock()).open()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+async def test_a_server_that_is_not_there_is_unavailable(scheme: str) -> None:
+    database = Database(f"{scheme}://u:p@127.0.0.1:{servers.free_port()}/x", SystemClock(), patience=1)
+    with pytest.raises(Unavailable) as raised:
+        await database.open()
+    with pytest.raises(Unavailable):
+        async with database.read():
+            pytest.fail("connected to nothing")
+    assert "u:p@" not in str(raised.value)
+    await database.close()
+
+
+async def test_a_stopped_server_is_unavailable_within_the_patience_and_comes_back() -> None:
+    with servers.postgres() as server:
+        async with opened(server.url, patience=1) as database:
+            async with database.begin() as tx:
+                await tx.execute(text("CREATE TABLE t (a INTEGER)"))
+            pids = _stop(server)
+            started = time.monotonic()
+            with pytest.raises(Unavailable):
+                await database.ping()
+            assert time.monotonic() - started < 6
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            await database.ping()
+
+
+async def test_connections_that_a_restart_cut_are_replaced_unnoticed(db: Database, database_url: str) -> None:
+    if db.address.kind == "sqlite":
+        return  # a file cuts no connections
+    async with db.read() as tx:
+        number = (await tx.execute(text(ASK[db.address.kind]))).scalar()
+    await _cut(database_url, number)
+    assert await _names(db) == []
+
+
+async def test_a_connection_cut_within_a_transaction_is_unavailable(db: Database, database_url: str) -> None:
+    if db.address.kind == "sqlite":
+        return
+
+    async def cut_short(tx: Tx) -> None:
+        await tx.execute(insert(versions).values(name="lost", version=1))
+        await _cut(database_url, (await tx.execute(text(ASK[db.address.kind]))).scalar())
+        await tx.execute(insert(versions).values(name="lost too", version=1))
+
+    with pytest.raises(Unavailable):
+        await db.transaction(cut_short)
+    assert await _names(db) == []
+
+
+async def test_a_transaction_sacrificed_to_a_deadlock_is_done_again(database_url: str) -> None:
+    """Two take two rows in opposite order; one is undone by the database, and both come through."""
+    async with opened(database_url) as database:
+        if database.address.kind == "sqlite":
+            return  # one writer at a time: there is no deadlock
+        async with database.begin() as tx:
+            await tx.execute(insert(versions).values([{"name": "a", "version": 0}, {"name": "b", "version": 0}]))
+        both = [anyio.Event(), anyio.Event()]
+        runs: list[str] = []
+
+        async def cross(first: str, second: str) -> None:
+            async def work(tx: Tx) -> None:
+                runs.append(first)
+                await _add_one(tx, first)
+                both[first == "b"].set()
+                await both[first != "b"].wait()
+                await _add_one(tx, second)
+
+            await database.transaction(work)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(cross, "a", "b")
+            group.start_soon(cross, "b", "a")
+        async with database.read() as tx:
+            assert (await tx.execute(select(versions.c.version))).scalars().all() == [2, 2]
+        assert len(runs) == 3
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "oracle://h/x", "sqlite://", "sqlite:///:memory:", "postgresql://h/x?sslmode=maybe"]
+)
+def test_a_url_that_cannot_be_used_is_a_mistake_of_the_settings(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"database\.url"):
+        parse_address(url)
+
+
+def test_no_mistake_tells_the_password() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_address("postgresql://u:hush@h/x?sslmode=maybe")
+    assert "hush" not in str(raised.value)
+    assert "hush" not in parse_address("postgresql://u:hush@h/x").shown
+
+
+@pytest.mark.parametrize(
+    ("mode", "checks_chain", "checks_name"),
+    [("require", False, False), ("verify-ca", True, False), ("verify-full", True, True)],
+)
+def test_sslmode_means_what_libpq_means_by_it(mode: str, checks_chain: bool, checks_name: bool) -> None:
+    for scheme in ("postgresql", "mariadb"):
+        tls = parse_address(f"{scheme}://h/x?sslmode={mode}").tls
+        assert tls is not None
+        assert (tls.verify_mode != 0, tls.check_hostname) == (checks_chain, checks_name)
+
+
+async def _names(database: Database) -> list[str]:
+    async with database.read() as tx:
+        return list((await tx.execute(select(versions.c.name))).scalars())
+
+
+async def _cut(url: str, number: int | None) -> None:
+    """End the server's side of a connection, and wait until it has noticed."""
+    async with opened(url) as other, other.begin() as tx:
+        await tx.execute(text(CUT[other.address.kind]), {"n": number})
+    await anyio.sleep(0.1)
+
+
+async def _add_one(tx: Tx, name: str) -> None:
+    await tx.execute(update(versions).where(versions.c.name == name).values(version=versions.c.version + 1))
+
+
+def _stop(server: servers.Server) -> list[int]:
+    """Stop the server and all its children: a connection that hangs is worse than one that is refused."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    pids = [server.process.pid, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
