@@ -45,7 +45,7 @@ class ConsentRows:
             row = await _row(tx, user, client)
         return (row, Stamp(who.stamp), SlotTag(who.tag)) if who is not None else None
 
-    async def list(self, user: UserId) -> Sequence[ConsentRow]:
+    async def granted_by(self, user: UserId) -> Sequence[ConsentRow]:
         """What the user granted and did not withdraw."""
         async with self._db.read() as tx:
             found = await tx.execute(

@@ -41,7 +41,9 @@ class Rows(Protocol):
 
     async def of(self, user: UserId, client: ClientId) -> tuple[ConsentRow, Stamp, SlotTag] | None: ...
 
-    async def list(self, user: UserId) -> Sequence[ConsentRow]: ...
+    async def granted_by(self, user: UserId) -> Sequence[ConsentRow]: ...
+
+    async def withdrawn(self, answers: Sequence[tuple[UserId, ClientId]]) -> Sequence[tuple[UserId, ConsentRow]]: ...
 
     async def write(self, new: ConsentRow, user: UserId) -> bool: ...
 
@@ -73,7 +75,7 @@ class Consents:
 
     async def list_of(self, user: UserId) -> Sequence[ConsentRow]:
         """What the person's account page shows."""
-        return await self._rows.list(user)
+        return await self._rows.granted_by(user)
 
     async def grant(self, user: UserId, tag: SlotTag, client: ClientId, scopes: Sequence[str]) -> None:
         """He allows these too.  An earlier withdrawal is finished first, lest this version hide it."""
@@ -86,10 +88,10 @@ class Consents:
     async def reconcile(self, recent: RecentConsents) -> None:
         """Publish withdrawals again and end what stands on them (store §2, rule 8).  A grant that the store missed
         only asks the person once more."""
-        for user, tag, client in recent.consents:
-            found = await self._rows.of(user, client)
-            if found is not None and not found[0].granted:
-                await self._finish(user, tag, found[0])
+        tags = {user: tag for user, tag, _ in recent.consents}
+        answers = [(user, client) for user, _, client in recent.consents]
+        for user, withdrawn in await self._rows.withdrawn(answers):
+            await self._finish(user, tags[user], withdrawn)
 
     async def _change(
         self, user: UserId, tag: SlotTag, client: ClientId, granting: tuple[str, ...] | None

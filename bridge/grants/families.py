@@ -3,6 +3,7 @@
 What was `Add`ed is not removed: a late copy of the `Add` would bring it back.  Ending is a mark that stays.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from bridge.tokens import Names
 from bridge.types import FamilyId, SlotTag
 
 CHUNK: Final = 200
+AT_ONCE: Final = 50
 
 
 class EndedFamilies(Protocol):
@@ -61,11 +63,15 @@ class Families:
 
     async def reconcile(self, recent: RecentFamilies) -> None:
         """What SQL says has ended and the store still holds alive: end it again (security §3)."""
-        for tag, family in recent.families:
-            (raw,) = await self._store.read(self._names.family(tag, family))
-            found = read_family(raw, family, self._clock.now())
-            if found is not None:
-                await self._store.commit(self._mark(tag, found, "reconciled"))
+        for start in range(0, len(recent.families), AT_ONCE):
+            batch = recent.families[start : start + AT_ONCE]
+            await asyncio.gather(*(self._end_if_alive(tag, family) for tag, family in batch))
+
+    async def _end_if_alive(self, tag: SlotTag, family: FamilyId) -> None:
+        (raw,) = await self._store.read(self._names.family(tag, family))
+        found = read_family(raw, family, self._clock.now())
+        if found is not None:
+            await self._store.commit(self._mark(tag, found, "reconciled"))
 
     async def _living(self, keys: Sequence[str]) -> list[Family]:
         now = self._clock.now()

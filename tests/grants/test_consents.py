@@ -128,6 +128,15 @@ async def test_a_withdrawal_cut_short_is_finished_by_the_reconciler(scene: Scene
     assert copy is not None and (copy.version, copy.granted) == (2, False)
 
 
+async def test_the_reconciler_leaves_alone_what_is_granted(scene: Scene, db: Database) -> None:
+    consents = _consents(scene, db)
+    await consents.grant(scene.user, scene.tag, SHOP, ["openid"])
+    code = await scene.authorized(consent=0)
+    scene.sql.consents += [(scene.user, scene.tag, SHOP)] + [(UserId(n), scene.tag, SHOP) for n in range(100, 520)]
+    await consents.reconcile(scene.sql)
+    assert isinstance(await scene.redeem(code), Tokens)
+
+
 async def test_first_answers_at_once_are_counted_one_by_one(scene: Scene, db: Database) -> None:
     consents = _consents(scene, db)
     async with anyio.create_task_group() as group:
@@ -148,7 +157,10 @@ class _Forgetful:
     async def of(self, user: UserId, client: ClientId) -> tuple[ConsentRow, Stamp, SlotTag] | None:
         return ConsentRow(client=client, version=1, granted=True, scopes=()), Stamp("n"), SlotTag("t")
 
-    async def list(self, user: UserId) -> list[ConsentRow]:
+    async def granted_by(self, user: UserId) -> list[ConsentRow]:
+        return []
+
+    async def withdrawn(self, answers: object) -> list[tuple[UserId, ConsentRow]]:
         return []
 
     async def write(self, new: ConsentRow, user: UserId) -> bool:

@@ -1,0 +1,161 @@
+"""The visits: begun, bound to one browser, answered step by step, finished once — security §26.
+
+The id alone is worth nothing.  To look takes the browser's cookie; to answer takes cookie, id and a proof that was made
+for this very question.  Steps never call one another: each ends with the browser back at the authorization endpoint,
+which decides anew.
+"""
+
+import hmac
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from bridge.clock import Chance, Clock
+from bridge.interactions.record import (
+    LIFETIME,
+    MEMORY,
+    Answer,
+    Display,
+    Finished,
+    Interaction,
+    Logout,
+    Step,
+    decode,
+    encode,
+    encode_finished,
+)
+from bridge.ring import Ring
+from bridge.secret import mac
+from bridge.stores.decide import Decision, decide_on
+from bridge.stores.store import Add, Store, Swap
+from bridge.tokens import Names, digest, new_id
+from bridge.types import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An interaction that this browser may look at, exactly as it lies in the store."""
+
+    id: str
+    key: Key
+    seen: bytes
+    record: Interaction
+
+
+class Interactions:
+    """All visits of one instance.  Every method that reads or writes raises `Unavailable`."""
+
+    def __init__(self, *, store: Store, names: Names, ring: Ring, clock: Clock, chance: Chance) -> None:
+        self._store = store
+        self._names = names
+        self._keys = list(ring.subkeys("csrf").values())
+        self._clock = clock
+        self._chance = chance
+
+    def new_binding(self) -> str:
+        """A value for `__Host-lb_pre`."""
+        return new_id(self._chance)
+
+    async def begin_authorization(
+        self,
+        binding: str,
+        parameters: dict[str, str],
+        app: Display,
+        *,
+        scopes: tuple[str, ...] = (),
+        login_hint: str = "",
+        ui_locales: str = "",
+    ) -> str:
+        """A visit on the way to an application; returns its id."""
+        return await self._begin(
+            Interaction(
+                kind="authorize",
+                binding=digest(binding),
+                until=self._until(),
+                app=app,
+                parameters=parameters,
+                scopes=scopes,
+                login_hint=login_hint,
+                ui_locales=ui_locales,
+            )
+        )
+
+    async def begin_logout(
+        self, binding: str, logout: Logout, *, app: Display | None = None, ui_locales: str = ""
+    ) -> str:
+        """A visit on the way out; returns its id."""
+        return await self._begin(
+            Interaction(
+                kind="logout",
+                binding=digest(binding),
+                until=self._until(),
+                app=app,
+                logout=logout,
+                ui_locales=ui_locales,
+            )
+        )
+
+    async def load(self, interaction: str, binding: str | None) -> Visit | None:
+        """The visit, for the browser that it belongs to; None: unknown, over, finished, or another browser's."""
+        key = self._names.interaction(interaction)
+        (raw,) = await self._store.read(key)
+        return self._mine(interaction, key, raw, binding)
+
+    def proof(self, interaction: str, binding: str, purpose: str, *bound: str) -> str:
+        """What a form carries for one question (`purpose`), about one session or user (`bound`) where there is one."""
+        return self._proof(self._keys[0], interaction, binding, purpose, bound)
+
+    def proven(self, proof: str, interaction: str, binding: str, purpose: str, *bound: str) -> bool:
+        """Whether it is that very proof; in constant time."""
+        given = proof.encode("utf-8", "surrogatepass")
+        return any(
+            hmac.compare_digest(given, self._proof(key, interaction, binding, purpose, bound).encode())
+            for key in self._keys
+        )
+
+    async def answer(
+        self, interaction: str, binding: str, step: Step, *, session: str | None, rebind: str | None = None
+    ) -> Visit | None:
+        """Note that a step was taken under that session (its `id`); the caller has checked the proof.
+
+        `rebind`: the cookie's new value, where a login replaces it.  None: as `load`.
+        """
+        key, now = self._names.interaction(interaction), self._clock.now()
+
+        def decide(raw: bytes | None) -> Decision[Visit | None]:
+            visit = self._mine(interaction, key, raw, binding)
+            if visit is None or raw is None:
+                return Decision((), None)
+            answers = {**visit.record.answers, step: Answer(session=session, at=int(now))}
+            record = replace(visit.record, answers=answers, binding=digest(rebind or binding))
+            value = encode(record)
+            if value == raw:
+                return Decision((), visit)
+            changed = Swap(key, raw, value, max(record.until - now, 0.0) + MEMORY)
+            return Decision((changed,), Visit(interaction, key, value, record))
+
+        return await decide_on(self._store, [key], decide)
+
+    async def finish(self, visit: Visit) -> bool:
+        """It has led to its end: of all who try, one is told True."""
+        used = Finished(at=int(self._clock.now()), by=new_id(self._chance))
+        return await self._store.commit(Swap(visit.key, visit.seen, encode_finished(used), LIFETIME + MEMORY))
+
+    async def _begin(self, record: Interaction) -> str:
+        interaction = new_id(self._chance)
+        await self._store.commit(Add(self._names.interaction(interaction), encode(record), LIFETIME + MEMORY))
+        return interaction
+
+    def _mine(self, interaction: str, key: Key, raw: bytes | None, binding: str | None) -> Visit | None:
+        record = decode(raw)
+        if record is None or raw is None or binding is None or self._clock.now() >= record.until:
+            return None
+        # Compared as hashes: how far a guess is right cannot be measured.
+        return Visit(interaction, key, raw, record) if record.binding == digest(binding) else None
+
+    def _until(self) -> int:
+        return int(self._clock.now()) + LIFETIME
+
+    @staticmethod
+    def _proof(key: bytes, interaction: str, binding: str, purpose: str, bound: tuple[str, ...]) -> str:
+        return mac(key, "interaction", interaction, binding, purpose, *bound).hex()
