@@ -1,7 +1,6 @@
 """Migrations — DESIGN §5."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import anyio
 import pytest
@@ -17,6 +16,7 @@ from bridge.database.migrate import FOLDER, migrate, revision
 from bridge.database.revision import HEAD, check_revision
 from bridge.database.tables import metadata, oauth_clients, store_epoch, users
 from bridge.errors import ConfigError
+from tests.database.rows import a_client, a_user
 from tests.databases import opened
 
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory(str(FOLDER)).walk_revisions()))]
@@ -137,24 +137,6 @@ async def test_what_does_not_fit_is_refused_not_cut(database_url: str) -> None:
             return
         async with database.read() as tx:
             assert (await tx.execute(select(users.c.sub))).scalar() == long
-
-
-def a_user(**columns: str) -> dict[str, Any]:
-    """A row of `users`: everything that names the user is "a"."""
-    names = {"tag": "a", "sub": "a", "email_key": "a", "stamp": "a"}
-    return {"email": "a@example.org", "stamp_changed_at": 1, "created_at": 1, "updated_at": 1} | names | columns
-
-
-def a_client(client_id: str) -> dict[str, Any]:
-    """A row of `oauth_clients`."""
-    return {
-        "client_id": client_id,
-        "auth_method": "none",
-        "source": "command",
-        "metadata": "{}",
-        "created_at": 1,
-        "updated_at": 1,
-    }
 
 
 def _differences(connection: Connection) -> Sequence[object]:

@@ -1,0 +1,356 @@
+"""Caches that follow their versions — security §20."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+from sqlalchemy import select
+
+from bridge.clock import SystemClock
+from bridge.database.database import Database
+from bridge.database.tables import users
+from bridge.database.versions import VersionTable, bump
+from bridge.errors import Unavailable
+from bridge.stores.memory import MemoryStore
+from bridge.stores.store import Put, Store
+from bridge.stores.url import open_store
+from bridge.stores.versions import BELIEVED_SECONDS, Cached, Versions
+from bridge.testing.hands import Hands
+from bridge.tokens import Names
+from bridge.types import UserId
+from tests.database.rows import add_user
+from tests.databases import opened
+
+NAMES = Names("https://login.example.org")
+KEY = f"{NAMES.prefix}ver:{{versions}}:users"
+
+
+class Numbers:
+    """SQL's versions, without SQL."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, int] = {}
+
+    async def current(self) -> dict[str, int]:
+        return dict(self.versions)
+
+
+class SlowStore(MemoryStore):
+    """A store that can be deaf, and whose answers may have waited on their way."""
+
+    deaf = False
+    on_its_way: Callable[[], Awaitable[object]] | None = None
+
+    async def read(self, *keys: str) -> Sequence[bytes | None]:
+        if self.deaf:
+            raise Unavailable("deaf")
+        values = await super().read(*keys)
+        if (wait := self.on_its_way) is not None:
+            self.on_its_way = None
+            await wait()
+        return values
+
+
+class Worker:
+    """One worker's versions and one cache of users' first names."""
+
+    def __init__(self, store: Store, truth: Numbers | VersionTable, hands: Hands | None = None) -> None:
+        now = hands.now if hands else asyncio.get_running_loop().time
+        self.versions = Versions(store, NAMES, truth, monotonic=now)
+        self.rows = {"a": "Ann"}
+        self.loads: list[str] = []
+        self.cached = Cached[str, str](self._load, lambda: self.versions.token("users"), size=3)
+
+    async def _load(self, key: str) -> str | None:
+        self.loads.append(key)
+        return self.rows.get(key)
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def store(hands: Hands) -> SlowStore:
+    return SlowStore(hands)
+
+
+@pytest.fixture
+def truth() -> Numbers:
+    return Numbers()
+
+
+@pytest.fixture
+async def worker(store: SlowStore, truth: Numbers, hands: Hands) -> Worker:
+    worker = Worker(store, truth, hands)
+    await worker.versions.republish()
+    await worker.versions.poll()
+    return worker
+
+
+async def test_what_was_loaded_is_not_loaded_again(worker: Worker) -> None:
+    assert [await worker.cached.get("a"), await worker.cached.get("a")] == ["Ann", "Ann"]
+    assert worker.loads == ["a"]
+
+
+async def test_what_is_not_there_is_remembered_too(worker: Worker) -> None:
+    assert [await worker.cached.get("nobody"), await worker.cached.get("nobody")] == [None, None]
+    assert worker.loads == ["nobody"]
+
+
+async def test_the_cache_keeps_the_last_used_however_many_are_asked_for(worker: Worker) -> None:
+    for key in ("a", "b", "c", "a", "d", "a"):
+        await worker.cached.get(key)
+    assert worker.loads == ["a", "b", "c", "d"]
+    await worker.cached.get("b")
+    assert worker.loads == ["a", "b", "c", "d", "b"]
+
+
+async def test_a_published_change_is_seen_with_the_next_poll(
+    worker: Worker, store: SlowStore, truth: Numbers, hands: Hands
+) -> None:
+    await worker.cached.get("a")
+    worker.rows["a"] = "Bea"
+    truth.versions["users"] = 1
+    await Worker(store, truth, hands).versions.publish("users")
+    await worker.versions.poll()
+    assert await worker.cached.get("a") == "Bea"
+
+
+async def test_a_change_of_one_kind_leaves_the_others(worker: Worker, store: SlowStore, truth: Numbers) -> None:
+    before = worker.versions.token("users")
+    truth.versions["clients"] = 1
+    await worker.versions.publish("clients")
+    assert worker.versions.token("clients") == b"1"
+    assert worker.versions.token("users") == before
+
+
+async def test_whoever_publishes_sees_it_himself_at_once(worker: Worker, truth: Numbers) -> None:
+    await worker.cached.get("a")
+    worker.rows["a"] = "Bea"
+    truth.versions["users"] = 1
+    await worker.versions.publish("users")
+    assert await worker.cached.get("a") == "Bea"
+
+
+async def test_a_poll_that_was_on_its_way_does_not_undo_ones_own_publication(
+    worker: Worker, store: SlowStore, truth: Numbers
+) -> None:
+    async def meanwhile() -> None:
+        truth.versions["users"] = 1
+        await worker.versions.publish("users")
+
+    store.on_its_way = meanwhile
+    await worker.versions.poll()
+    assert worker.versions.token("users") == b"1"
+
+
+async def test_without_a_recent_poll_nothing_in_the_cache_is_believed(worker: Worker, hands: Hands) -> None:
+    await worker.cached.get("a")
+    worker.rows["a"] = "Bea"
+    hands.move(BELIEVED_SECONDS - 0.01)
+    assert await worker.cached.get("a") == "Ann"
+    hands.move(0.01)
+    assert await worker.cached.get("a") == "Bea"
+
+
+async def test_the_age_counts_from_the_question_not_from_the_answer(
+    worker: Worker, store: SlowStore, hands: Hands
+) -> None:
+    async def long_way() -> None:
+        hands.move(BELIEVED_SECONDS)
+
+    store.on_its_way = long_way
+    await worker.versions.poll()
+    assert worker.versions.token("users") is None
+
+
+async def test_what_changes_while_it_is_loaded_is_loaded_again(worker: Worker, truth: Numbers) -> None:
+    async def load(key: str) -> str:
+        loaded = worker.rows[key]
+        if worker.rows[key] == "Ann":
+            worker.rows[key] = "Bea"
+            truth.versions["users"] = 1
+            await worker.versions.publish("users")
+        return loaded
+
+    cached = Cached[str, str](load, lambda: worker.versions.token("users"))
+    assert await cached.get("a") == "Ann"
+    assert await cached.get("a") == "Bea"
+
+
+async def test_an_unavailable_store_means_asking_sql(worker: Worker, store: SlowStore, hands: Hands) -> None:
+    store.deaf = True
+    with pytest.raises(Unavailable):
+        await worker.versions.poll()
+    hands.move(BELIEVED_SECONDS)
+    assert [await worker.cached.get("a"), await worker.cached.get("a")] == ["Ann", "Ann"]
+    assert worker.loads == ["a", "a"]
+
+
+async def test_an_empty_store_means_asking_sql_until_the_reconciler_has_published(
+    store: SlowStore, truth: Numbers, hands: Hands
+) -> None:
+    worker = Worker(store, truth, hands)
+    await worker.versions.poll()
+    assert worker.versions.token("users") is None
+    await worker.versions.republish()
+    await worker.versions.poll()
+    assert worker.versions.token("users") == b"0"
+
+
+async def test_the_reconciler_repairs_a_crash_between_sql_and_store(worker: Worker, truth: Numbers) -> None:
+    await worker.cached.get("a")
+    worker.rows["a"] = "Bea"
+    truth.versions["users"] = 1  # and the worker that should have published it is no more
+    await worker.versions.republish()
+    await worker.versions.poll()
+    assert await worker.cached.get("a") == "Bea"
+
+
+async def test_the_reconciler_repairs_a_store_that_went_back(worker: Worker, store: SlowStore, truth: Numbers) -> None:
+    truth.versions["users"] = 2
+    await worker.versions.publish("users")
+    await store.commit(Put(KEY, b"1", 60))
+    await worker.versions.republish()
+    assert await store.read(KEY) == [b"2"]
+
+
+async def test_publishing_never_lowers_a_version(worker: Worker, store: SlowStore, truth: Numbers) -> None:
+    """Of two that publish, the slower one read SQL before the other's change; compare-and-swap makes it look again."""
+
+    async def overtaken() -> None:
+        truth.versions["users"] = 2
+        await Worker(store, truth, Hands()).versions.publish("users")
+
+    truth.versions["users"] = 1
+    store.on_its_way = overtaken
+    await worker.versions.publish("users")
+    assert await store.read(KEY) == [b"2"]
+
+
+async def test_two_workers_at_once_publish_the_last_of_many_changes(db: Database, hands: Hands) -> None:
+    store = MemoryStore(hands)
+    workers = [Versions(store, NAMES, VersionTable(db), monotonic=hands.now) for _ in range(2)]
+
+    async def change(worker: Versions) -> None:
+        for _ in range(10):
+            async with db.begin() as tx:
+                await bump(tx, "users")
+            await worker.publish("users")
+
+    async with anyio.create_task_group() as group:
+        for worker in workers:
+            group.start_soon(change, worker)
+    assert await store.read(KEY) == [b"20"]
+
+
+async def test_a_change_that_was_undone_raises_no_version(db: Database) -> None:
+    async def undone() -> None:
+        async with db.begin() as tx:
+            await bump(tx, "users")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await undone()
+    assert await VersionTable(db).current() == {}
+
+
+async def test_of_two_first_bumps_the_second_waits_for_the_first(db: Database) -> None:
+    """The keyring stands on this: whoever comes second sees what the first has made."""
+    order: list[str] = []
+    begun = anyio.Event()
+
+    async def first() -> None:
+        async with db.begin() as tx:
+            await bump(tx, "keys")
+            begun.set()
+            await anyio.sleep(0.2)
+            order.append("first")
+
+    async def second() -> None:
+        await begun.wait()
+        async with db.begin() as tx:
+            await bump(tx, "keys")
+            order.append("second")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(first)
+        group.start_soon(second)
+    assert order == ["first", "second"]
+
+
+async def test_another_process_sees_a_change_within_two_seconds(sqlite_url: str, tmp_path: Path) -> None:
+    """Also when whoever made it was killed before it could publish, as the reconciler does once a second."""
+    store_url = f"sqlite:///{tmp_path / 'store.db'}"
+    async with opened(sqlite_url) as db, _reading(db, store_url) as (versions, cached):
+        await add_user(db, first_name="Ann")
+        await versions.republish()
+        assert await cached.get(UserId(1)) == "Ann"
+        published = [sys.executable, "-c", CHANGE, sqlite_url, store_url, "Bea", "publish"]
+        await anyio.run_process(published)
+        with anyio.fail_after(2):
+            await _until(cached, "Bea")
+        died = await anyio.run_process([*published[:-2], "Cleo", "die"], check=False)
+        assert died.returncode == -signal.SIGKILL
+        with anyio.fail_after(2):
+            await anyio.sleep(1)
+            await versions.republish()
+            await _until(cached, "Cleo")
+
+
+async def _until(cached: Cached[UserId, str], name: str) -> None:
+    while await cached.get(UserId(1)) != name:  # noqa: ASYNC110  a cache rings no bell
+        await anyio.sleep(0.02)
+
+
+CHANGE = """
+import asyncio, os, signal, sys
+from sqlalchemy import update
+from bridge.clock import SystemClock
+from bridge.database.database import Database
+from bridge.database.tables import users
+from bridge.database.versions import VersionTable, bump
+from bridge.stores.url import open_store
+from bridge.stores.versions import Versions
+from bridge.tokens import Names
+
+async def change(db_url, store_url, name, last_words):
+    db, store = Database(db_url, SystemClock()), open_store(store_url, clock=SystemClock())
+    await store.open()
+    async with db.begin() as tx:
+        await tx.execute(update(users).values(first_name=name))
+        await bump(tx, "users")
+    if last_words == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    await Versions(store, Names("https://login.example.org"), VersionTable(db)).publish("users")
+    await store.close()
+    await db.close()
+
+asyncio.run(change(*sys.argv[1:]))
+"""
+
+
+@contextlib.asynccontextmanager
+async def _reading(db: Database, store_url: str) -> AsyncIterator[tuple[Versions, Cached[UserId, str]]]:
+    """A worker that polls, with a cache of first names."""
+    store = open_store(store_url, clock=SystemClock())
+    await store.open()
+    versions = Versions(store, NAMES, VersionTable(db))
+
+    async def load(user: UserId) -> str | None:
+        async with db.read() as tx:
+            name: str | None = (await tx.execute(select(users.c.first_name).where(users.c.id == user))).scalar()
+        return name
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(versions.run)
+        yield versions, Cached[UserId, str](load, lambda: versions.token("users"))
+        group.cancel_scope.cancel()
+    await store.close()
