@@ -24,7 +24,7 @@ from tests.pages.reading import read
 from tests.pages.samples import LOGIN, NOW
 
 PACKAGE = Path(bridge.__file__).parent
-ROOMS = ["pages"]
+ROOMS = ["pages", "outbox"]
 ROOMS_AND_LANGUAGES = [(room, language) for room in ROOMS for language in ("en", "zh_Hans")]
 HOW = "pybabel extract, update and compile: docs/translating.md"
 
