@@ -1,1 +1,9 @@
-"""The small JSON API for sessions — DESIGN §7."""
+"""The small JSON API for sessions, by API credential — DESIGN §7."""
+
+from bridge.api.touch import PATH, Touch
+from bridge.asgi import Endpoints
+
+
+def endpoints(*, touch: Touch) -> Endpoints:
+    """Exact path → endpoint, for `bridge.app`."""
+    return {PATH: touch}

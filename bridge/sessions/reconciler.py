@@ -36,8 +36,12 @@ class Endings(Truth, Protocol[Recent_co]):
         """What ended since that Unix time; None: everything of which something could still live."""
         ...
 
-    async def raise_epoch(self, identity: str) -> None:
+    async def raise_epoch(self, identity: str) -> object:
         """One-time artefacts of before are refused from now on; once for each new identity (rule 9)."""
+        ...
+
+    async def refresh_epoch(self) -> object:
+        """Another worker may have raised it."""
         ...
 
 
@@ -80,6 +84,7 @@ class Reconciler(Generic[Recent]):
             await self._everything(identity)
         else:
             self._ticks += 1
+            await self._truth.refresh_epoch()
             back = WINDOW if self._ticks % WIDE == 0 else OFTEN
             await self._publish(await self._truth.recent(min(now - back, self._since - OFTEN)))
         self._identity, self._since = identity, now

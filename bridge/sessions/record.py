@@ -5,6 +5,7 @@ only write to the store, is no session.  An ended or rotated session leaves a *t
 no reader of records takes for one.
 """
 
+import base64
 import hmac
 import re
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from typing import Final, Literal, get_args
 import msgspec
 from msgspec import Struct
 
+from bridge.errors import ConfigError
 from bridge.secret import mac
 from bridge.types import ClientId, Key, SessionKind, Stamp, UserId
 
 _RECORD: Final = re.compile(rb"1\.([A-Za-z0-9_-]{1,16})\.([0-9a-f]{64})\.(\{.*\})", re.DOTALL)
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 EndReason = Literal["you", "administrator", "evicted", "address", "replaced", "user-gone"]
 """Why one session was ended.  What ends all of a user's sessions is told by his stamp."""
@@ -112,6 +115,30 @@ class RecordCodec:
 def known_reason(text: str) -> EndReason:
     """The reason that SQL remembers; one that we do not know was an administrator's."""
     return next((reason for reason in get_args(EndReason) if reason == text), "administrator")
+
+
+def parse_record_keys(text: str) -> dict[str, bytes]:
+    """Key id → 32 bytes, from lines of `id:base64url`, newest first: what a reader of records is given, never the
+    master key (security §12).  Raises ConfigError."""
+    keys: dict[str, bytes] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        key_id, colon, key = line.partition(":")
+        try:
+            raw = base64.b64decode(key.rstrip("=") + "=" * (-len(key.rstrip("=")) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            raw = b""
+        if not (colon and _KEY_ID.fullmatch(key_id)) or len(raw) != 32 or key_id in keys:
+            raise ConfigError("record keys: each line must be `id:` and 43 characters of base64url (32 bytes)")
+        keys[key_id] = raw
+    if not keys:
+        raise ConfigError("record keys: there is none")
+    return keys
+
+
+def show_record_keys(keys: Mapping[str, bytes]) -> str:
+    """The same as text."""
+    shown = {key_id: base64.urlsafe_b64encode(key).decode().rstrip("=") for key_id, key in keys.items()}
+    return "".join(f"{key_id}:{key}\n" for key_id, key in shown.items())
 
 
 def encode_trace(trace: Trace) -> bytes:

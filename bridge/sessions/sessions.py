@@ -20,6 +20,7 @@ from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import EndReason, RecordCodec, SessionRecord
 from bridge.sessions.resolve import Reader
 from bridge.sessions.stamp import draw_stamp, stamp_value
+from bridge.sessions.touches import Touches
 from bridge.sessions.truth import Truth
 from bridge.sessions.view import SessionView, living, tidied, too_many, view
 from bridge.stores.decide import decide_on
@@ -61,6 +62,7 @@ class Sessions:
         self._clock = clock
         self._chance = chance
         self._events = events
+        self._touches = Touches(self.touch)
 
     def keys_of(self, token: LoginToken) -> tuple[Key, Key]:
         """Where the token's session and its user's stamp lie: one slot, one MGET."""
@@ -90,11 +92,12 @@ class Sessions:
 
     async def resolve(self, token: LoginToken, place: Place, ip: IPAddress | None) -> Alive | Dead:
         """The session, or why there is none.  An absent stamp is asked of SQL and published."""
-        raw, raw_stamp = await self._store.read(*self.keys_of(token))
-        if raw_stamp is None and (uid := self._uid_at(token, raw)) is not None:
-            await self.publish_stamp(uid, token.tag)
-            raw, raw_stamp = await self._store.read(*self.keys_of(token))
+        raw, raw_stamp = await self._read(token)
         return self.reader.judge(token, raw, raw_stamp, place=place, ip=ip)
+
+    async def why(self, token: LoginToken) -> Alive | Dead:
+        """The same wherever it was shown: for whoever judged place and address before, and to tell its owner."""
+        return self._again(token, *await self._read(token))
 
     async def touch(self, alive: Alive) -> bool:
         """Write down that it was used, and renew the stamp's time; False: somebody else changed it meanwhile."""
@@ -107,9 +110,18 @@ class Sessions:
             Swap(self.tools.names.stamp(alive.token.tag), stamp, stamp, self.options.stamp_ttl),
         )
 
-    def touch_due(self, alive: Alive) -> bool:
+    def due(self, alive: Alive) -> bool:
         """Whether this use is to be written down."""
         return touch_due(alive.record, self._clock.now(), self.options)
+
+    def used(self, alive: Alive) -> None:
+        """It was used: written down in the background, if that is due."""
+        if self.due(alive):
+            self._touches.soon(alive)
+
+    async def finish(self) -> None:
+        """Wait for what is still being written down; at shut-down."""
+        await self._touches.finish()
 
     async def rotate(
         self,
@@ -203,9 +215,12 @@ class Sessions:
         found = await self._all_of(tag)
         return [view(record) for record in living(found, stamp, self._clock.now()) if record.uid == user]
 
-    async def why(self, token: LoginToken) -> Alive | Dead:
-        """What became of a token, wherever it was good for."""
-        return self._again(token, *await self._store.read(*self.keys_of(token)))
+    async def _read(self, token: LoginToken) -> Sequence[bytes | None]:
+        values = await self._store.read(*self.keys_of(token))
+        if values[1] is None and (uid := self._uid_at(token, values[0])) is not None:
+            await self.publish_stamp(uid, token.tag)  # absent means: ask SQL
+            values = await self._store.read(*self.keys_of(token))
+        return values
 
     async def _died(self, alive: Alive) -> Dead:
         """Why a session that was alive is so no more; publishes the stamp first, so that every reader agrees."""
