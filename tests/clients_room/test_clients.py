@@ -39,7 +39,7 @@ def clients(db: Database, ring: Ring, versions: Versions, clock: Hands) -> Clien
 async def test_a_new_client_is_found_with_what_it_registered(clients: Clients) -> None:
     made = await clients.create(CALLBACK | {"client_name": "Shop", "scope": "openid email"}, first_party=True)
     found = await clients.get(made.client.client_id)
-    assert found == made.client
+    assert found is not None and found == made.client
     assert (found.name, found.scopes, found.redirect_uris) == ("Shop", ("openid", "email"), ("https://rp.example/cb",))
     assert (found.require_pkce, found.first_party, found.allow_query_token) == (True, True, False)
 

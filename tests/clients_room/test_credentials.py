@@ -75,7 +75,7 @@ async def test_a_secret_opens_its_own_credential_only(credentials: Credentials, 
 async def test_what_is_given_is_kept_verbatim(credentials: Credentials) -> None:
     made = await credentials.create("old", NO_RIGHTS, identifier="D4j1dKYE", secret=Secret("F1CK"))
     found = await credentials.find("D4j1dKYE")
-    assert found == made.credential and await credentials.check(found, Secret("F1CK"))
+    assert found is not None and found == made.credential and await credentials.check(found, Secret("F1CK"))
 
 
 async def test_an_imported_bcrypt_is_replaced_at_first_use(credentials: Credentials, hasher: PlainHasher) -> None:
@@ -144,7 +144,7 @@ async def test_its_rights_come_back_from_the_database(credentials: Credentials) 
     )
     made = await credentials.create("portal", rights)
     found = await credentials.find(made.credential.identifier)
-    assert found == made.credential
+    assert found is not None and found == made.credential
     assert [str(network) for network in found.allowed_ips] == ["203.0.113.9/32", "2001:db8::/32", "10.0.0.0/8"]
     assert found.actions == {"validatelogin", "*"} and found.sessions.cap == 2
 

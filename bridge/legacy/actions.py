@@ -1,0 +1,76 @@
+"""The actions of the API, and the registry to which an operator adds his own — whmcs-api §3."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from bridge.clients.credential import SessionTerms
+from bridge.legacy.params import Params
+from bridge.legacy.wire import Content, Value
+from bridge.types import Door, IPAddress, Visit
+
+UNKNOWN_ACTION: Final = "The requested API Action could not be found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls an action, after he was let in."""
+
+    name: str
+    """The credential's name; "local" for a call within the process."""
+    door: Door = "legacy"
+    address: IPAddress | None = None
+    """The caller's own address: a portal's server, hardly ever the person's."""
+    person: IPAddress | None = None
+    """The person's address, where the call itself says so (`local_api(…, request=…)`)."""
+    user_agent: str = ""
+    """The person's browser, in the same case."""
+    sessions: SessionTerms = field(default_factory=SessionTerms)
+
+    def visit(self, person: IPAddress | None = None) -> Visit:
+        """What the rooms below are told.  The caller's own address is never a key of theirs (security §23)."""
+        return Visit(self.door, person or self.person, self.user_agent, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an action says, `result` first, and for the log alone: why."""
+
+    content: Content
+    why: str = ""
+
+
+def success(why: str = "", **members: Value) -> Answer:
+    """`result=success` and what belongs to it, in this order."""
+    return Answer({"result": "success", **members}, why)
+
+
+def failure(message: str, why: str = "") -> Answer:
+    """`result=error` in the documented words.  A business error: HTTP 200 (§1.4)."""
+    return Answer({"result": "error", "message": message}, why)
+
+
+Run: TypeAlias = Callable[[Params, Caller], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One action.  `run` may raise Unavailable, which the door answers with 503."""
+
+    name: str
+    """As the documentation writes it."""
+    run: Run
+    parameters: frozenset[str]
+    """What it understands: a call within the process may give nothing else (security §30)."""
+    powerful: bool = False
+    """Allowed only to credentials that name it, not by `*` (security §30)."""
+
+
+Registry: TypeAlias = Mapping[str, Action]
+"""Lower-case name → action."""
+
+
+def registry(*actions: Action) -> Registry:
+    """The actions by name, whatever its case; a later one takes the place of an earlier one of its name."""
+    return MappingProxyType({action.name.lower(): action for action in actions})

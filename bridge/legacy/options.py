@@ -1,0 +1,104 @@
+"""What an installation may decide about the legacy API, with safe values — whmcs-api §10."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Literal
+
+from bridge.errors import ConfigError
+from bridge.secret import Secret
+from bridge.types import IPNetwork
+
+_LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+_ACCESS_KEY: Final = re.compile(r"[A-Za-z0-9!@#$%.()*\[\]_-]{8,255}")
+_VERSION: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyOptions:
+    """The settings `legacy.*`.  Raises ConfigError for what cannot be used."""
+
+    allowed_ips: tuple[IPNetwork, ...] = _LOOPBACK
+    """From which addresses the API may be called at all: addresses and CIDR."""
+
+    access_key: Secret | None = None
+    """`accesskey=` lifts the rule above, never a credential's own list, never credentials.  8 to 255 characters
+    [A-Za-z0-9 ! @ # $ % . ( ) * [ ] - _]."""
+
+    allow_get: bool = True
+    """Whether GET is taken, with credentials and passwords in the query.  Turn it off once no caller needs it."""
+
+    admin_md5_login: bool = False
+    """Whether an admin's name and the md5 of his password are taken as credentials.  Unsafe: that md5 is a password."""
+
+    admin_failures: int = 3
+    """So many wrong admin logins from one address (in one process) close admin login to it …"""
+
+    admin_ban: int = 900
+    """… for so many seconds."""
+
+    auth_failed_text: str = "Authentication Failed"
+    """What a caller with wrong credentials is told; older versions said `Invalid or missing credentials`."""
+
+    unknown_action_status: Literal[200, 400, 403] = 400
+    """The HTTP status of `The requested API Action could not be found`."""
+
+    nvp_refusals: bool = False
+    """Answer 403 as name-value pairs also to callers that asked for JSON or XML, as versions up to 7 did."""
+
+    nvp_content_type: Literal["text/plain; charset=utf-8", "text/html; charset=utf-8", "text/html"] = (
+        "text/plain; charset=utf-8"
+    )
+    """The media type of name-value pairs."""
+
+    nvp_lists: Literal["flatten", "refuse"] = "flatten"
+    """Lists as name-value pairs: `users[0][id]=1`, or refused as old versions did."""
+
+    xml_lists: Literal["named", "repeat"] = "named"
+    """Lists in XML: `<users><user>` and `<clients><client>` where the documentation names the items, or every list as
+    its key repeated."""
+
+    string_scalars: bool = False
+    """JSON numbers and booleans as text, as the documentation's examples print them.  `"false"` is true to PHP."""
+
+    advertised_version: str = "8.13.1"
+    """The version that XML answers and WhmcsDetails show."""
+
+    token_format: Literal["plain", "json"] = "plain"  # noqa: S105  # a form
+    """`passwordhash`: the 40 characters, or `{"id":…,"tk":"…"}` for PHP apps that decode `login_auth_tk`."""
+
+    error_on_2fa: bool = False
+    """Answer `Email or Password Invalid` for accounts with a second factor, for callers that take any `success` as
+    signed in."""
+
+    hash_under_2fa: Literal["absent", "empty"] = "absent"
+    """`passwordhash` of an account with a second factor: not there, or empty.  Never a token."""
+
+    add_clientid: bool = False
+    """Add `clientid` to ValidateLogin's answer: the number of the user's own client."""
+
+    bind_ip: Literal["clientip", "never", "caller"] = "clientip"
+    """To which address a session from ValidateLogin is bound: the parameter `clientip` where it is sent, none, or the
+    caller's own, as WHMCS does with its session IP check."""
+
+    hide_unknown_users: bool = False
+    """ResetPassword says `success` also for a user that is not there."""
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"legacy.{name} must be {what}"
+            for name, what, right in (
+                ("access_key", "8 to 255 of the characters A-Za-z0-9!@#$%.()*[]-_", _is_key(self.access_key)),
+                ("advertised_version", "a version such as 8.13.1", _VERSION.fullmatch(self.advertised_version)),
+                ("admin_failures", "at least 1", self.admin_failures >= 1),
+                ("admin_ban", "at least 60 s", self.admin_ban >= 60),
+                ("auth_failed_text", "one line", self.auth_failed_text.isprintable() and self.auth_failed_text),
+            )
+            if not right
+        ]
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+def _is_key(key: Secret | None) -> bool:
+    return key is None or _ACCESS_KEY.fullmatch(key.reveal()) is not None
