@@ -1,0 +1,153 @@
+"""Counters that slow guessing down — sessions-and-accounts.md §8.1, §8.2, security.md §23.
+
+A sliding window of two slots: what the slot before counted fades out while the present one fills.  An attempt is
+counted when it is admitted, in every window or in none, and refunded when it was no failure: counted afterwards, fifty
+parallel guesses would all slip through.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.clock import Clock
+from bridge.errors import Unavailable
+
+MOST_COUNTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` attempts in any `seconds`.  `key` lies outside the tracked prefixes: `lb:<instance>:rl:…`."""
+
+    key: str
+    limit: int
+    seconds: float
+
+
+class Guard(Protocol):
+    """Counts attempts.  Every verb raises `Unavailable` when the counters cannot be reached."""
+
+    async def admit(self, windows: Sequence[Window]) -> float:
+        """0: admitted, and counted in every window.  Else the seconds to wait; then nothing was counted anywhere."""
+        ...
+
+    async def refund(self, windows: Sequence[Window]) -> None:
+        """The attempt that was admitted was no failure after all: a success, or somebody else's error."""
+        ...
+
+    async def clear(self, key: str) -> None:
+        """Forget one window."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one window holds: the number of a slot, what was counted in it, and in the one before."""
+
+    slot: int
+    now: int
+    before: int
+
+    def at(self, slot: int) -> "Count":
+        """The same count seen from a later slot (or, after a clock was set back, an earlier one: nothing)."""
+        if slot == self.slot:
+            return self
+        return Count(slot, 0, self.now if slot == self.slot + 1 else 0)
+
+    def wait(self, window: Window, now: float) -> float:
+        """Seconds until it makes sense to come back; 0: one more is within the limit."""
+        passed = now % window.seconds
+        if self.before * (1 - passed / window.seconds) + self.now + 1 <= window.limit:
+            return 0.0
+        return window.seconds - passed
+
+    def more(self) -> "Count":
+        return Count(self.slot, self.now + 1, self.before)
+
+    def fewer(self) -> "Count":
+        """One back: from this slot, else from the one before, in which it was admitted."""
+        if self.now:
+            return Count(self.slot, self.now - 1, self.before)
+        return Count(self.slot, 0, max(0, self.before - 1))
+
+
+NOTHING = Count(-1, 0, 0)
+
+
+def slot_of(window: Window, now: float) -> int:
+    """The number of the present slot."""
+    return math.floor(now / window.seconds)
+
+
+class MemoryGuard:
+    """A `Guard` of one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counts: dict[str, tuple[Count, float]] = {}
+
+    async def admit(self, windows: Sequence[Window]) -> float:
+        now = self._clock.now()
+        counts = {window: self._count(window, now) for window in windows}
+        worst = max((count.wait(window, now) for window, count in counts.items()), default=0.0)
+        if not worst:
+            for window, count in counts.items():
+                self._keep(window, count.more(), now)
+        return worst
+
+    async def refund(self, windows: Sequence[Window]) -> None:
+        now = self._clock.now()
+        for window in dict.fromkeys(windows):
+            if window.key in self._counts:
+                self._keep(window, self._count(window, now).fewer(), now)
+
+    async def clear(self, key: str) -> None:
+        self._counts.pop(key, None)
+
+    def _count(self, window: Window, now: float) -> Count:
+        count, _ = self._counts.get(window.key, (NOTHING, 0.0))
+        return count.at(slot_of(window, now))
+
+    def _keep(self, window: Window, count: Count, now: float) -> None:
+        self._counts.pop(window.key, None)
+        self._counts[window.key] = (count, now + 2 * window.seconds)
+        if len(self._counts) > MOST_COUNTS:
+            alive = [(key, held) for key, held in self._counts.items() if held[1] > now]
+            self._counts = dict(alive[-MOST_COUNTS // 2 :])  # whoever sprays names pushes out the oldest
+
+
+class FallbackGuard:
+    """A `Guard` that counts in this process, at its share of the limit, while the one behind it cannot be reached.
+
+    Neither open nor closed: an attacker who takes the store down gains nothing, and the others still sign in.
+    """
+
+    def __init__(self, guard: Guard, clock: Clock, *, workers: int) -> None:
+        self._guard = guard
+        self._own = MemoryGuard(clock)
+        self._workers = workers
+
+    async def admit(self, windows: Sequence[Window]) -> float:
+        try:
+            return await self._guard.admit(windows)
+        except Unavailable:
+            return await self._own.admit(self._shares(windows))
+
+    async def refund(self, windows: Sequence[Window]) -> None:
+        """Where it was counted is not known any more; one too few here is at most a share of the limit."""
+        await self._own.refund(self._shares(windows))
+        try:
+            await self._guard.refund(windows)
+        except Unavailable:
+            return
+
+    async def clear(self, key: str) -> None:
+        await self._own.clear(key)
+        try:
+            await self._guard.clear(key)
+        except Unavailable:
+            return
+
+    def _shares(self, windows: Sequence[Window]) -> list[Window]:
+        return [Window(window.key, max(1, window.limit // self._workers), window.seconds) for window in windows]
