@@ -18,6 +18,9 @@ _VERSION: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}")
 class LegacyOptions:
     """The settings `legacy.*`.  Raises ConfigError for what cannot be used."""
 
+    enabled: bool = False
+    """Whether there is a legacy API at all.  The preset whmcs turns it on."""
+
     allowed_ips: tuple[IPNetwork, ...] = _LOOPBACK
     """From which addresses the API may be called at all: addresses and CIDR."""
 
