@@ -43,6 +43,8 @@ class Refused:
     """Unknown, wrong, disabled, without a password: which of them is told to nobody but the log."""
 
     why: str = ""
+    user: UserId | None = None
+    """Whom it concerns, where there is such a user: for the log, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from bridge.errors import BridgeError
 from bridge.types import SlotTag, Stamp, Standing, Subject, UserId
 
 SecondFactorState = Literal["none", "totp", "re-enrol"]
 """none: the password is enough; totp: a code is owed; re-enrol: imported without a usable secret (security §7)."""
+
+
+class Taken(BridgeError):
+    """Another user has this e-mail address, subject or external id.  Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,9 @@ class User:
     sub: Subject
     tag: SlotTag
     email: str
+    """The stored address, as it was given: mail goes there and nowhere else."""
+    email_key: str = ""
+    """Its key (security §10)."""
     email_verified: bool = False
     first_name: str = ""
     last_name: str = ""

@@ -1,0 +1,298 @@
+"""Users in our own tables: the authority that the bridge itself is — DESIGN §5, §8.
+
+What ends sessions (password, second factor, disabling) changes the stamp in the same UPDATE as the cause: SQL is the
+truth about endings (security §3).  Whoever calls publishes the stamp afterwards.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
+from typing import Any, Final, Protocol
+
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, insert, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from bridge.clock import Chance, Clock
+from bridge.database.database import Database, Tx
+from bridge.database.tables import second_factors, users
+from bridge.database.versions import bump
+from bridge.errors import Unavailable
+from bridge.ring import Ring
+from bridge.secret import Secret
+from bridge.tokens import Slots, base62
+from bridge.types import Stamp, StampReason, Subject, UserId
+from bridge.users.backend import Answer, Authenticated, Capability, Refused
+from bridge.users.email import email_key
+from bridge.users.passwords import Passwords
+from bridge.users.rows import profile_values, user_of, why_refused
+from bridge.users.user import SecondFactorState, Taken, User
+
+VERSION: Final = "users"
+"""The name under which caches of users hear of a change (security §20)."""
+
+Also = Callable[[Tx], Awaitable[None]]
+
+
+class Published(Protocol):
+    """Tells the other workers that what was bumped has changed."""
+
+    async def publish(self, name: str) -> object:
+        """Raises `Unavailable`."""
+        ...
+
+
+class SqlUsers:
+    """A `UserBackend` whose users are ours.  Every method raises `Unavailable` when the database does not answer."""
+
+    name = "bridge"
+    capabilities = (
+        Capability.SET_PASSWORD | Capability.SEND_RESET | Capability.LIST | Capability.SECOND_FACTOR | Capability.CREATE
+    )
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        passwords: Passwords,
+        ring: Ring,
+        slots: Slots,
+        clock: Clock,
+        chance: Chance,
+        draw_stamp: Callable[[StampReason], Stamp],
+        versions: Published,
+    ) -> None:
+        self._db = db
+        self._passwords = passwords
+        self._ring = ring
+        self._slots = slots
+        self._clock = clock
+        self._chance = chance
+        self._draw_stamp = draw_stamp
+        self._versions = versions
+
+    async def authenticate(self, email: str, password: Secret) -> Answer:
+        """Checks the hash of one row, read before; the row's stamp is what a login expects.  Raises `Busy` too."""
+        row = await self._first(users.c.email_key == (email_key(email) or ""))
+        stored = row.password_hash if row is not None and row.authority == self.name else None
+        verdict = await self._passwords.verify(stored, password)
+        if row is None:
+            return Refused("unknown")
+        if not verdict.ok or row.disabled_at is not None:
+            return Refused(why_refused(row, ok=verdict.ok, authority=self.name), row.id)
+        if verdict.upgrade is not None:
+            with suppress(Unavailable):  # a better hash is not worth a login
+                await self.upgrade_hash(UserId(row.id), row.password_hash, verdict.upgrade)
+        return Authenticated(user_of(row))
+
+    async def by_id(self, user: UserId) -> User | None:
+        """The row now."""
+        return _found(await self._first(users.c.id == user))
+
+    async def by_email(self, email: str) -> User | None:
+        """The row of that address."""
+        key = email_key(email)
+        return _found(await self._first(users.c.email_key == key)) if key else None
+
+    async def by_sub(self, sub: Subject) -> User | None:
+        """The row of that subject."""
+        return _found(await self._first(users.c.sub == sub))
+
+    async def list(self, *, after: int = 0, limit: int = 100) -> list[User]:
+        """The next users by number."""
+        async with self._db.read() as tx:
+            found = await tx.execute(select(users).where(users.c.id > after).order_by(users.c.id).limit(limit))
+            return [user_of(row) for row in found]
+
+    async def create(
+        self,
+        *,
+        email: str,
+        password: Secret | None = None,
+        password_hash: str | None = None,
+        totp: Secret | None = None,
+        second_factor: SecondFactorState = "none",
+        first_name: str = "",
+        last_name: str = "",
+        language: str = "",
+        groups: Sequence[str] = (),
+        email_verified: bool = False,
+        sub: Subject | None = None,
+        authority: str = name,
+        source: str | None = None,
+        external_id: str | None = None,
+    ) -> User:
+        """A new user, by `password` or by a hash that was brought along; `totp`: the base32 secret of his factor.
+
+        Raises `Taken`, and ValueError for an address that is none or a subject that is not 1 to 255 ASCII characters.
+        """
+        key = email_key(email)
+        if key is None:
+            raise ValueError("not an e-mail address")
+        if sub is not None and not (sub.isascii() and 0 < len(sub) <= 255):
+            raise ValueError("sub: 1 to 255 ASCII characters")
+        values = {
+            "sub": sub or str(uuid.UUID(bytes=self._chance(16), version=4)),
+            "email": email.strip(),
+            "email_key": key,
+            "email_verified": email_verified,
+            **profile_values(first_name=first_name, last_name=last_name, language=language, groups=groups),
+            "password_hash": password_hash if password is None else await self._passwords.hash(password),
+            "second_factor_state": "totp" if totp else second_factor,
+            "authority": authority,
+            "source": source,
+            "external_id": external_id,
+            "created_at": self._now(),
+            **self._stamped("new"),
+        }
+        try:
+            return await self._db.transaction(lambda tx: self._create(tx, values, totp))
+        except IntegrityError:
+            raise Taken("another user has this e-mail address, subject or external id") from None
+
+    async def change_profile(self, user: UserId, **profile: Any) -> User | None:
+        """Change `first_name`, `last_name`, `language` or `groups`; None: no such user."""
+        return await self._change(user, true(), {**profile_values(**profile), "updated_at": self._now()})
+
+    async def set_password(
+        self, user: User, new: Secret, *, reason: StampReason = "password", keep: Stamp | None = None
+    ) -> User | None:
+        """Compare-and-swap on the row that `user` was read from; None: it has changed, or is not ours.
+
+        `keep`: the stamp of the session that shall survive (store §2, rule 4): it must be the row's still.  Raises
+        `Busy`, and ValueError over 1,024 bytes or with a NUL.
+        """
+        made = await self._passwords.hash(new)
+        unchanged = (
+            (users.c.authority == self.name)
+            & (users.c.credential_version == user.credential_version)
+            & (users.c.email_key == user.email_key)
+            & (users.c.reset_gen == user.reset_gen)
+        )
+        if keep is not None:
+            unchanged &= users.c.stamp == keep
+        counted = {"credential_version": users.c.credential_version + 1, "reset_gen": users.c.reset_gen + 1}
+        return await self._change(user.id, unchanged, {"password_hash": made, **counted, **self._stamped(reason)})
+
+    async def upgrade_hash(self, user: UserId, old: str, new: str) -> bool:
+        """The same password under a better hash; False: somebody changed the password meanwhile, and that stands."""
+        mine = (users.c.id == user) & (users.c.password_hash == old)
+        async with self._db.begin() as tx:
+            done = await tx.execute(update(users).where(mine).values(password_hash=new))
+            return done.rowcount == 1
+
+    async def disable(self, user: UserId) -> User | None:
+        """Nobody gets in, and everything ends; None: no such user, or he is disabled already."""
+        values = {"disabled_at": self._now(), **self._stamped("disabled")}
+        return await self._change(user, users.c.disabled_at.is_(None), values)
+
+    async def enable(self, user: UserId) -> User | None:
+        """He may come in again; None: no such user, or he is not disabled."""
+        values = {"disabled_at": None, **self._stamped("admin")}
+        return await self._change(user, users.c.disabled_at.is_not(None), values)
+
+    async def totp_secret(self, user: UserId) -> Secret | None:
+        """The base32 secret of his authenticator; None: he has none, or it was sealed under a key that is gone."""
+        wanted = select(second_factors.c.secret_enc).where(_totp_of(user))
+        async with self._db.read() as tx:
+            sealed = (await tx.execute(wanted)).scalar()
+        plain = self._ring.open(sealed, *_place(user)) if sealed is not None else None
+        return Secret(plain.decode()) if plain is not None else None
+
+    async def set_totp(self, user: UserId, secret: Secret) -> User | None:
+        """From now on he owes a code from this secret (base32); None: no such user."""
+        return await self._set_factor(user, "totp", secret)
+
+    async def remove_second_factor(self, user: UserId) -> User | None:
+        """From now on the password is enough; None: no such user."""
+        return await self._set_factor(user, "none", None)
+
+    async def write_logins(self, logins: Sequence[tuple[UserId, int, str | None]]) -> None:
+        """Who came in last, when (Unix seconds) and from where."""
+        values: dict[str, Any] = {"last_login_at": bindparam("at"), "last_login_ip": bindparam("from")}
+        rows = [{"of": user, "at": at, "from": ip} for user, at, ip in sorted(logins, key=itemgetter(0))]
+        async with self._db.begin() as tx:
+            await tx.execute(update(users).where(users.c.id == bindparam("of")).values(values), rows)
+
+    async def _first(self, where: ColumnElement[bool]) -> Row[Any] | None:
+        async with self._db.read() as tx:
+            return (await tx.execute(select(users).where(where))).first()
+
+    async def _create(self, tx: Tx, values: Mapping[str, Any], totp: Secret | None) -> User:
+        user = await self._numbered(tx, values)
+        if totp is not None:
+            await self._keep_totp(tx, user, totp)
+        return user_of((await tx.execute(_row_of(user))).one())
+
+    async def _numbered(self, tx: Tx, values: Mapping[str, Any]) -> UserId:
+        """Insert the row.  Its tag follows from its number; a number whose tag another user has is skipped."""
+        while True:
+            # "~" is in no tag.  Two users who are made at once must not meet here.
+            not_yet = "~" + base62(int.from_bytes(self._chance(7), "big"), 10)
+            made = await tx.execute(insert(users).values({**values, "tag": not_yet}))
+            assert made.inserted_primary_key is not None
+            user = UserId(made.inserted_primary_key[0])
+            tag = self._slots.of_user(user)
+            if (await tx.execute(select(users.c.id).where(users.c.tag == tag))).first() is None:
+                await tx.execute(update(users).where(users.c.id == user).values(tag=tag))
+                return user
+            await tx.execute(delete(users).where(users.c.id == user))
+
+    async def _set_factor(self, user: UserId, state: SecondFactorState, secret: Secret | None) -> User | None:
+        async def keep(tx: Tx) -> None:
+            await tx.execute(delete(second_factors).where(_totp_of(user)))
+            if secret is not None:
+                await self._keep_totp(tx, user, secret)
+
+        values = {"second_factor_state": state, **self._stamped("second-factor")}
+        return await self._change(user, true(), values, keep)
+
+    async def _keep_totp(self, tx: Tx, user: UserId, secret: Secret) -> None:
+        sealed = self._ring.seal(secret.reveal_bytes(), *_place(user))
+        now = self._now()
+        row = {"user_id": user, "kind": "totp", "secret_enc": sealed, "created_at": now, "confirmed_at": now}
+        await tx.execute(insert(second_factors).values(row))
+
+    async def _change(
+        self, user: UserId, where: ColumnElement[bool], values: Mapping[str, Any], also: Also | None = None
+    ) -> User | None:
+        """One guarded UPDATE of one user, told to every worker's cache."""
+
+        async def work(tx: Tx) -> User | None:
+            done = await tx.execute(update(users).where(users.c.id == user, where).values(values))
+            if done.rowcount != 1:
+                return None
+            if also is not None:
+                await also(tx)
+            await bump(tx, VERSION)
+            return user_of((await tx.execute(_row_of(user))).one())
+
+        changed = await self._db.transaction(work)
+        if changed is not None:
+            with suppress(Unavailable):  # the reconciler publishes it again
+                await self._versions.publish(VERSION)
+        return changed
+
+    def _stamped(self, reason: StampReason) -> dict[str, Any]:
+        now = self._now()
+        return {"stamp": self._draw_stamp(reason), "stamp_changed_at": now, "updated_at": now}
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+
+def _row_of(user: UserId) -> Select[Any]:
+    return select(users).where(users.c.id == user)
+
+
+def _totp_of(user: UserId) -> ColumnElement[bool]:
+    return (second_factors.c.user_id == user) & (second_factors.c.kind == "totp")
+
+
+def _place(user: UserId) -> tuple[str, str, str]:
+    """Where the sealed secret stands: one moved to another user does not open (security §5)."""
+    return "second_factors", "secret_enc", str(user)
+
+
+def _found(row: Row[Any] | None) -> User | None:
+    return user_of(row) if row is not None else None
