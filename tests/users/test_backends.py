@@ -175,9 +175,9 @@ class RaisesForNul(Wrapped):
 
 class LastWriterSetsThePassword(Wrapped):
     async def set_password(self, user: User, new: Secret) -> User | None:
-        row = await self.right.by_id(user.id)
-        while row is not None and (done := await self.right.set_password(row, new)) is None:
-            row = await self.right.by_id(user.id)
+        done = None
+        while done is None and (row := await self.right.by_id(user.id)) is not None:
+            done = await self.right.set_password(row, new)
         return done
 
 
