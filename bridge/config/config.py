@@ -1,13 +1,25 @@
 """Config: every setting, typed, with its origin — DESIGN §10."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from bridge.clock import SystemClock
 from bridge.config.presets import PRESETS, PROFILES
-from bridge.config.read import Given, Mistakes, Values, from_environment, from_toml, section, unknown_sections
+from bridge.config.read import (
+    Given,
+    Mistakes,
+    Values,
+    from_environment,
+    from_toml,
+    masked,
+    over,
+    section,
+    unknown,
+)
 from bridge.config.sections import (
     DatabaseOptions,
     LogOptions,
@@ -18,17 +30,22 @@ from bridge.config.sections import (
     ServerOptions,
     StoreOptions,
 )
+from bridge.database.address import parse_address
 from bridge.errors import ConfigError
+from bridge.grants.options import GrantOptions
 from bridge.legacy.options import LegacyOptions
 from bridge.login.options import LoginOptions
 from bridge.oidc.options import OidcOptions
 from bridge.pages.options import PagesOptions
 from bridge.resets.options import ResetOptions
+from bridge.ring import Ring, slot_key
 from bridge.secret import Secret
 from bridge.sessions.options import SessionOptions
+from bridge.stores.url import open_store
 from bridge.users.options import UserOptions
 
-_PLAIN: Final = {"preset", "profile"}
+_PLAIN: Final = ("preset", "profile")
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # where such a server is reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +55,33 @@ class Config:
     preset: Preset = "app"
     profile: Profile = "production"
     server: ServerOptions = field(default_factory=ServerOptions)
+    """Where the bridge listens, and under which address the world knows it."""
     store: StoreOptions = field(default_factory=StoreOptions)
+    """Where sessions, codes and tokens live."""
     database: DatabaseOptions = field(default_factory=DatabaseOptions)
+    """Where users, clients, keys and the audit live."""
     secrets: SecretsOptions = field(default_factory=SecretsOptions)
+    """The two secrets that are in neither database nor store.  `login-bridge init` makes them."""
     mail: MailOptions = field(default_factory=MailOptions)
+    """How mail leaves."""
     log: LogOptions = field(default_factory=LogOptions)
+    """What is told about what happens."""
     sessions: SessionOptions = field(default_factory=SessionOptions)
+    """How long sessions live, and where their tokens are good.  All durations in seconds."""
     users: UserOptions = field(default_factory=UserOptions)
+    """How users and their passwords are kept, and which new ones are accepted."""
     login: LoginOptions = field(default_factory=LoginOptions)
+    """What holds up whoever guesses passwords."""
     resets: ResetOptions = field(default_factory=ResetOptions)
+    """How long a reset link lives, and how many may be asked for."""
     pages: PagesOptions = field(default_factory=PagesOptions)
+    """Your name, logo and colour on every page and in every mail."""
+    grants: GrantOptions = field(default_factory=GrantOptions)
+    """How long what an app was granted lives.  All durations in seconds."""
     oidc: OidcOptions = field(default_factory=OidcOptions)
+    """The OpenID Provider."""
     legacy: LegacyOptions = field(default_factory=LegacyOptions)
+    """The API of WHMCS: ValidateLogin and its like."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """`section.key` → the file, variable, preset or "default" it came from."""
 
@@ -65,37 +97,39 @@ class Config:
         Raises ConfigError whose message names every mistake, one on each line.
         """
         mistakes = Mistakes()
-        values: Values = {
-            **(from_toml(file, mistakes) if file else {}),
-            **from_environment(environment or {}),
-            **{path: Given(value, "command line") for path, value in (given or {}).items()},
-        }
+        values = from_toml(file, mistakes) if file else {}
+        values = over(values, from_environment(environment or {}))
+        values = over(values, {path: Given(value, "command line") for path, value in (given or {}).items()})
         config = cls._build(values, mistakes)
-        if config is not None and not mistakes.lines:
-            mistakes.lines += config.mistakes()
-        if config is None or mistakes.lines:
+        for name, what in config.contradictions():
+            if not mistakes.names & {name, name.partition(".")[0]}:  # it follows from one that is named already
+                mistakes.add(name, what, config.origins.get(name, "default"))
+        if mistakes.lines:
             raise ConfigError("\n".join(mistakes.lines))
         return config
 
     @classmethod
-    def _build(cls, values: Values, mistakes: Mistakes) -> "Config | None":
+    def _build(cls, values: Values, mistakes: Mistakes) -> "Config":
+        """From what was given; a section with a mistake keeps its defaults, so that the others are read too."""
         classes = sections()
-        unknown_sections(values, set(classes), _PLAIN, mistakes)
-        preset = _choice("preset", get_args(Preset), values, mistakes)
-        profile = _choice("profile", get_args(Profile), values, mistakes)
+        unknown(values, classes, _PLAIN, mistakes)
+        origins: dict[str, str] = {}
+        preset = _choice("preset", get_args(Preset), values, mistakes, origins)
+        profile = _choice("profile", get_args(Profile), values, mistakes, origins)
         beneath: Values = {
             **{path: Given(value, f"preset {preset}") for path, value in PRESETS[preset].items()},
             **{path: Given(value, f"profile {profile}") for path, value in PROFILES[profile].items()},
         }
-        origins: dict[str, str] = {}
-        built = {name: section(options, name, beneath | values, mistakes, origins) for name, options in classes.items()}
-        if None in built.values():
-            return None
-        return cls(preset=preset, profile=profile, origins=origins, **built)  # type: ignore[arg-type]
+        values = over(beneath, values)
+        built = {name: section(options, name, values, mistakes, origins) for name, options in classes.items()}
+        good: dict[str, Any] = {name: options for name, options in built.items() if options is not None}
+        return cls(preset=preset, profile=profile, origins=origins, **good)
 
-    def mistakes(self) -> list[str]:
-        """What is wrong between settings, each one clear line; empty when they can be used together."""
-        return [*self._about_address(), *self._about_secrets()]
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Settings that are wrong beside the others: each one's name, and what is wrong."""
+        yield from self._about_address()
+        yield from self._about_secrets()
+        yield from self._about_places()
 
     @property
     def dev(self) -> bool:
@@ -105,40 +139,52 @@ class Config:
     @property
     def base_url(self) -> str:
         """The public address and issuer, without a slash at the end."""
-        return self.server.base_url or f"http://{self.server.host}:{self.server.port}"
+        if self.server.base_url:
+            return self.server.base_url
+        host = _ANY.get(self.server.host, self.server.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.server.port}"
 
-    def _about_address(self) -> list[str]:
-        url = self.server.base_url
+    def _about_address(self) -> Iterator[tuple[str, str]]:
+        url, name = self.server.base_url, "server.base_url"
         if not url:
-            return [] if self.dev else ["server.base_url: is needed in production: the public https address"]
-        parts, found = urlsplit(url), []
+            if not self.dev:
+                yield name, "is needed in production: the public https address"
+            return
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            found.append("server.base_url: must be an absolute URL")
-        if parts.query or parts.fragment or parts.username or url.endswith("/"):
-            found.append("server.base_url: must have no query, fragment, user or slash at the end")
-        if parts.scheme == "http" and not self.dev:
-            found.append("server.base_url: must be https in production")
-        return found
+            yield name, "must be an absolute URL"
+        elif parts.query or parts.fragment or parts.username or url.endswith(("/", "?", "#")):
+            yield name, "must have no query, fragment, user or slash at the end"
+        elif parts.scheme == "http" and not self.dev:
+            yield name, "must be https in production"
 
-    def _about_secrets(self) -> list[str]:
-        if self.dev:
-            return []  # kept in var/, made at first start
-        return [
-            f"secrets.{name}: is needed in production; `login-bridge init` makes the file for secrets.{name}_file"
-            for name in ("master", "slot")
-            if getattr(self.secrets, name) is None
-        ]
+    def _about_secrets(self) -> Iterator[tuple[str, str]]:
+        for name, check in (("master", Ring.parse), ("slot", slot_key)):
+            given: Secret | None = getattr(self.secrets, name)
+            if given is not None:
+                if why := _complaint(check, given.reveal()):
+                    yield f"secrets.{name}", why
+            elif not self.dev:  # which keeps them in var/, made at first start
+                yield f"secrets.{name}", f"is needed in production; `login-bridge init` makes secrets.{name}_file"
+
+    def _about_places(self) -> Iterator[tuple[str, str]]:
+        if why := _complaint(parse_address, self.database.url):
+            yield "database.url", why
+        if why := _complaint(lambda url: open_store(url, clock=SystemClock()), self.store.url):
+            yield "store.url", why
+        if self.server.workers > 1 and self.store.url.startswith("memory:"):
+            yield "server.workers", "must be 1 with the store in memory, which every process has for itself"
+        if (self.server.tls_cert is None) != (self.server.tls_key is None):
+            yield "server.tls_cert", "and server.tls_key go together"
 
     def shown(self) -> dict[str, tuple[object, str]]:
         """`section.key` → value and origin, for `config show`; a secret shows only whether it is set."""
         out: dict[str, tuple[object, str]] = {
-            "preset": (self.preset, self.origins.get("preset", "default")),
-            "profile": (self.profile, self.origins.get("profile", "default")),
+            name: (getattr(self, name), self.origins.get(name, "default")) for name in _PLAIN
         }
         for name in sections():
             for key, value in _members(getattr(self, name)):
-                secret = isinstance(value, Secret)
-                out[f"{name}.{key}"] = ("(set)" if secret else value, self.origins.get(f"{name}.{key}", "default"))
+                out[f"{name}.{key}"] = (_shown(value), self.origins.get(f"{name}.{key}", "default"))
         return out
 
 
@@ -152,11 +198,28 @@ def _members(options: Any) -> list[tuple[str, object]]:
     return [(each.name, getattr(options, each.name)) for each in fields(options)]
 
 
-def _choice(name: str, choices: tuple[Any, ...], values: Values, mistakes: Mistakes) -> Any:
+def _shown(value: object) -> object:
+    if isinstance(value, Secret):
+        return "(set)"
+    return masked(value) if isinstance(value, str) else value
+
+
+def _choice(name: str, choices: tuple[Any, ...], values: Values, mistakes: Mistakes, origins: dict[str, str]) -> Any:
+    default = {"preset": "app", "profile": "production"}[name]
     given = values.get((name,))
     if given is None:
-        return {"preset": "app", "profile": "production"}[name]
+        return default
     if given.value not in choices:
         mistakes.add(name, f"must be one of {', '.join(choices)}", given.origin)
-        return choices[0]
+        return default
+    origins[name] = given.origin
     return given.value
+
+
+def _complaint(read: Callable[[str], object], text: str) -> str | None:
+    """What it says of the text, without the setting's name in front; None: nothing."""
+    try:
+        read(text)
+    except (ConfigError, ValueError) as error:
+        return re.sub(r"^(secrets|store|database)\.\w+[: ]+", "", str(error))
+    return None

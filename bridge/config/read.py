@@ -1,14 +1,15 @@
 """Reads settings from a TOML file, the environment and secret files into typed sections; gathers every mistake.
 
-A value that is a secret is never part of a message.
+A value that is a secret is never part of a message, nor is the password of a URL.
 """
 
 import difflib
 import json
+import re
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,8 +20,18 @@ from bridge.errors import ConfigError
 from bridge.secret import Secret
 
 T = TypeVar("T")
-_PREFIX: Final = "BRIDGE__"
+PREFIX: Final = "BRIDGE__"
 _PLAIN: Final = {"REDIS_URL": ("store", "url"), "DATABASE_URL": ("database", "url")}
+_FILE: Final = "_file"
+_MESSAGES: Final = {  # the kinds of pydantic's complaints, as an operator understands them
+    "int_": "must be a whole number",
+    "bool_": "must be true or false",
+    "string_": "must be a text",
+    "path_": "must be a path",
+    "tuple_": "must be a list",
+    "ip_": "must be an address or a network such as 10.0.0.0/8",
+}
+_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]*(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +51,12 @@ class Mistakes:
     """Every mistake found so far, each one clear line."""
 
     lines: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    """The settings (`section.key`) and sections that have one."""
 
-    def add(self, name: str, what: str, origin: str) -> None:
-        self.lines.append(f"{name}: {what} ({origin})")
+    def add(self, name: str, what: str, origin: str = "") -> None:
+        self.names.add(name)
+        self.lines.append(f"{name}: {what} ({origin})" if origin else f"{name}: {what}")
 
 
 def from_toml(path: Path, mistakes: Mistakes) -> Values:
@@ -50,10 +64,13 @@ def from_toml(path: Path, mistakes: Mistakes) -> Values:
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        mistakes.lines.append(f"{path}: no such file")
+        mistakes.add(str(path), "no such file")
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        mistakes.lines.append(f"{path}: {error}")
+    except OSError as error:
+        mistakes.add(str(path), str(error.strerror))
+        return {}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        mistakes.add(str(path), str(error))
         return {}
     return dict(_flat(content, path.name))
 
@@ -70,11 +87,21 @@ def from_environment(environment: Mapping[str, str]) -> Values:
     """`BRIDGE__SECTION__KEY`, and the plain REDIS_URL and DATABASE_URL beneath them."""
     plain: Values = {place: Given(environment[name], name) for name, place in _PLAIN.items() if environment.get(name)}
     ours: Values = {
-        tuple(name.removeprefix(_PREFIX).lower().split("__")): Given(value, name)
+        tuple(name.removeprefix(PREFIX).lower().split("__")): Given(value, name)
         for name, value in environment.items()
-        if name.startswith(_PREFIX)
+        if name.startswith(PREFIX)
     }
-    return plain | ours
+    return over(plain, ours)
+
+
+def to_environment(given: Mapping[tuple[str, ...], Any]) -> dict[str, str]:
+    """The variables that say the same to another process."""
+    return {PREFIX + "__".join(path).upper(): str(value) for path, value in given.items()}
+
+
+def over(beneath: Values, above: Values) -> Values:
+    """Both, `above` winning; a value above also wins over a `_file` beneath, and the other way round."""
+    return {path: given for path, given in beneath.items() if _twin(path) not in above} | above
 
 
 def section(cls: type[T], name: str, values: Values, mistakes: Mistakes, origins: dict[str, str]) -> T | None:
@@ -84,52 +111,88 @@ def section(cls: type[T], name: str, values: Values, mistakes: Mistakes, origins
     """
     hints = typing.get_type_hints(cls)
     known: dict[str, Field[Any]] = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
-    given = {path[1]: value for path, value in values.items() if len(path) == 2 and path[0] == name}
+    origins |= {f"{name}.{key}": "default" for key in known}
     arguments: dict[str, Any] = {}
-    for key in known:
-        origins[f"{name}.{key}"] = "default"
-    for key, value in given.items():
-        target = key.removesuffix("_file") if key not in known else key
-        if target not in known or (target != key and not is_secret(hints[target])):
-            mistakes.add(f"{name}.{key}", f"unknown setting{_nearest(key, _spellings(known, hints))}", value.origin)
+    for key, given in _of_section(name, values):
+        target = key if key in known else _in_file(key, hints)
+        if target is None:
+            continue  # told by `unknown`
+        if target != key and (name, target) in values:
+            mistakes.add(f"{name}.{target}", f"is given twice, here and as {key}", values[name, target].origin)
             continue
         try:
-            arguments[target] = _convert(hints[target], _from_file(value) if target != key else value.value)
-            origins[f"{name}.{target}"] = value.origin
+            arguments[target] = _convert(hints[target], _from_file(given) if target != key else given.value)
+            origins[f"{name}.{target}"] = given.origin
         except ValueError as error:
-            mistakes.add(f"{name}.{key}", str(error), value.origin)
+            mistakes.add(f"{name}.{target}", str(error), given.origin)
     try:
         return cls(**arguments)
     except (ValueError, ConfigError) as error:
-        mistakes.lines.append(f"{name}: {error}".replace(f"{name}: {name}.", f"{name}."))
+        for line in str(error).split("; "):
+            mistakes.add(*_split(name, line))
         return None
 
 
-def unknown_sections(values: Values, sections: set[str], plain: set[str], mistakes: Mistakes) -> None:
-    """A mistake for each value that no section and no plain setting takes."""
+def unknown(values: Values, sections: Mapping[str, type[Any]], plain: Iterable[str], mistakes: Mistakes) -> None:
+    """A mistake for each value that nothing takes, with the nearest setting that there is."""
+    known = set(plain) | {f"{name}.{key}" for name, cls in sections.items() for key in _spellings(cls)}
     for path, given in values.items():
-        if len(path) == 1 and path[0] in plain:
-            continue
-        if len(path) == 2 and path[0] in sections:
-            continue
-        wrong = path[0]
-        mistakes.add(".".join(path), f"unknown setting{_nearest(wrong, sections | plain)}", given.origin)
-
-
-def _spellings(known: Mapping[str, object], hints: Mapping[str, Any]) -> set[str]:
-    return set(known) | {f"{key}_file" for key in known if is_secret(hints[key])}
-
-
-def _nearest(wrong: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+        if (wrong := ".".join(path)) not in known:
+            mistakes.add(wrong, f"unknown setting{_nearest(wrong, known)}", given.origin)
 
 
 def is_secret(hint: Any) -> bool:
+    """Whether a setting of that type is never shown."""
     return hint is Secret or Secret in typing.get_args(hint)
 
 
+def masked(text: str) -> str:
+    """The text with user and password of every URL in it replaced."""
+    return _PASSWORD.sub("…", text)
+
+
+def _of_section(name: str, values: Values) -> Iterator[tuple[str, Given]]:
+    return ((path[1], given) for path, given in values.items() if len(path) == 2 and path[0] == name)
+
+
+def _spellings(cls: type[Any]) -> set[str]:
+    hints = typing.get_type_hints(cls)
+    names = {each.name for each in fields(cls)}
+    return names | {key + _FILE for key in names if _may_be_file(key, hints[key])}
+
+
+def _in_file(key: str, hints: Mapping[str, Any]) -> str | None:
+    """The setting whose value stands in the file that `key` names."""
+    target = key.removesuffix(_FILE)
+    return target if target != key and target in hints and _may_be_file(target, hints[target]) else None
+
+
+def _may_be_file(key: str, hint: Any) -> bool:
+    return is_secret(hint) or key == "url"  # the URL of a store or a database holds its password
+
+
+def _twin(path: tuple[str, ...]) -> tuple[str, ...]:
+    *before, key = path
+    return (*before, key.removesuffix(_FILE) if key.endswith(_FILE) else key + _FILE)
+
+
+def _nearest(wrong: str, known: set[str]) -> str:
+    """Also a key that exists, in another section."""
+    key = wrong.rpartition(".")[2]
+    elsewhere = [name for name in sorted(known) if name.rpartition(".")[2] == key]
+    close = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.7) or elsewhere
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _split(name: str, line: str) -> tuple[str, str]:
+    """What an options class complains of, with the setting it names first."""
+    ours = re.match(rf"{name}\.(\w+)\*?:? ", line)
+    return (f"{name}.{ours[1]}", line[ours.end() :]) if ours else (name, line)
+
+
 def _from_file(given: Given) -> str:
+    if not given.value:
+        return ""
     path = Path(str(given.value))
     try:
         return path.read_text("utf-8").strip()
@@ -147,13 +210,20 @@ def _convert(hint: Any, value: Any) -> Any:
     if value == "" and type(None) in typing.get_args(hint):
         return None
     if isinstance(value, str) and _takes_many(hint):
-        value = (
-            json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
-        )
+        value = _listed(value)
     try:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
         raise ValueError(_said(error)) from None
+
+
+def _listed(text: str) -> Any:
+    if not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise ValueError("is no list") from None
 
 
 def _takes_many(hint: Any) -> bool:
@@ -162,6 +232,11 @@ def _takes_many(hint: Any) -> bool:
 
 
 def _said(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False)
-    messages = dict.fromkeys(f"{each['msg'][:1].lower()}{each['msg'][1:]}, got {each['input']!r}" for each in found)
-    return "; ".join(messages)
+    """One reason for each value: of a union's members, the last one's."""
+    found = {masked(repr(each["input"])): _words(each["type"], each["msg"]) for each in error.errors(include_url=False)}
+    return "; ".join(f"{message}, got {value}" for value, message in found.items())
+
+
+def _words(kind: str, message: str) -> str:
+    ours = (words for beginning, words in _MESSAGES.items() if kind.startswith(beginning))
+    return next(ours, f"{message[:1].lower()}{message[1:]}")

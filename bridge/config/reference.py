@@ -1,11 +1,14 @@
 """Writes `config/bridge.toml`, the commented reference, from the options classes themselves.
 
 A test compares the file with what this writes, so that no setting is undocumented and no comment is out of date.
+
+    python -m bridge.config.reference > config/bridge.toml
 """
 
 import ast
 import inspect
 import json
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
@@ -29,21 +32,22 @@ _HEAD = """\
 
 def reference() -> str:
     """The whole file."""
+    default, said = Config(), documented(Config)
     parts = [_HEAD]
-    default = Config()
     for name, options in sections().items():
-        summary = (inspect.getdoc(options) or "").split("\n\n")[0].replace("\n", " ")
-        parts.append(f"\n# {summary}\n[{name}]\n" + "".join(_lines(options, getattr(default, name))))
+        parts.append(f"\n\n{_comment(said[name])}[{name}]\n" + "".join(_settings(options, getattr(default, name))))
     return "".join(parts)
 
 
-def _lines(cls: type[Any], default: Any) -> Iterator[str]:
+def _settings(cls: type[Any], default: Any) -> Iterator[str]:
     said, hints = documented(cls), get_type_hints(cls)
     for each in fields(cls):
-        for line in textwrap.wrap(said.get(each.name, ""), 114):
-            yield f"# {line}\n"
         suffix = "_file" if is_secret(hints[each.name]) else ""
-        yield f"# {each.name}{suffix} = {_toml(getattr(default, each.name))}\n"
+        yield f"\n{_comment(said[each.name])}# {each.name}{suffix} = {_toml(getattr(default, each.name))}\n"
+
+
+def _comment(text: str) -> str:
+    return "".join(f"# {line}\n" for line in textwrap.wrap(text, 114))
 
 
 def documented(cls: type[Any]) -> dict[str, str]:
@@ -53,13 +57,15 @@ def documented(cls: type[Any]) -> dict[str, str]:
         raise TypeError(f"{cls!r} is no class")
     out = {}
     for before, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and _is_text(after):
-            out[before.target.id] = " ".join(ast.literal_eval(after.value).split())
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and (text := _text(after)):
+            out[before.target.id] = " ".join(text.split())
     return out
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _text(node: ast.stmt) -> str | None:
+    """The text that this statement consists of."""
+    value = node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else None
+    return value if isinstance(value, str) else None
 
 
 def _toml(value: object) -> str:
@@ -74,3 +80,7 @@ def _toml(value: object) -> str:
             return "[" + ", ".join(_toml(each) for each in value) + "]"
         case _:
             return json.dumps(str(value), ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
