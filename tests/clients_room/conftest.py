@@ -1,18 +1,17 @@
-"""A database, a store and a ring for the rooms of clients and credentials."""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""Databases, a store and a ring for the rooms of clients and credentials."""
 
 import pytest
 
 from bridge.database.database import Database
-from bridge.database.tables import metadata
 from bridge.database.versions import VersionTable
 from bridge.ring import Ring
 from bridge.stores.memory import MemoryStore
 from bridge.stores.versions import Versions
 from bridge.testing.hands import Hands
 from bridge.tokens import Names
+from tests.databases import database_url, db, sqlite_template
+
+__all__ = ["database_url", "db", "sqlite_template"]
 
 
 @pytest.fixture
@@ -23,16 +22,6 @@ def clock() -> Hands:
 @pytest.fixture
 def ring() -> Ring:
     return Ring.parse(Ring.new_line("m1"))
-
-
-@pytest.fixture
-async def db(tmp_path: Path, clock: Hands) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/bridge.db", clock)
-    await database.open()
-    async with database.begin() as tx:
-        await tx.run_sync(metadata.create_all)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
