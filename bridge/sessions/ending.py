@@ -39,10 +39,10 @@ async def end_born_under(
         members = [member for member in await store.members(index) if member not in done]
         if not members:
             return ended
-        found = await look(store, tools, members)
-        ended += [record for _, record in found if isinstance(record, SessionRecord)]
         # Parents first: whoever still reads one of them alive may be giving birth under it.
-        keys = [key for key, record in sorted(found, key=_is_no_parent) if not isinstance(record, Ended)]
+        found = sorted(await look(store, tools, members), key=_is_no_parent)
+        ended += [record for _, record in found if isinstance(record, SessionRecord)]
+        keys = [key for key, record in found if not isinstance(record, Ended)]
         for start in range(0, len(keys), MOST_AT_ONCE):
             chunk = keys[start : start + MOST_AT_ONCE]
             await store.commit(*(Put(key, value, tools.options.ended_ttl) for key in chunk))

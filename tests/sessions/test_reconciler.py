@@ -1,0 +1,259 @@
+"""Revocation survives a lying store — security §3; store §2, rules 8 and 9."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+
+from bridge.errors import Unavailable
+from bridge.sessions.birth import Born
+from bridge.sessions.reconciler import Reconciler
+from bridge.sessions.stamp import draw_stamp
+from bridge.stores.gate import Gate
+from bridge.stores.memory import MemoryStore
+from bridge.stores.store import Change
+from bridge.testing.hands import Hands
+from bridge.tokens import LoginToken
+from tests.sessions.world import ANN, VISIT, Ended, Recent, World
+
+
+class Rolling(MemoryStore):
+    """A store that can be set back to a snapshot, as a restart without its last writes does, and notices it."""
+
+    def __init__(self) -> None:
+        super().__init__(Hands())
+        self.run = 1
+        self.believed: str | None = None
+        self.down = False
+
+    @property
+    def lost(self) -> bool:
+        return self.believed is not None and self.believed != f"run {self.run}"
+
+    def regained(self, identity: str | None = None) -> None:
+        self.believed = identity
+
+    async def identity(self) -> str:
+        if self.down:
+            raise Unavailable("down")
+        return f"run {self.run}"
+
+    def snapshot(self) -> tuple[dict[str, tuple[bytes, float]], dict[str, dict[str, float]]]:
+        return dict(self._values), {name: dict(members) for name, members in self._indexes.items()}
+
+    def restore(self, snapshot: tuple[dict[str, tuple[bytes, float]], dict[str, dict[str, float]]]) -> None:
+        self._values, self._indexes = snapshot
+        self.run += 1
+
+
+class Scene(World):
+    """A world with a reconciler beside it, behind whose gate everybody else stands."""
+
+    def __init__(self) -> None:
+        self.raw = Rolling()
+        super().__init__(Gate(self.raw))
+        self.seen: list[Recent] = []
+        self.reconciler = Reconciler[Recent](
+            store=self.raw,
+            truth=self.rows,
+            tools=self.sessions.tools,
+            clock=self.clock,
+            events=self.events,
+            steps=[self._step],
+        )
+
+    async def _step(self, recent: Recent) -> None:
+        self.seen.append(recent)
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    """A world whose store was believed already."""
+    scene = Scene()
+    await scene.reconciler.tick()
+    return scene
+
+
+async def test_3_a_stamp_that_the_store_forgot_is_published_before_anybody_reads(scene: Scene) -> None:
+    born = await scene.login()
+    before = scene.raw.snapshot()
+    await scene.sessions.end_all(ANN, born.token.tag, "password")
+    scene.raw.restore(before)
+    with pytest.raises(Unavailable):
+        await scene.at(born.token)
+    await scene.reconciler.tick()
+    assert await scene.why(born.token) == "password-changed"
+    assert scene.heard.kinds()[-2:] == ["store.lost", "store.regained"]
+
+
+async def test_3_a_session_that_the_store_forgot_to_be_over_ends_again_with_its_children(scene: Scene) -> None:
+    born = await scene.login()
+    before = scene.raw.snapshot()
+    await scene.sessions.end(ANN, born.token.tag, born.record.id, "administrator")
+    scene.raw.restore(before)
+    await scene.reconciler.tick()
+    assert await scene.why(born.token) == "ended-by-administrator"
+    assert await scene.why(born.child, "middleware") == "ended-by-administrator"
+
+
+async def test_3_a_token_that_was_replaced_and_lives_again_ends_its_session(scene: Scene) -> None:
+    born = await scene.login()
+    before = scene.raw.snapshot()
+    rotated = await scene.sessions.rotate(await scene.alive(born.token), await scene.standing(), VISIT, amr=["pwd"])
+    assert isinstance(rotated, Born)
+    await scene.reconciler.tick()
+    assert await scene.why(rotated.token) == "alive"  # as long as the store goes forward nothing ends
+    scene.raw.restore(before)
+    await scene.reconciler.tick()
+    assert await scene.why(born.token) != "alive"
+    assert [row.session_id for row in scene.rows.sessions] == [born.record.id]
+
+
+async def test_3_a_crash_between_sql_and_the_store_is_mended_by_the_next_tick(scene: Scene) -> None:
+    born, other = await scene.login(), await scene.login()
+    tag = born.token.tag
+    await scene.rows.end_session(ANN, tag, born.record.id, "you", 0)
+    assert await scene.why(born.token) == "alive"
+    await scene.reconciler.tick()
+    assert await scene.why(born.token) == "ended-by-you"
+    await scene.rows.restamp(ANN, draw_stamp("password"))
+    await scene.reconciler.tick()
+    assert await scene.why(other.token) == "password-changed"
+
+
+async def test_3_one_time_things_of_before_a_loss_are_refused_first_thing(scene: Scene) -> None:
+    """The epoch is raised before anything else is published, and once for each loss."""
+    assert scene.rows.identities == ["run 1"]
+    scene.raw.restore(scene.raw.snapshot())
+    scene.rows.error = Unavailable("no SQL")
+    with pytest.raises(Unavailable):
+        await scene.reconciler.tick()
+    assert scene.rows.identities == ["run 1", "run 2"]
+    assert scene.raw.lost  # nobody reads before all is published
+    scene.rows.error = None
+    await scene.reconciler.tick()
+    assert not scene.raw.lost
+    assert scene.rows.identities == ["run 1", "run 2"]
+
+
+async def test_3_the_steps_of_others_belong_to_the_publication(scene: Scene) -> None:
+    async def fails(_: Recent) -> None:
+        raise Unavailable("families")
+
+    broken = Reconciler[Recent](
+        store=scene.raw,
+        truth=scene.rows,
+        tools=scene.sessions.tools,
+        clock=scene.clock,
+        events=scene.events,
+        steps=[fails],
+    )
+    scene.raw.restore(scene.raw.snapshot())
+    with pytest.raises(Unavailable):
+        await broken.tick()
+    assert scene.raw.lost
+    await scene.reconciler.tick()
+    assert scene.seen and not scene.raw.lost
+
+
+async def test_a_loss_during_the_publication_keeps_the_gate_closed(scene: Scene) -> None:
+    async def lost_again(_: Recent) -> None:
+        if scene.raw.run == 2:
+            scene.raw.run += 1
+
+    reconciler = Reconciler[Recent](
+        store=scene.raw,
+        truth=scene.rows,
+        tools=scene.sessions.tools,
+        clock=scene.clock,
+        events=scene.events,
+        steps=[lost_again],
+    )
+    scene.raw.run = 2
+    await reconciler.tick()
+    assert scene.raw.lost
+    await reconciler.tick()
+    assert not scene.raw.lost
+
+
+async def test_what_ended_while_nobody_could_publish_is_not_forgotten(scene: Scene) -> None:
+    asked: list[float | None] = []
+
+    class Asked(type(scene.rows)):  # type: ignore[misc]
+        async def recent(self, since: float | None) -> Recent:
+            asked.append(since)
+            return Recent([], [], [])
+
+    reconciler = Reconciler[Recent](
+        store=scene.raw, truth=Asked(), tools=scene.sessions.tools, clock=scene.clock, events=scene.events
+    )
+    await reconciler.tick()
+    start = scene.clock.now()
+    for _ in range(9):
+        scene.clock.move(1)
+        await reconciler.tick()
+    scene.raw.down = True
+    scene.clock.move(5_000)
+    with pytest.raises(Unavailable):
+        await reconciler.tick()
+    scene.raw.down = False
+    await reconciler.tick()
+    assert asked[0] is None
+    assert asked[1:10] == [start + n - 59 - 1 for n in range(9)]
+    assert asked[10] is not None and asked[10] <= start + 9 - 60
+
+
+async def test_an_ended_session_keeps_its_first_reason(scene: Scene) -> None:
+    born = await scene.login()
+    await scene.sessions.end(ANN, born.token.tag, born.record.id, "evicted")
+    scene.rows.sessions[:] = [Ended(ANN, born.token.tag, born.record.id, "administrator")]
+    await scene.reconciler.tick()
+    assert await scene.why(born.token) == "evicted"
+
+
+async def test_the_reconciler_runs_until_it_is_stopped_and_outlives_trouble(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sessions.reconciler.EVERY", 0.001)
+    scene.raw.down = True
+    running = asyncio.create_task(scene.reconciler.run())
+    await asyncio.sleep(0.01)
+    born = await scene.login()
+    await scene.rows.end_session(ANN, born.token.tag, born.record.id, "you", 0)
+    scene.raw.down = False
+    async with asyncio.timeout(5):
+        while await scene.why(born.token) == "alive":  # noqa: ASYNC110  # what ends is the session
+            await asyncio.sleep(0.001)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+class Unread(MemoryStore):
+    """Commits are counted: publishing what is already so writes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Hands())
+        self.writes: list[Sequence[Change]] = []
+
+    async def commit(self, *changes: Change) -> bool:
+        self.writes.append(changes)
+        return await super().commit(*changes)
+
+
+async def test_publishing_again_what_is_so_writes_nothing() -> None:
+    store = Unread()
+    world = World(store)
+    born = await world.login()
+    await world.sessions.end_all(ANN, born.token.tag, "admin")
+    other = await world.login()
+    await world.sessions.end(ANN, other.token.tag, other.record.id, "you")
+    reconciler = Reconciler[Recent](
+        store=store, truth=world.rows, tools=world.sessions.tools, clock=world.clock, events=world.events
+    )
+    store.writes.clear()
+    await reconciler.tick()
+    await reconciler.tick()
+    assert store.writes == []
+    assert isinstance(born.token, LoginToken)
