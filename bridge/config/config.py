@@ -22,7 +22,6 @@ from bridge.config.read import (
 )
 from bridge.config.sections import (
     DatabaseOptions,
-    LogOptions,
     MailOptions,
     Preset,
     Profile,
@@ -32,6 +31,7 @@ from bridge.config.sections import (
 )
 from bridge.database.address import parse_address
 from bridge.errors import ConfigError
+from bridge.events.options import EventsOptions
 from bridge.grants.options import GrantOptions
 from bridge.legacy.options import LegacyOptions
 from bridge.login.options import LoginOptions
@@ -64,8 +64,6 @@ class Config:
     """The two secrets that are in neither database nor store.  `login-bridge init` makes them."""
     mail: MailOptions = field(default_factory=MailOptions)
     """How mail leaves."""
-    log: LogOptions = field(default_factory=LogOptions)
-    """What is told about what happens."""
     sessions: SessionOptions = field(default_factory=SessionOptions)
     """How long sessions live, and where their tokens are good.  All durations in seconds."""
     users: UserOptions = field(default_factory=UserOptions)
@@ -82,6 +80,8 @@ class Config:
     """The OpenID Provider."""
     legacy: LegacyOptions = field(default_factory=LegacyOptions)
     """The API of WHMCS: ValidateLogin and its like."""
+    events: EventsOptions = field(default_factory=EventsOptions)
+    """What is written down of what happens, and for how long."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """`section.key` → the file, variable, preset or "default" it came from."""
 
@@ -172,8 +172,9 @@ class Config:
             yield "database.url", why
         if why := _complaint(lambda url: open_store(url, clock=SystemClock()), self.store.url):
             yield "store.url", why
-        if self.server.workers > 1 and self.store.url.startswith("memory:"):
-            yield "server.workers", "must be 1 with the store in memory, which every process has for itself"
+        most = {"memory": 1, "sqlite": 2}.get(urlsplit(self.store.url).scheme)
+        if most is not None and self.server.workers > most:
+            yield "server.workers", f"must be at most {most} with the store at {self.store.url}; Redis takes more"
         if (self.server.tls_cert is None) != (self.server.tls_key is None):
             yield "server.tls_cert", "and server.tls_key go together"
 

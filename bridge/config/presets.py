@@ -18,5 +18,5 @@ PRESETS: Final[Mapping[Preset, Mapping[tuple[str, ...], Any]]] = {
 
 PROFILES: Final[Mapping[Profile, Mapping[tuple[str, ...], Any]]] = {
     "production": {},
-    "dev": {("log", "format"): "console", ("mail", "url"): "console:"},
+    "dev": {("events", "log_format"): "text", ("mail", "url"): "console:"},
 }

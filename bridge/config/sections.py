@@ -76,15 +76,3 @@ class MailOptions:
     """The From address, as `Name <address>` or an address.  Unset: no-reply at the host of base_url."""
     reply_to: str = ""
     """The Reply-To address, if answers are read somewhere."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
-    """What is told about what happens."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is logged."""
-    format: Literal["json", "console"] = "json"
-    """One JSON object a line, or text for a terminal."""
-    audit: bool = True
-    """Whether events are kept in the audit table."""
