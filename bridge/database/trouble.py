@@ -1,5 +1,6 @@
 """Which of a database's errors mean that it did not answer, and which are our own fault — DESIGN §5, §8."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -38,7 +39,10 @@ def told() -> Iterator[None]:
 def _is_ours(error: exc.DBAPIError) -> bool:
     if error.connection_invalidated:
         return False
-    return isinstance(error, _OUR_FAULT) or str(getattr(error.orig, "sqlstate", "")).startswith(_OUR_STATES)
+    if isinstance(error, _OUR_FAULT) or str(getattr(error.orig, "sqlstate", "")).startswith(_OUR_STATES):
+        return True
+    # SQLite calls everything operational; a table that is not there is a plain SQLITE_ERROR.
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def _code(error: exc.DBAPIError) -> object:

@@ -51,6 +51,7 @@ EventKind = Literal[
     "store.regained",
     "upstream.down",
     "legacy.call",
+    "audit.lost",
 ]
 
 
@@ -74,6 +75,8 @@ class Event(Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...] = ()
     reason: str = ""
     details: Mapping[str, str] = {}
+    kept: bool = False
+    """Its audit row was written in the transaction of what happened (security §30)."""
 
 
 class Listener(Protocol):
@@ -83,7 +86,11 @@ class Listener(Protocol):
 
 
 class Events:
-    """The stream.  `tell` sets the time and lets every listener hear, at once."""
+    """The stream.  `tell` sets the time and lets every listener hear, at once.
+
+    What must have its audit row or not happen at all is `made` before the change, written by `AuditLog.write` in the
+    transaction of the change, and `announced` after it.
+    """
 
     def __init__(self, clock: Clock, *listeners: Listener) -> None:
         self._clock = clock
@@ -108,7 +115,36 @@ class Events:
         **details: str,
     ) -> Event:
         """It happened; `visit` gives door, address and caller."""
-        event = Event(
+        told = self.make(
+            kind,
+            visit,
+            user=user,
+            actor=actor,
+            client=client,
+            sid=sid,
+            session=session,
+            amr=amr,
+            reason=reason,
+            **details,
+        )
+        return self.announce(told)
+
+    def make(
+        self,
+        kind: EventKind,
+        visit: Visit | None = None,
+        *,
+        user: UserId | None = None,
+        actor: str = "",
+        client: ClientId | None = None,
+        sid: str | None = None,
+        session: str | None = None,
+        amr: tuple[str, ...] = (),
+        reason: str = "",
+        **details: str,
+    ) -> Event:
+        """The event, which nobody has heard of yet."""
+        return Event(
             kind=kind,
             at=self._clock.now(),
             user=user,
@@ -122,6 +158,9 @@ class Events:
             reason=reason,
             details=details,
         )
+
+    def announce(self, event: Event) -> Event:
+        """Let every listener hear it."""
         for hear in self._hear:
             hear(event)
         return event

@@ -1,0 +1,140 @@
+"""The log: one line for each event and for each record of a library, JSON or text — sessions-and-accounts A12.
+
+Nothing here configures anything globally but `set_up_logging`, which the command `serve` calls.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from bridge.events.event import Event, EventKind
+from bridge.events.options import EventsOptions
+from bridge.events.redact import Redact, redact_fields
+from bridge.events.rows import iso, visible
+
+WARNINGS: Final[frozenset[EventKind]] = frozenset(
+    {
+        "audit.lost",
+        "credential.refused",
+        "login.blocked",
+        "mail.failed",
+        "store.lost",
+        "token.replay",
+        "upstream.down",
+    }
+)
+_LIBRARIES: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "sqlalchemy", "asyncmy")
+
+
+class Stream(Protocol):
+    """Where lines go: standard output, a file, a test's buffer."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
+class JsonLog:
+    """A listener that writes a line for each event, secrets hidden and line breaks escaped."""
+
+    def __init__(self, stream: Stream, options: EventsOptions) -> None:
+        self._stream = stream
+        self._counted_only = frozenset(options.counted_only)
+        self._least = logging.getLevelNamesMapping()[options.log_level.upper()]
+        self._render = _renderer(options)
+
+    def hear(self, event: Event) -> None:
+        """Write its line; a stream that is gone is no reason to fail."""
+        level = logging.WARNING if event.kind in WARNINGS else logging.INFO
+        if event.kind in self._counted_only or level < self._least:
+            return
+        line = self._render(_fields(event) | {"level": logging.getLevelName(level).lower()})
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+
+class LineFormatter(logging.Formatter):
+    """One line for each record of the standard library's logging, in the form of the events' lines."""
+
+    def __init__(self, options: EventsOptions) -> None:
+        super().__init__()
+        self._render = _renderer(options)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; `Redact` has been at the record before."""
+        fields: dict[str, object] = {
+            "at": iso(record.created),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_text:
+            fields["exception"] = record.exc_text
+        return self._render(fields)
+
+
+def handler(stream: Any, options: EventsOptions) -> logging.Handler:
+    """A handler for any logger: redacts, then writes our lines."""
+    made = logging.StreamHandler(stream)
+    made.addFilter(Redact())
+    made.setFormatter(LineFormatter(options))
+    return made
+
+
+def set_up_logging(stream: Any, options: EventsOptions) -> None:
+    """Let the whole process log through our handler; uvicorn is to be started with `log_config=None`."""
+    root = logging.getLogger()
+    root.handlers[:] = [handler(stream, options)]
+    root.setLevel(options.log_level.upper())
+    for name in _LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+
+
+def _fields(event: Event) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "at": iso(event.at),
+        "event": event.kind,
+        "user": event.user,
+        "actor": event.actor,
+        "client": event.client,
+        "door": event.door,
+        "ip": event.ip,
+        "sid": event.sid,
+        "session": event.session,
+        "amr": list(event.amr),
+        "reason": event.reason,
+        "details": redact_fields(event.details),
+    }
+    return {name: value for name, value in redact_fields(facts).items() if value not in (None, "", [], {})}
+
+
+def _renderer(options: EventsOptions) -> Callable[[dict[str, Any]], str]:
+    render = _as_json if options.log_format == "json" else _as_text
+    return lambda fields: render({name: _visible(value) for name, value in fields.items()})
+
+
+def _visible(value: Any) -> Any:
+    """Nothing that hides, and nothing that begins a new line, in whatever way it is rendered."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {visible(str(name)): _visible(inner) for name, inner in value.items()}
+        case list():
+            return [_visible(inner) for inner in value]
+        case _:
+            return value
+
+
+def _as_json(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _as_text(fields: dict[str, Any]) -> str:
+    """`12:00:00.000 warning login.blocked user=7 …`: the time of day, the level, what, and the facts."""
+    first = [str(fields.pop(name)) for name in ("at", "level", "event")]
+    return " ".join([first[0][11:23], *first[1:], *(f"{name}={value}" for name, value in fields.items())])
