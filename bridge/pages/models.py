@@ -42,6 +42,8 @@ class Login:
     """"confirm": somebody is signed in and must show again that it is him."""
     ended: Why | None = None
     """Why the session that the browser still held is over."""
+    next: str | None = None
+    """A path on this host to go to afterwards, where there is no visit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class SecondFactor:
     app: App | None
     problem: CodeProblem | None = None
     wait: int | None = None
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ LIGHT_SURFACES = (Colour.parse("#ffffff"), Colour.parse("#f5f6f9"))
 DARK_SURFACES = (Colour.parse("#181b22"), Colour.parse("#0e1015"))
 
 _TINT = 0.07  # how much of the colour the page's background takes
+_UNSEEN = 1.6  # a button with less contrast to a dark card than that is not seen as one; on white a pale one still is
+_UNSEEN_ON_WHITE = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,19 @@ class Stylesheet:
 
 
 def _properties(accent: Colour) -> str:
-    text = accent.on_top()
-    pressed = accent.mixed(BLACK if text == WHITE else WHITE, 0.14)  # away from the text: contrast only grows
-    light = accent.readable_on(*LIGHT_SURFACES, LIGHT_SURFACES[1].mixed(accent, _TINT))
-    dark = accent.readable_on(*DARK_SURFACES, DARK_SURFACES[1].mixed(accent, _TINT))
+    by_day = accent if accent.contrast(WHITE) > _UNSEEN_ON_WHITE else accent.mixed(BLACK, 0.85)
+    by_night = accent if accent.contrast(DARK_SURFACES[0]) > _UNSEEN else accent.mixed(WHITE, 0.85)
     return (
-        f":root{{--accent:{accent};--accent-pressed:{pressed};--on-accent:{text};"
-        f"--accent-ink:{light};--tint:{LIGHT_SURFACES[1].mixed(accent, _TINT)}}}"
-        f"@media (prefers-color-scheme:dark){{:root{{--accent-ink:{dark};"
-        f"--tint:{DARK_SURFACES[1].mixed(accent, _TINT)}}}}}"
+        f":root{{{_half(by_day, LIGHT_SURFACES)}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{_half(by_night, DARK_SURFACES)}}}}}"
+    )
+
+
+def _half(accent: Colour, surfaces: tuple[Colour, Colour]) -> str:
+    words = accent.on_top()
+    pressed = accent.mixed(BLACK if words == WHITE else WHITE, 0.14)  # away from the words: contrast only grows
+    tint = surfaces[1].mixed(accent, _TINT)
+    return (
+        f"--accent:{accent};--accent-pressed:{pressed};--on-accent:{words};"
+        f"--accent-ink:{accent.readable_on(*surfaces, tint)};--tint:{tint}"
     )

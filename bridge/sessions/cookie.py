@@ -10,9 +10,9 @@ from typing import Final, Literal
 from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
-Purpose = Literal["op", "app", "pre", "dev", "reset"]
-"""op: the person at the issuer's pages; app: behind the middleware; pre: before login; dev: a known device; reset: an
-opened reset link."""
+Purpose = Literal["op", "app", "pre", "pending", "dev", "reset"]
+"""op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
+waits for its code; dev: a known device; reset: an opened reset link."""
 
 LONGEST_VALUE: Final = 4096 - 256
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
@@ -34,6 +34,7 @@ class Cookies:
             "op": f"{host}lb_op".encode(),
             "app": f"{app_prefix}{options.cookie_name}".encode(),
             "pre": f"{host}lb_pre".encode(),
+            "pending": f"{host}lb_pending".encode(),
             "dev": f"{host}lb_dev".encode(),
             "reset": f"{host}lb_reset".encode(),
         }

@@ -1,0 +1,71 @@
+"""The pages' paths and what stands behind each — DESIGN §7."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.asgi import ASGIApp, Endpoints, Receive, Reply, Scope, Send
+from bridge.pages.accounting import Accounting
+from bridge.pages.consenting import Consenting
+from bridge.pages.leaving import Leaving
+from bridge.pages.paths import PLACES
+from bridge.pages.resetting import Resetting
+from bridge.pages.signin import SignIn
+from bridge.pages.stylesheet import Stylesheet
+from bridge.resets.send import PATH
+
+_READ: Final = ("GET", "HEAD")
+_ALL: Final = (*_READ, "POST")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagesDoor:
+    """All pages of one bridge."""
+
+    sign_in: SignIn
+    consenting: Consenting
+    leaving: Leaving
+    resetting: Resetting
+    accounting: Accounting
+    stylesheet: Stylesheet
+
+    def endpoints(self) -> Endpoints:
+        """Exact paths below the mount point."""
+        return {
+            PLACES["login"]: only(_ALL, self.sign_in.password),
+            PLACES["second_factor"]: only(_ALL, self.sign_in.code),
+            PLACES["continue_as"]: only(_ALL, self.consenting.continue_as),
+            PLACES["consent"]: only(_ALL, self.consenting.consent),
+            PLACES["logout"]: only(_ALL, self.leaving.logout),
+            PLACES["reset"]: only(_ALL, self.resetting.forgot),
+            PLACES["new_password"]: only(_ALL, self.resetting.choose),
+            PLACES["account"]: only(_READ, self.accounting.account),
+            PLACES["change_password"]: only(_ALL, self.accounting.password),
+            PLACES["end_sessions"]: only(_ALL, self.accounting.sessions),
+            PLACES["stylesheet"]: only(_READ, self._style),
+        }
+
+    def prefixes(self) -> Mapping[str, ASGIApp]:
+        """Paths that carry something after them."""
+        return {PATH: only(_READ, self.resetting.follow)}
+
+    async def _style(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = Reply(
+            200,
+            self.stylesheet.body,
+            b"text/css; charset=utf-8",
+            ((b"cache-control", b"public, max-age=31536000, immutable"), (b"x-content-type-options", b"nosniff")),
+        )
+        await reply(scope, receive, send)
+
+
+def only(methods: tuple[str, ...], endpoint: ASGIApp) -> ASGIApp:
+    """The endpoint for these methods; 405 for any other."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in methods:
+            await endpoint(scope, receive, send)
+            return
+        await Reply(405, headers=((b"allow", ", ".join(methods).encode()),))(scope, receive, send)
+
+    return guarded

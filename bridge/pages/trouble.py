@@ -1,0 +1,68 @@
+"""What went wrong, shown: a page to a browser, JSON to a program — DESIGN §11."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.asgi import NO_STORE, Reply, Scope, header, json_reply
+from bridge.clock import Clock
+from bridge.pages.models import Error, ErrorKind, TryLater
+from bridge.pages.paths import Paths
+from bridge.pages.render import Pages
+
+_KINDS: Final[dict[int, ErrorKind]] = {
+    400: "bad-request",
+    403: "forbidden",
+    404: "not-found",
+    405: "method",
+    413: "too-large",
+    415: "bad-request",
+    421: "bad-request",
+    500: "ours",
+}
+_CODES: Final = {404: "not_found", 405: "method_not_allowed", 500: "server_error", 503: "temporarily_unavailable"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """Makes the answer; knows nothing of why."""
+
+    pages: Pages
+    clock: Clock
+    https: bool
+
+    def show(self, scope: Scope, *, status: int, why: str, reference: str | None, retry_after: int | None) -> Reply:
+        """`why` is fixed English that may be shown; `reference` is what the operator's log has; seconds."""
+        retry = ((b"retry-after", str(retry_after).encode()),) if retry_after is not None else ()
+        if not _reads_html(scope):
+            return self._said(status, why, reference, retry)
+        if status == 503:
+            page: Error | TryLater = TryLater(kind="unavailable", wait=retry_after, reference=reference)
+        else:
+            page = Error(kind=_KINDS.get(status, "bad-request"), detail=why or None, reference=reference)
+        return self._page(scope, page, status, retry)
+
+    def refuse(self, scope: Scope, detail: str, *, status: int = 400) -> Reply:
+        """An error of the authorization endpoint that must not be sent anywhere (RFC 6749 §4.1.2.1): always a page."""
+        return self._page(scope, Error(kind=_KINDS.get(status, "bad-request"), detail=detail, reference=None), status)
+
+    def _page(
+        self, scope: Scope, page: Error | TryLater, status: int, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> Reply:
+        locale = self.pages.languages.choose(accept_language=header(scope, b"accept-language") or "")
+        paths = Paths(scope.get("root_path", ""))
+        body = self.pages.render(page, locale=locale, paths=paths, now=int(self.clock.now()))
+        return Reply(status, body, headers=(*self.pages.headers(page, locale=locale, https=self.https), *headers))
+
+    @staticmethod
+    def _said(status: int, why: str, reference: str | None, retry: tuple[tuple[bytes, bytes], ...]) -> Reply:
+        content = {
+            "error": _CODES.get(status, "invalid_request"),
+            **({"error_description": why} if why else {}),
+            **({"reference": reference} if reference else {}),
+        }
+        return json_reply(content, status, (*NO_STORE, *retry))
+
+
+def _reads_html(scope: Scope) -> bool:
+    """Browsers ask for `text/html`; programs seldom do."""
+    return "text/html" in (header(scope, b"accept") or "")
