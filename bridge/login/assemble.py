@@ -1,0 +1,71 @@
+"""The login put together from what it stands on."""
+
+import time
+from collections.abc import Callable
+
+import anyio
+
+from bridge.clock import Chance, Clock
+from bridge.events.event import Events
+from bridge.login.attempt import Arrivals, Login
+from bridge.login.device import Devices
+from bridge.login.entry import Entry
+from bridge.login.options import LoginOptions
+from bridge.login.pending import PendingCodec
+from bridge.login.second_factor import Factors, SecondFactor
+from bridge.login.throttle import Pause, Throttle
+from bridge.ring import Ring
+from bridge.sessions.sessions import Sessions
+from bridge.stores.guard import Guard
+from bridge.stores.store import Store
+from bridge.tokens import Names
+from bridge.users.backend import UserBackend
+
+
+def assemble_login(
+    *,
+    users: UserBackend,
+    factors: Factors,
+    sessions: Sessions,
+    store: Store,
+    guard: Guard,
+    names: Names,
+    ring: Ring,
+    arrivals: Arrivals,
+    epoch: Callable[[], int],
+    clock: Clock,
+    chance: Chance,
+    options: LoginOptions,
+    events: Events,
+    pause: Pause = anyio.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Login:
+    """A `Login`.  `epoch`: the store's, as SQL last said it; `arrivals`: `LastLogins`."""
+    entry = Entry(sessions=sessions, users=users)
+    devices = Devices(ring=ring, clock=clock, chance=chance, days=options.device_days)
+    throttle = Throttle(guard=guard, names=names, ring=ring, devices=devices, options=options, pause=pause)
+    second_factor = SecondFactor(
+        store=store,
+        names=names,
+        codec=PendingCodec(ring),
+        users=users,
+        factors=factors,
+        entry=entry,
+        throttle=throttle,
+        epoch=epoch,
+        clock=clock,
+        chance=chance,
+        options=options,
+        events=events,
+    )
+    return Login(
+        users=users,
+        second_factor=second_factor,
+        entry=entry,
+        throttle=throttle,
+        arrivals=arrivals,
+        options=options,
+        events=events,
+        pause=pause,
+        monotonic=monotonic,
+    )

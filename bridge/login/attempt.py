@@ -1,0 +1,206 @@
+"""The one place where a password is checked — DESIGN §4, sessions-and-accounts A6; RFC 8176 for `amr`.
+
+Guard, row, check, birth: in this order at every door.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final, Protocol, assert_never
+
+import anyio
+
+from bridge.errors import Unavailable
+from bridge.events.event import Events
+from bridge.login.entry import TRIES, Arrival, Entry
+from bridge.login.options import LoginOptions
+from bridge.login.outcome import (
+    LoggedIn,
+    Outcome,
+    Refused,
+    SecondFactorElsewhere,
+    SecondFactorNeeded,
+    TooMany,
+    Unreachable,
+)
+from bridge.login.second_factor import SecondFactor
+from bridge.login.throttle import Blocked, Pause, Throttle
+from bridge.secret import Secret
+from bridge.sessions.birth import Birth
+from bridge.sessions.judge import Alive
+from bridge.tokens import LoginToken
+from bridge.types import IPAddress, UserId, Visit
+from bridge.users import backend as of_backend
+from bridge.users.backend import UserBackend
+from bridge.users.user import User
+
+__all__ = [
+    "LoggedIn",
+    "Login",
+    "Outcome",
+    "Refused",
+    "SecondFactorElsewhere",
+    "SecondFactorNeeded",
+    "TooMany",
+    "Unreachable",
+]
+
+AMR: Final = ("pwd",)
+
+
+class Arrivals(Protocol):
+    """Hears who came in."""
+
+    def note(self, user: UserId, ip: IPAddress | None) -> None: ...
+
+
+class Login:
+    """Every door's way in.  All methods raise `Unavailable` (and `Busy`, when too many passwords are being checked)."""
+
+    def __init__(
+        self,
+        *,
+        users: UserBackend,
+        second_factor: SecondFactor,
+        entry: Entry,
+        throttle: Throttle,
+        arrivals: Arrivals,
+        options: LoginOptions,
+        events: Events,
+        pause: Pause = anyio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._users = users
+        self._second_factor = second_factor
+        self._entry = entry
+        self._throttle = throttle
+        self._arrivals = arrivals
+        self._floor = options.floor_ms / 1000
+        self._events = events
+        self._pause = pause
+        self._monotonic = monotonic
+
+    async def attempt(
+        self,
+        email: str,
+        password: Secret,
+        *,
+        wish: Birth | None,
+        visit: Visit,
+        over: Alive | None = None,
+        child: LoginToken | None = None,
+    ) -> Outcome:
+        """Is it him?  Then what was wished for is born; `wish=None` only asks.
+
+        `over`: the living session of this browser, which goes on under a new token; `child`: its app cookie.
+        """
+        arrival = Arrival(wish=wish, visit=visit, over=over, child=child) if wish is not None else None
+        return await self._guarded(email, visit, partial(self._first_step, email, password, arrival, visit))
+
+    async def finish(
+        self,
+        pending: LoginToken,
+        code: str,
+        *,
+        wish: Birth,
+        visit: Visit,
+        over: Alive | None = None,
+        child: LoginToken | None = None,
+    ) -> Outcome:
+        """The second step of a login that `attempt` left pending."""
+        arrival = Arrival(wish=wish, visit=visit, over=over, child=child)
+        outcome = await self._second_factor.finish(pending, code, arrival)
+        if isinstance(outcome, LoggedIn):
+            self._arrivals.note(outcome.user.id, visit.ip)
+        return outcome
+
+    async def confirm_password(self, user: User, password: Secret, visit: Visit) -> Outcome:
+        """Is it still the person of this session?  `LoggedIn` without anything born, whatever second factor he has."""
+
+        async def check() -> Outcome:
+            answer = await self._users.authenticate(user.email, password)
+            if isinstance(answer, of_backend.Authenticated) and answer.user.id != user.id:
+                answer = of_backend.Refused("another user")
+            outcome = self._told(answer, visit)
+            if not isinstance(outcome, User):
+                return outcome
+            self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="confirmed")
+            return LoggedIn(outcome, None)
+
+        return await self._guarded(user.email, visit, check)
+
+    async def _guarded(self, email: str, visit: Visit, check: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Counted before it is checked; given back when it was no wrong password.  Never faster than the floor."""
+        admitted = await self._throttle.password(email, visit)
+        if isinstance(admitted, Blocked):
+            self._events.tell("login.blocked", visit, reason="throttled")
+            return TooMany(admitted.wait)
+        async with self._no_sooner():
+            try:
+                outcome = await check()
+            except Unavailable:
+                await self._throttle.give_back(admitted)
+                raise
+            if not isinstance(outcome, Refused):
+                await self._throttle.give_back(admitted)
+            return outcome
+
+    async def _first_step(self, email: str, password: Secret, arrival: Arrival | None, visit: Visit) -> Outcome:
+        for _ in range(TRIES):
+            found = self._told(await self._users.authenticate(email, password), visit)
+            if not isinstance(found, User):
+                return found
+            outcome = await self._let_in(found, arrival, visit)
+            if outcome is not None:
+                return outcome
+        raise Unavailable("contended")
+
+    async def _let_in(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:
+        """None: the row changed after it was read, so the password must be checked again (store §2, rule 3)."""
+        if user.second_factor != "none":
+            return await self._owed(user, arrival, visit)
+        if arrival is None:
+            self._events.tell("login.ok", visit, user=user.id, amr=AMR)
+            return LoggedIn(user, None)
+        born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=AMR))
+        if born is None:
+            return None
+        self._arrivals.note(user.id, visit.ip)
+        self._events.tell("login.ok", visit, user=user.id, sid=born.token.sid, session=born.record.id, amr=AMR)
+        return LoggedIn(user, born)
+
+    async def _owed(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:
+        """A code.  Only a browser has a second step; who must enrol again has no code to give (security §7)."""
+        pending = None
+        if user.second_factor == "totp" and arrival is not None and arrival.wish.kind == "op":
+            pending = await self._entry.against(user, partial(self._second_factor.begin, user))
+            if pending is None:
+                return None
+        self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="second-factor-owed")
+        return SecondFactorNeeded(user, pending)
+
+    def _told(self, answer: of_backend.Answer, visit: Visit) -> User | Outcome:
+        """The user whose password was right, or what to answer; what failed is told to the log."""
+        match answer:
+            case of_backend.Authenticated(user):
+                return user
+            case of_backend.SecondFactorElsewhere(url):
+                self._events.tell("login.ok", visit, amr=AMR, reason="second-factor-elsewhere")
+                return SecondFactorElsewhere(url)
+            case of_backend.Refused(why, user_id):
+                self._events.tell("login.fail", visit, user=user_id, reason=why)
+                return Refused()
+            case of_backend.Unreachable():
+                self._events.tell("upstream.down", visit, reason=self._users.name)
+                return Unreachable()
+            case _:
+                assert_never(answer)
+
+    @asynccontextmanager
+    async def _no_sooner(self) -> AsyncIterator[None]:
+        """An answer takes at least `login.floor_ms`, so that the scheme of a hash does not show (A5)."""
+        end = self._monotonic() + self._floor
+        yield
+        if (rest := end - self._monotonic()) > 0:
+            await self._pause(rest)

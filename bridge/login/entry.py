@@ -1,0 +1,80 @@
+"""What is born for somebody who proved who he is, and for nobody else — store §2, rule 3.
+
+The row is read before the credential is checked, and every birth expects its stamp.  Whoever loses that race has the
+stamp published and the row read again: the same stamp, and it is tried again; another one, and the credential is
+checked again.  The new stamp is never just taken.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bridge.errors import Unavailable
+from bridge.sessions.birth import Birth, Born
+from bridge.sessions.judge import Alive
+from bridge.sessions.sessions import Sessions, Stale
+from bridge.stores.store import Change
+from bridge.tokens import LoginToken
+from bridge.types import Visit
+from bridge.users.backend import UserBackend
+from bridge.users.user import User
+
+TRIES: Final = 4
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Who comes in how."""
+
+    wish: Birth
+    visit: Visit
+    over: Alive | None = None
+    """The session that this browser has already: the same person's goes on under a new token, another's ends."""
+    child: LoginToken | None = None
+    """The app cookie that came along."""
+
+
+class Entry:
+    """Gives birth, or says that it was too late."""
+
+    def __init__(self, *, sessions: Sessions, users: UserBackend) -> None:
+        self._sessions = sessions
+        self._users = users
+
+    async def enter(
+        self, user: User, arrival: Arrival, *, amr: Sequence[str], also: Sequence[Change] = ()
+    ) -> Born | Stale:
+        """The session of a user whose credential was checked against this very row.  `also`: in the same commit."""
+        visit, over = arrival.visit, arrival.over
+        if over is not None and (over.record.uid, over.record.kind) == (user.id, arrival.wish.kind):
+            turned = await self._sessions.rotate(over, user.standing, visit, amr=amr, child=arrival.child, also=also)
+            if isinstance(turned, Born | Stale):
+                return turned
+            over = None  # it ended meanwhile; he has just proved who he is, so he gets a new one
+        born = await self._sessions.start(user.standing, arrival.wish, visit, amr=amr, also=also)
+        if isinstance(born, Born) and over is not None:
+            with suppress(Unavailable):  # the browser forgets it with this answer in any case
+                await self._sessions.end(over.record.uid, over.token.tag, over.record.id, "replaced")
+        return born
+
+    async def against(self, user: User, attempt: Callable[[], Awaitable[Made | Stale]]) -> Made | None:
+        """Try until it is done; None: the row has changed, and the credential must be checked again.
+
+        Raises `Unavailable`, also when others keep winning.
+        """
+        for _ in range(TRIES):
+            made = await attempt()
+            if not isinstance(made, Stale):
+                return made
+            if not await self.unchanged(user):
+                return None
+        raise Unavailable("contended")
+
+    async def unchanged(self, user: User) -> bool:
+        """Publish the stamp, then read the row again: is it still the one that the credential was checked against?"""
+        await self._sessions.publish_stamp(user.id, user.tag)
+        row = await self._users.by_id(user.id)
+        return row is not None and row.stamp == user.stamp and not row.disabled

@@ -1,0 +1,62 @@
+"""What came of a login — DESIGN §8.  Expected answers are values; the doors match over all of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.sessions.birth import Born
+from bridge.tokens import LoginToken
+from bridge.users.user import User
+
+Why = Literal["wrong", "used", "stale"]
+"""wrong: the password or code is not right, whatever the reason; used: the code was right once; stale: the first step
+is too old, or something changed since, and the password is to be given again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """It is him.  `born`: the session that was wished for."""
+
+    user: User
+    born: Born | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorNeeded:
+    """The password was right and a code is owed.
+
+    `pending` is to be brought to `Login.finish` with the code; None: there is no second step at this door, or he has to
+    enrol again first (`user.second_factor` says so).
+    """
+
+    user: User
+    pending: LoginToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorElsewhere:
+    """The password was right, and only the authority at that address can ask for the second factor."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No.  At the first step always `wrong`: nobody is told what was wrong with it."""
+
+    why: Why = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """Too many wrong attempts; nothing was checked.  Not to be told apart from `Refused` where a program asks."""
+
+    retry_after: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The authority over this user did not answer.  Never shown as a wrong password."""
+
+
+Outcome = LoggedIn | SecondFactorNeeded | SecondFactorElsewhere | Refused | TooMany | Unreachable

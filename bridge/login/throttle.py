@@ -1,0 +1,124 @@
+"""How often somebody may guess — sessions-and-accounts §8.1, security §23.
+
+An attempt is counted when it is admitted and given back when it was no wrong password, so that parallel guesses cannot
+slip through.  Names in the store are HMACs: it holds no address of anybody.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.login.device import Devices
+from bridge.login.options import LoginOptions
+from bridge.ring import Ring
+from bridge.secret import mac
+from bridge.stores.guard import Guard, Window
+from bridge.tokens import Names
+from bridge.types import IPAddress, UserId, Visit
+from bridge.users.email import email_key
+
+_MINUTE: Final = 60.0
+_FIVE: Final = 300.0
+_HOUR: Final = 3600.0
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """One attempt, counted in these windows."""
+
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Not now; nothing was counted."""
+
+    wait: float
+    """Seconds."""
+
+
+class Throttle:
+    """Admits attempts at passwords and codes.  Every method raises `Unavailable` when nothing can be counted."""
+
+    def __init__(
+        self, *, guard: Guard, names: Names, ring: Ring, devices: Devices, options: LoginOptions, pause: Pause
+    ) -> None:
+        """`pause`: lets that many seconds pass."""
+        self._guard = guard
+        self._names = names
+        self._key = ring.newest.derive("limiter")
+        self._devices = devices
+        self._options = options
+        self._pause = pause
+
+    async def password(self, email: str, visit: Visit) -> Admitted | Blocked:
+        """One attempt at that account's password.  Through the legacy API it may be delayed."""
+        # What is no address is an account as well, which nobody has: it counts like one.
+        account = email_key(email) or email[:320]
+        if visit.door in ("legacy", "local"):
+            return await self._through_caller(account, visit)
+        return await self._admit(*self._browser(account, visit), *self._addresses("", visit.ip))
+
+    async def code(self, user: UserId) -> Admitted | Blocked:
+        """One attempt at that user's second factor."""
+        options, name = self._options, str(user)
+        return await self._admit(
+            self._window("code-5", options.codes_per_5_minutes, _FIVE, name),
+            self._window("code-h", options.codes_per_hour, _HOUR, name),
+        )
+
+    async def give_back(self, admitted: Admitted) -> None:
+        """It was a success, or somebody else's error."""
+        await self._guard.refund(admitted.windows)
+
+    async def _through_caller(self, account: str, visit: Visit) -> Admitted | Blocked:
+        """A portal asks for its users.  Its own address says nothing; theirs only adds windows, which are the
+        caller's own: no credential can block an address, or an account, for the others."""
+        caller = visit.caller or ""
+        admitted = await self._admit(
+            *self._account("caller", account, caller, _network(visit.ip)), *self._addresses(caller, visit.ip)
+        )
+        if isinstance(admitted, Blocked):
+            return admitted
+        cap = self._window("cap", self._options.legacy_account_per_hour, _HOUR, account)
+        if await self._guard.admit((cap,)) > 0:
+            await self._pause(self._options.legacy_delay)
+            return admitted
+        return Admitted((*admitted.windows, cap))
+
+    async def _admit(self, *windows: Window) -> Admitted | Blocked:
+        wait = await self._guard.admit(windows)
+        return Blocked(wait) if wait > 0 else Admitted(windows)
+
+    def _browser(self, account: str, visit: Visit) -> Iterator[Window]:
+        if device := self._devices.device(visit.device, account):
+            yield from self._account("device", account, device)
+            return
+        yield from self._account("account", account)
+        if limit := self._options.unknown_browsers_per_minute:
+            yield self._window("unknown", limit, _MINUTE)
+
+    def _account(self, purpose: str, *values: str) -> Iterator[Window]:
+        yield self._window(f"{purpose}-5", self._options.account_per_5_minutes, _FIVE, *values)
+        yield self._window(f"{purpose}-h", self._options.account_per_hour, _HOUR, *values)
+
+    def _addresses(self, caller: str, ip: IPAddress | None) -> Iterator[Window]:
+        if ip is None:
+            return
+        # In IPv6 whoever has one address has 2^64 of them.
+        address = str(ip) if ip.version == 4 else _network(ip)
+        yield self._window("address-1", self._options.address_per_minute, _MINUTE, caller, address)
+        yield self._window("address-h", self._options.address_per_hour, _HOUR, caller, address)
+        yield self._window("network-h", self._options.network_per_hour, _HOUR, caller, _network(ip))
+
+    def _window(self, purpose: str, limit: int, seconds: float, *values: str) -> Window:
+        name = mac(self._key, purpose, *(value.encode("utf-8", "surrogatepass") for value in values)).hex()[:32]
+        return Window(self._names.limiter(name), limit, seconds)
+
+
+def _network(ip: IPAddress | None) -> str:
+    """Its /24, or IPv6 /64; one name for all whose address is not known."""
+    return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 64}", strict=False)) if ip is not None else ""
