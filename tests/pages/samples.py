@@ -94,7 +94,7 @@ ACCOUNT: Final = Account(
     shortest=8,
 )
 FORM_POST: Final = FormPost(
-    target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("state", "a b"))
+    target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("submit", "a b"))
 )
 
 SCREENS: Final[dict[str, Page]] = {

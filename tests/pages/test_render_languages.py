@@ -146,10 +146,12 @@ def _heading(pages: Pages, locale: str) -> str:
 
 
 def test_the_operators_words_go_before_ours_and_ours_fill_the_gaps(tmp_path: Path) -> None:
-    _write(tmp_path, "en", 'msgid "Sign in"\nmsgstr "Welcome back"\n')
+    _write(tmp_path, "zh_Hans", 'msgid "Sign in"\nmsgstr "欢迎回来"\n')
     pages = Pages(PagesOptions(locale_dirs=(tmp_path,)))
-    assert _heading(pages, "en") == "Welcome back"
-    assert _heading(pages, "zh_Hans") == "登录"
+    shown = read(pages.render(LOGIN, locale="zh_Hans", paths=Paths(), now=NOW))
+    assert shown.one("h1").text == "欢迎回来"
+    assert "忘记密码？" in shown.one("main").text
+    assert _heading(pages, "en") == "Sign in"
 
 
 def test_the_operator_adds_a_language_without_a_compiler(tmp_path: Path) -> None:
