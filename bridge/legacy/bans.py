@@ -1,37 +1,30 @@
 """Who guessed at an admin's login too often — whmcs-api §2.4."""
 
-from collections import OrderedDict
-from typing import Final
-
-from bridge.clock import Clock
+from bridge.legacy.options import LegacyOptions
+from bridge.ring import Ring
+from bridge.secret import mac
+from bridge.stores.guard import Guard, Window
+from bridge.tokens import Names
 from bridge.types import IPAddress
-
-_MOST_ADDRESSES: Final = 10_000
 
 
 class Bans:
-    """Wrong admin logins by address, in this process.  A ban closes admin login to the address, nothing else: other
-    callers may share it."""
+    """Wrong admin logins by address.  A ban closes admin login to the address, nothing else: others may share it."""
 
-    def __init__(self, clock: Clock, *, failures: int, seconds: int) -> None:
-        self._clock = clock
-        self._failures = failures
-        self._seconds = seconds
-        self._wrong: OrderedDict[IPAddress | None, tuple[int, float]] = OrderedDict()
+    def __init__(self, *, guard: Guard, names: Names, ring: Ring, options: LegacyOptions) -> None:
+        self._guard = guard
+        self._names = names
+        self._key = ring.newest.derive("limiter")
+        self._options = options
 
-    def holds(self, address: IPAddress | None) -> bool:
-        """Whether that address is banned now."""
-        count, since = self._wrong.get(address, (0, 0.0))
-        return count >= self._failures and self._clock.now() < since + self._seconds
+    async def admit(self, address: IPAddress | None) -> bool:
+        """Whether one more attempt is allowed; it counts until it is forgiven.  Raises Unavailable."""
+        return await self._guard.admit([self._window(address)]) == 0
 
-    def count(self, address: IPAddress | None) -> None:
-        """One more wrong login, which counts for as long as a ban lasts."""
-        count, since = self._wrong.pop(address, (0, 0.0))
-        now = self._clock.now()
-        self._wrong[address] = (count + 1 if now < since + self._seconds else 1, now)
-        if len(self._wrong) > _MOST_ADDRESSES:
-            self._wrong.popitem(last=False)
+    async def forgive(self, address: IPAddress | None) -> None:
+        """The admitted attempt was a right one."""
+        await self._guard.refund([self._window(address)])
 
-    def forgive(self, address: IPAddress | None) -> None:
-        """A right login."""
-        self._wrong.pop(address, None)
+    def _window(self, address: IPAddress | None) -> Window:
+        name = self._names.limiter(mac(self._key, "admin-login", str(address)).hex()[:32])
+        return Window(name, self._options.admin_failures, self._options.admin_ban)

@@ -102,19 +102,18 @@ class Callers:
         return credential
 
     async def _check_admin(self, username: str, md5: Secret, address: IPAddress | None) -> Credential | Refusal:
-        if self._bans.holds(address):
-            return Refusal(f"Forbidden IP {_shown(address)}", "too many wrong admin logins from this address")
         if not _MD5.fullmatch(md5.reveal()):
             return self._failed("neither an identifier nor an admin with the md5 of his password")
+        if not await self._bans.admit(address):
+            return Refusal(f"Forbidden IP {_shown(address)}", "too many wrong admin logins from this address")
         credential = await self._credentials.find(username)
         if credential is None or credential.kind != "admin":
             await self._credentials.check_nobody(md5)
-            credential = None
-        elif await self._credentials.check(credential, md5):
-            self._bans.forgive(address)
-            return credential
-        self._bans.count(address)
-        return self._failed("wrong admin login", credential.name if credential else "")
+            return self._failed("no such admin")
+        if not await self._credentials.check(credential, md5):
+            return self._failed("wrong admin login", credential.name)
+        await self._bans.forgive(address)
+        return credential
 
     def _failed(self, why: str, credential: str = "") -> Refusal:
         return Refusal(self._options.auth_failed_text, why, credential)

@@ -35,10 +35,10 @@ class LegacyOptions:
     """Whether an admin's name and the md5 of his password are taken as credentials.  Unsafe: that md5 is a password."""
 
     admin_failures: int = 3
-    """So many wrong admin logins from one address (in one process) close admin login to it …"""
+    """So many wrong admin logins from one address close admin login to it …"""
 
     admin_ban: int = 900
-    """… for so many seconds."""
+    """… for about so many seconds."""
 
     auth_failed_text: str = "Authentication Failed"
     """What a caller with wrong credentials is told; older versions said `Invalid or missing credentials`."""

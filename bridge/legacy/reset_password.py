@@ -1,0 +1,59 @@
+"""ResetPassword: mail this user a reset link — whmcs-api §3.2."""
+
+from typing import Protocol, assert_never
+
+from bridge.legacy.actions import Action, Answer, Caller, failure, success
+from bridge.legacy.options import LegacyOptions
+from bridge.legacy.params import Params
+from bridge.resets.ask import Queued, UnknownUser
+from bridge.types import UserId, Visit
+from bridge.users.email import email_key
+
+_LARGEST_ID = 2**63 - 1
+
+
+class Resets(Protocol):
+    """Where reset links are asked for."""
+
+    async def ask_for(self, who: UserId | str, visit: Visit) -> Queued | UnknownUser:
+        """By user id or e-mail address.  Raises Unavailable."""
+        ...
+
+
+class ResetPassword:
+    """By `id` or `email`; the id wins.  Success means that a mail is queued, if the account's limit allows one."""
+
+    def __init__(self, *, resets: Resets, options: LegacyOptions) -> None:
+        self._resets = resets
+        self._options = options
+
+    @property
+    def action(self) -> Action:
+        """For the registry.  `answer`, to a security question, is taken and ignored."""
+        return Action(name="ResetPassword", run=self, parameters=frozenset({"id", "email", "answer"}))
+
+    async def __call__(self, params: Params, caller: Caller) -> Answer:
+        """In the order in which the documentation lists its errors.  Raises Unavailable."""
+        by_id, email = params.optional("id").strip(), params.optional("email")
+        if not by_id and email and email_key(email) is None:
+            return failure("Please provide a valid email address", "email has not the form of an address")
+        if not by_id and not email:
+            return failure("Please enter the email address or provide the id", "email and id missing")
+        who = _user_id(params.number("id")) if by_id else email
+        if who is None:
+            return self._unknown()
+        match await self._resets.ask_for(who, caller.visit()):
+            case Queued():
+                return success()
+            case UnknownUser():
+                return self._unknown()
+            case other:
+                assert_never(other)
+
+    def _unknown(self) -> Answer:
+        why = "there is no such user"
+        return success(why) if self._options.hide_unknown_users else failure("User Not Found", why)
+
+
+def _user_id(number: int | None) -> UserId | None:
+    return UserId(number) if number is not None and 0 < number <= _LARGEST_ID else None

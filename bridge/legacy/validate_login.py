@@ -1,0 +1,116 @@
+"""ValidateLogin: is it this person, and a token for his session — whmcs-api §3.1.
+
+The only action that proves who somebody is.
+"""
+
+import json
+from typing import Protocol, assert_never
+
+from bridge.asgi import parse_ip
+from bridge.errors import Unavailable
+from bridge.legacy.actions import Action, Answer, Caller, failure, success
+from bridge.legacy.options import LegacyOptions
+from bridge.legacy.params import Params
+from bridge.legacy.wire import Value
+from bridge.login.outcome import (
+    LoggedIn,
+    Outcome,
+    Refused,
+    SecondFactorElsewhere,
+    SecondFactorNeeded,
+    TooMany,
+    Unreachable,
+)
+from bridge.secret import Secret
+from bridge.sessions.birth import Birth
+from bridge.sessions.options import SessionOptions
+from bridge.tokens import LoginToken
+from bridge.types import IPAddress, UserId, Visit
+
+WRONG = "Email or Password Invalid"
+
+
+class Login(Protocol):
+    """Where every door has its passwords checked."""
+
+    async def attempt(self, email: str, password: Secret, *, wish: Birth | None, visit: Visit) -> Outcome: ...
+
+
+class ValidateLogin:
+    """Checks e-mail address and password; a right one makes a session of kind `legacy`."""
+
+    def __init__(self, *, login: Login, options: LegacyOptions, sessions: SessionOptions) -> None:
+        self._login = login
+        self._options = options
+        self._sessions = sessions
+
+    @property
+    def action(self) -> Action:
+        """For the registry."""
+        return Action(name="ValidateLogin", run=self, parameters=frozenset({"email", "password2", "clientip"}))
+
+    async def __call__(self, params: Params, caller: Caller) -> Answer:
+        """One text for every reason, so that a caller's users learn nothing.  Raises Unavailable."""
+        email, password = params.text("email"), params.secret("password2")
+        if missing := [name for name in ("email", "password2") if not params.text(name)]:
+            return failure(WRONG, f"{' and '.join(missing)} missing")
+        person = parse_ip(params.optional("clientip").strip())
+        wish = self._wish(caller, person)
+        return self._answer(await self._login.attempt(email, password, wish=wish, visit=caller.visit(person)))
+
+    def _wish(self, caller: Caller, person: IPAddress | None) -> Birth:
+        terms = caller.sessions
+        return Birth.legacy(
+            self._sessions,
+            via=caller.name,
+            idle=terms.idle,
+            absolute=terms.lifetime,
+            cap=terms.cap,
+            bind_ip=self._bound_to(caller, person),
+        )
+
+    def _bound_to(self, caller: Caller, person: IPAddress | None) -> IPAddress | None:
+        match self._options.bind_ip:
+            case "clientip":
+                return person or caller.person
+            case "caller":
+                return caller.person or caller.address
+            case "never":
+                return None
+
+    def _answer(self, outcome: Outcome) -> Answer:
+        match outcome:
+            case LoggedIn(user, born):
+                if born is None:
+                    raise TypeError("a session was wished for and none was born")
+                return self._success(user.id, two_factor=False, token=born.token)
+            case SecondFactorNeeded(user):
+                if self._options.error_on_2fa:
+                    return failure(WRONG, "second factor (legacy.error_on_2fa)")
+                return self._success(user.id, two_factor=True)
+            case SecondFactorElsewhere():
+                return failure(WRONG, "the second factor is known only to the user's authority")
+            case Refused():
+                return failure(WRONG, "refused")
+            case TooMany():
+                return failure(WRONG, "too many attempts")
+            case Unreachable():
+                raise Unavailable("the user's authority did not answer")
+            case _:
+                assert_never(outcome)
+
+    def _success(self, user: UserId, *, two_factor: bool, token: LoginToken | None = None) -> Answer:
+        members: dict[str, Value] = {"userid": user}
+        if self._options.add_clientid:
+            members["clientid"] = user  # a backend without clients: one per user, of the same number (§4.3)
+        if token is not None:
+            members["passwordhash"] = self._hash(user, token)
+        elif self._options.hash_under_2fa == "empty":
+            members["passwordhash"] = ""
+        return success(**members, twoFactorEnabled=two_factor, why="second factor owed" if two_factor else "")
+
+    def _hash(self, user: UserId, token: LoginToken) -> str:
+        text = token.text.reveal()
+        if self._options.token_format == "json":  # noqa: S105  # a form
+            return json.dumps({"id": user, "tk": text}, separators=(",", ":"))
+        return text
