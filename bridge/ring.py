@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Literal
 
 from cryptography.exceptions import InvalidTag
@@ -45,10 +44,17 @@ class MasterKey:
     def __init__(self, key_id: str, key: Secret) -> None:
         self.id = key_id
         self._key = key
-        self.derive = lru_cache(maxsize=64)(self._derive)
+        self._derived: dict[Purpose, bytes] = {}
 
-    def _derive(self, purpose: Purpose, context: bytes = b"") -> bytes:
-        """32 bytes for one purpose, and within it for one context."""
+    def derive(self, purpose: Purpose, context: bytes = b"") -> bytes:
+        """32 bytes for one purpose, and within it for one context.  Those of a context are not kept."""
+        if context:
+            return self._hkdf(purpose, context)
+        if purpose not in self._derived:
+            self._derived[purpose] = self._hkdf(purpose, b"")
+        return self._derived[purpose]
+
+    def _hkdf(self, purpose: Purpose, context: bytes) -> bytes:
         info = framed("lb1", purpose, context)
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._key.reveal_bytes())
 

@@ -28,7 +28,7 @@ from bridge.pages.models import Login as LoginPage
 from bridge.pages.models import SecondFactor as SecondFactorPage
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
-from bridge.sessions.cookie import Header
+from bridge.sessions.cookie import Header, Purpose
 from bridge.sessions.judge import Dead
 from bridge.tokens import LoginToken
 from bridge.users.backend import UserBackend
@@ -83,7 +83,9 @@ class SignIn:
         if not password:
             return await self._form(asked, problem="no-password", status=422)
         wish = Birth.browser(self.desk.sessions.options, ip=asked.visit.ip)
-        outcome = await self.login.attempt(email, password, wish=wish, visit=asked.visit, over=asked.alive)
+        outcome = await self.login.attempt(
+            email, password, wish=wish, visit=asked.visit, over=asked.alive, child=self._child_of(asked)
+        )
         return await self._answer_password(asked, outcome)
 
     async def _answer_password(self, asked: Asked, outcome: Outcome) -> Reply:
@@ -142,7 +144,9 @@ class SignIn:
         if not code:
             return self._show_code(asked, problem="no-code", status=422)
         wish = Birth.browser(self.desk.sessions.options, ip=asked.visit.ip)
-        outcome = await self.login.finish(pending, code, wish=wish, visit=asked.visit, over=asked.alive)
+        outcome = await self.login.finish(
+            pending, code, wish=wish, visit=asked.visit, over=asked.alive, child=self._child_of(asked)
+        )
         match outcome:
             case LoggedIn(user, born):
                 return await self._welcome(asked, user, born)
@@ -159,7 +163,6 @@ class SignIn:
         """He is who he says: new cookies for everything, and on to where he was going."""
         if born is None:
             raise Unavailable("a sign-in without a session")
-        await self._replace_other(asked, born)
         binding = self.desk.interactions.new_binding()
         cookies = [*self._cookies_of(born), self.desk.cookies.set("pre", binding), self._no_pending()]
         cookies.append(self.desk.cookies.set("dev", self.devices.mark(user.email), max_age=self.devices.seconds))
@@ -171,12 +174,6 @@ class SignIn:
         if moved is None:
             return _stale(self.desk, asked, cookies=tuple(cookies))
         return self.desk.back(asked, asked.interaction.id, cookies=tuple(cookies))
-
-    async def _replace_other(self, asked: Asked, born: Born) -> None:
-        """Whoever else was signed in with this browser is so no more."""
-        old = asked.alive
-        if old is not None and old.record.id != born.record.id:
-            await self.desk.sessions.end(old.record.uid, old.token.tag, old.record.id, "replaced")
 
     async def _give_up(self, asked: Asked) -> Reply:
         if asked.interaction is not None:
@@ -231,7 +228,13 @@ class SignIn:
         return self.desk.cookies.clear("pending")
 
     def _pending_of(self, asked: Asked) -> LoginToken | None:
-        value = self.desk.cookies.read(asked.scope, "pending")
+        return self._token_in(asked, "pending")
+
+    def _child_of(self, asked: Asked) -> LoginToken | None:
+        return self._token_in(asked, "app")
+
+    def _token_in(self, asked: Asked, purpose: Purpose) -> LoginToken | None:
+        value = self.desk.cookies.read(asked.scope, purpose)
         return LoginToken.parse(value) if isinstance(value, str) else None
 
 
