@@ -293,6 +293,13 @@ def test_the_switcher_names_each_language_in_itself_and_comes_back_to_the_same_p
     assert other["href"] == "/consent?interaction=the-interaction&lang=zh_Hans"
 
 
+def test_where_to_go_afterwards_is_kept_by_the_form_and_by_the_switcher() -> None:
+    for page in (replace(LOGIN, next="/app?a=1&b=2"), replace(SECOND, next="/app?a=1&b=2")):
+        shown = show(page)
+        assert shown.one("form").one("input", name="next")["value"] == "/app?a=1&b=2"
+        assert parse_qs(urlsplit(shown.one("nav").one("a")["href"]).query)["next"] == ["/app?a=1&b=2"]
+
+
 # --- what comes from others
 
 
