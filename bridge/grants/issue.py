@@ -11,9 +11,10 @@ from bridge.grants.options import MEMORY
 from bridge.grants.records import Access, Code, Family, encode
 from bridge.grants.terms import Moment, Tokens
 from bridge.mint import OAuthToken
-from bridge.sessions.judge import Alive
+from bridge.sessions.birth import Tools, lifetime
+from bridge.sessions.judge import Alive, touch_due
 from bridge.sessions.record import SessionRecord
-from bridge.stores.store import Add, Change, Tag
+from bridge.stores.store import Add, Change, Expect, Swap, Tag
 from bridge.types import ClientId, Subject
 
 
@@ -24,7 +25,7 @@ class Asked:
     client: ClientId
     sub: Subject
     scopes: tuple[str, ...]
-    redirect_uri: str
+    redirect_uri: str | None
     challenge: str | None
     nonce: str | None
     refreshable: bool
@@ -68,6 +69,25 @@ def code_births(alive: Alive, asked: Asked, *, drawn: Drawn, consent: int, epoch
     if family.session is not None:
         changes.append(Tag(names.born_under(code.tag, family.session), key, ttl))
     return changes
+
+
+def witnesses(
+    alive: Alive, raw_stamp: bytes, raw_consent: bytes, *, asked: Asked, drawn: Drawn, tools: Tools, now: float
+) -> list[Change]:
+    """What the birth expects: the session, which learns of a client that is new to it and of its use; the user's
+    stamp; the consent, exactly as they were read."""
+    record, stamp_key = known_to(alive.record, asked.client, drawn.sid), tools.names.stamp(alive.token.tag)
+    used = touch_due(alive.record, now, tools.options)
+    if used:
+        record = replace(record, last=max(int(now), record.iat))
+    value = tools.codec.encode(alive.key, record)
+    return [
+        Expect(alive.key, alive.seen)
+        if record is alive.record
+        else Swap(alive.key, alive.seen, value, lifetime(record, now, tools.options)),
+        Swap(stamp_key, raw_stamp, raw_stamp, tools.options.stamp_ttl) if used else Expect(stamp_key, raw_stamp),
+        Expect(tools.names.consent(alive.token.tag, asked.client), raw_consent),
+    ]
 
 
 def known_to(record: SessionRecord, client: ClientId, sid: str) -> SessionRecord:

@@ -47,7 +47,8 @@ class Code(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stamp: Stamp
     epoch: int
     """`store_epoch` at its birth: unequal after a loss, and then refused (store §2, rule 9)."""
-    redirect_uri: str
+    redirect_uri: str | None
+    """As the authorization request named it; None: it named none, and there was one only."""
     challenge: str | None = None
     """The S256 code challenge."""
     nonce: str | None = None

@@ -1,1 +1,25 @@
-"""The OpenID Provider."""
+"""The OpenID Provider: each specification and the file that holds it.  The file's first line names it.
+
+    RFC 6749 §3.1, §4.1.1; Core §3.1.2                        authorize.py
+    RFC 6749 §4.1.1; Core §3.1.2.1                            request.py
+    Core §3.1.2.1, §3.1.2.3                                   prompts.py
+    Core §3.1.2.1                                             browser.py
+    RFC 6749 §3.1.2; RFC 9700 §2.1; RFC 8252 §7.3             redirect.py
+    Multiple Response Types; Form Post; RFC 9207              response_modes.py
+    RFC 7636                                                  pkce.py
+    RFC 6749 §3.1, §3.2                                       params.py
+    RFC 6749 §3.2, §5; Core §3.1.3                            token.py
+    RFC 6749 §2.3; Core §9                                    client_auth.py
+    RFC 6749 §4.1.3, §4.4, §6                                 grants/*.py
+    Core §2, §3.1.3.6                                         id_token.py
+    RFC 6750 §2, §3                                           access_token.py
+    Core §5.3; RFC 6750                                       userinfo.py
+    Core §5.1, §5.4                                           claims.py
+    Discovery 1.0 §3, §4; RFC 8414; RFC 9207                  discovery.py
+    RFC 7517 §5; Core §10.1                                   jwks.py
+    RFC 7009                                                  revocation.py
+    RP-Initiated Logout 1.0 §2, §3                            logout.py
+
+Beside them: `errors.py` (all wire errors), `cors.py`, `issue.py` (what handing out tokens needs), `options.py`, and
+`provider.py`, which puts the endpoints together.
+"""

@@ -1,0 +1,280 @@
+"""The authorization endpoint — RFC 6749 §3.1, §4.1.1, §4.1.2; Core §3.1.2; RFC 9207.
+
+Parse, read, decide, commit, render: a request that a living session and a remembered consent can answer costs one read
+and one commit.  Everything else begins a visit (`bridge.interactions`) and sends the person to a page, which sends him
+back here.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bridge.asgi import Proxies, Receive, Reply, Scope, Send
+from bridge.clients.client import Client
+from bridge.errors import Unavailable
+from bridge.grants.consents import ConsentCopy, Consents, read_copy
+from bridge.grants.issue import Asked, Drawn, code_births, witnesses
+from bridge.interactions.interactions import Interactions
+from bridge.interactions.interactions import Visit as Ongoing
+from bridge.interactions.record import Answer, Display, Step
+from bridge.oidc.browser import Browsers
+from bridge.oidc.client_auth import Clients
+from bridge.oidc.errors import SentBack, Shown, sending_back
+from bridge.oidc.issue import Issuing
+from bridge.oidc.params import Parameters
+from bridge.oidc.prompts import (
+    AccountNeeded,
+    ConsentNeeded,
+    Granted,
+    LoginNeeded,
+    SignedIn,
+    next_step,
+    without_asking,
+)
+from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, read_request, return_path, target_of
+from bridge.oidc.response_modes import Responses, modes
+from bridge.oidc.userinfo import Users
+from bridge.sessions.judge import Alive
+from bridge.sessions.sessions import Sessions
+from bridge.tokens import LoginToken, new_family, new_id
+from bridge.types import Subject, Visit
+
+PATH: Final = "/oauth/authorize"
+_TRIES: Final = 4
+_PAGES: Final = {LoginNeeded: "/login", AccountNeeded: "/login/continue", ConsentNeeded: "/consent"}
+# What is worth remembering of a request through its visit: all that we understand.
+_KEPT: Final = frozenset(
+    {
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "prompt",
+        "max_age",
+        "id_token_hint",
+        "claims",
+        "login_hint",
+        "ui_locales",
+    }
+)
+
+
+class ErrorPage(Protocol):
+    """Shows a person what went wrong before there was anywhere to send him (`bridge.pages`)."""
+
+    def render_error(self, scope: Scope, *, status: int, text: str, parameter: str) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one read showed of a person who is signed in."""
+
+    alive: Alive
+    raw_stamp: bytes
+    raw_consent: bytes
+    consent: ConsentCopy
+    sub: Subject
+
+    @property
+    def who(self) -> SignedIn:
+        return SignedIn(self.alive.record.id, self.sub, self.alive.record.auth_time)
+
+
+class AuthorizationEndpoint:
+    """GET and POST alike; `?interaction=` is the way back from our own pages."""
+
+    def __init__(
+        self,
+        *,
+        issuing: Issuing,
+        clients: Clients,
+        users: Users,
+        sessions: Sessions,
+        consents: Consents,
+        interactions: Interactions,
+        browsers: Browsers,
+        responses: Responses,
+        errors: ErrorPage,
+        sub_of: SubjectOfHint,
+        proxies: Proxies,
+        form_post: bool,
+    ) -> None:
+        self._issuing = issuing
+        self._clients = clients
+        self._users = users
+        self._sessions = sessions
+        self._consents = consents
+        self._interactions = interactions
+        self._browsers = browsers
+        self._responses = responses
+        self._errors = errors
+        self._sub_of = sub_of
+        self._proxies = proxies
+        self._form_post = form_post
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            reply = await self._answer(scope, receive)
+        except Shown as shown:
+            reply = self._errors.render_error(scope, status=shown.status, text=str(shown), parameter=shown.parameter)
+        except SentBack as sent:
+            fields = [("error", sent.error.code), ("error_description", sent.error.description)]
+            reply = self._responses.send(scope, sent.back, fields)
+        await reply(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        parameters = await self._browsers.parameters(scope, receive, PATH)
+        if isinstance(parameters, Reply):
+            return parameters
+        visit = None
+        if (interaction := parameters.get("interaction")) is not None:
+            visit = await self._resumed(scope, interaction)
+            parameters = Parameters(visit.record.parameters)
+        request = await self._read(parameters)
+        with sending_back(request.back):
+            return await self._settle(scope, request, parameters, visit)
+
+    async def _resumed(self, scope: Scope, interaction: str) -> Ongoing:
+        visit = await self._interactions.load(interaction, self._browsers.binding(scope))
+        if visit is None or visit.record.kind != "authorize":
+            raise Shown(
+                "interaction",
+                "This sign-in took too long, is over already, or was begun in another browser. "
+                "Please go back to the application and start again.",
+            )
+        return visit
+
+    async def _read(self, parameters: Parameters) -> AuthorizationRequest:
+        client = await self._client(parameters)
+        back = return_path(parameters, client, target_of(parameters, client), form_post=self._form_post)
+        with sending_back(back):
+            offered = modes(form_post=self._form_post)
+            return read_request(parameters, client, back, offered=offered, sub_of=self._sub_of)
+
+    async def _client(self, parameters: Parameters) -> Client:
+        client_id = parameters.get("client_id")
+        if client_id is None:
+            what = "must not be repeated" if "client_id" in parameters.repeated else "is missing"
+            raise Shown("client_id", f"client_id {what}")
+        client = await self._clients.get(client_id)
+        if client is None or client.disabled:
+            raise Shown("client_id", "client_id names no application that is registered here")
+        return client
+
+    async def _settle(
+        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: Ongoing | None
+    ) -> Reply:
+        """Decide, and commit what was decided; if somebody was first, read and decide again."""
+        token, finished = self._browsers.login_token(scope), False
+        for _ in range(_TRIES):
+            seen = await self._look(scope, token, request.client)
+            step = self._decide(request, seen, visit.record.answers if visit else {})
+            if not isinstance(step, Granted) or seen is None:
+                return await self._ask(scope, request, parameters, visit, page=_PAGES[type(step)])
+            if visit is not None and not finished:
+                await self._finish(visit)
+                finished = True
+            if (code := await self._commit(scope, request, seen)) is not None:
+                return self._responses.send(scope, request.back, [("code", code)])
+        raise Unavailable("contended")
+
+    def _decide(
+        self, request: AuthorizationRequest, seen: _Seen | None, answers: dict[Step, Answer]
+    ) -> LoginNeeded | AccountNeeded | ConsentNeeded | Granted:
+        who, consent = (seen.who, seen.consent) if seen else (None, None)
+        step = next_step(request, who, consent, answers, self._issuing.clock.now())
+        return without_asking(step) if "none" in request.prompt else step
+
+    async def _look(self, scope: Scope, token: LoginToken | None, client: Client) -> _Seen | None:
+        """Session, stamp and consent in one read.  What the store does not know, SQL is asked for, once each."""
+        if token is None:
+            return None
+        ip, store = self._proxies.client(scope), self._issuing.store
+        keys = (*self._sessions.keys_of(token), self._issuing.names.consent(token.tag, client.client_id))
+        raw, raw_stamp, raw_consent = await store.read(*keys)
+        if raw is not None and raw_stamp is None:
+            await self._sessions.resolve(token, "issuer", ip)
+            raw, raw_stamp, raw_consent = await store.read(*keys)
+        alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip)
+        if not isinstance(alive, Alive):
+            return None
+        record = alive.record
+        if read_copy(raw_consent, record.stamp) is None:
+            await self._consents.fill(record.uid, token.tag, client.client_id)
+            raw, raw_stamp, raw_consent = await store.read(*keys)
+            alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip)
+        consent = read_copy(raw_consent, record.stamp)
+        user = await self._users.by_id(record.uid, stamp=record.stamp)
+        # A copy that will not be filled under this stamp: SQL knows a newer one, so the session has ended.
+        if not isinstance(alive, Alive) or consent is None or user is None or raw_stamp is None or raw_consent is None:
+            return None
+        return _Seen(alive, raw_stamp, raw_consent, consent, user.sub)
+
+    async def _commit(self, scope: Scope, request: AuthorizationRequest, seen: _Seen) -> str | None:
+        """The code, once it is written together with what it stands on; None: somebody was first."""
+        issuing, client = self._issuing, request.client
+        tag = seen.alive.token.tag
+        code = issuing.mint.draw("code", tag, new_family(issuing.chance), issuing.chance)
+        drawn = Drawn(code, new_id(issuing.chance))
+        asked = Asked(
+            client=client.client_id,
+            sub=seen.sub,
+            scopes=request.scopes,
+            redirect_uri=request.redirect_uri,
+            challenge=request.challenge,
+            nonce=request.nonce,
+            refreshable="refresh_token" in client.grant_types,
+        )
+        moment, tools = issuing.moment(), self._sessions.tools
+        changes = (
+            *code_births(
+                seen.alive, asked, drawn=drawn, consent=seen.consent.version, epoch=issuing.epoch(), moment=moment
+            ),
+            *witnesses(
+                seen.alive, seen.raw_stamp, seen.raw_consent, asked=asked, drawn=drawn, tools=tools, now=moment.now
+            ),
+        )
+        if not await issuing.store.commit(*changes):
+            return None
+        record, visit = seen.alive.record, Visit(door="oidc", ip=self._proxies.client(scope))
+        issuing.events.tell("code.issued", visit, user=record.uid, client=client.client_id, session=record.id)
+        return code.text.reveal()
+
+    async def _finish(self, visit: Ongoing) -> None:
+        """A visit leads to one code only: it lies in another slot, so it is its own commit, and comes first."""
+        if not await self._interactions.finish(visit):
+            raise Shown("interaction", "This sign-in is over already. Please go back to the application.")
+
+    async def _ask(
+        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: Ongoing | None, *, page: str
+    ) -> Reply:
+        """On to a page, in the visit that there is or a new one."""
+        if visit is not None:
+            return self._browsers.to_page(page, visit.id)
+        binding, cookie = self._browsers.bound(scope)
+        interaction = await self._interactions.begin_authorization(
+            binding,
+            {name: value for name, value in parameters.values.items() if name in _KEPT},
+            display(request.client, request.back.target.uri),
+            scopes=request.scopes,
+            login_hint=request.login_hint,
+            ui_locales=request.ui_locales,
+        )
+        return self._browsers.to_page(page, interaction, cookie)
+
+
+def display(client: Client, redirect_uri: str) -> Display:
+    """The application as the pages show it."""
+    return Display(
+        client=client.client_id,
+        name=client.name,
+        redirect_uri=redirect_uri,
+        verified=client.source != "registration",
+        logo_uri=client.logo_uri,
+        policy_uri=client.policy_uri,
+        tos_uri=client.tos_uri,
+    )

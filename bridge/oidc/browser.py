@@ -1,0 +1,64 @@
+"""What a person's browser brings to an endpoint: parameters by GET or POST, and the cookies — Core §3.1.2.1, S16."""
+
+import re
+from typing import Final
+
+from bridge.asgi import BadRequest, Headers, Receive, Reply, Scope, content_type, read_body, see_other
+from bridge.interactions.interactions import Interactions
+from bridge.oidc.errors import Shown
+from bridge.oidc.params import FORM, Parameters, read_parameters
+from bridge.sessions.cookie import Cookies
+from bridge.tokens import LoginToken
+
+_BINDING: Final = re.compile(r"[0-9A-Za-z]{22}", re.ASCII)
+_LONGEST_QUERY: Final = 6_000
+_QUIET: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
+
+
+class Browsers:
+    """Reads and sets what belongs to one browser.  `base`: the path under which the issuer is."""
+
+    def __init__(self, *, base: str, cookies: Cookies, interactions: Interactions) -> None:
+        self._base = base
+        self._cookies = cookies
+        self._interactions = interactions
+
+    async def parameters(self, scope: Scope, receive: Receive, path: str) -> Parameters | Reply:
+        """The parameters, or an answer to give at once.  Raises Shown."""
+        if scope["method"] not in ("GET", "POST"):
+            return Reply(405, headers=((b"allow", b"GET, POST"),))
+        try:
+            if scope["method"] == "GET":
+                return read_parameters(scope.get("query_string", b""))
+            if content_type(scope) != FORM:
+                raise BadRequest(f"The body must be {FORM}.", 415)
+            raw = await read_body(scope, receive)
+            parameters = read_parameters(raw)
+        except BadRequest as error:
+            raise Shown("request", str(error), status=error.status) from error
+        # A POST from another site comes without our SameSite=Lax cookies; the GET that it is sent on to has them.
+        if self._cookies.read(scope, "op") is None and len(raw) <= _LONGEST_QUERY:
+            return see_other(f"{self._base}{path}?{raw.decode('ascii')}", _QUIET)
+        return parameters
+
+    def login_token(self, scope: Scope) -> LoginToken | None:
+        """The token in the issuer's own cookie.  None: no cookie, several, or no token."""
+        value = self._cookies.read(scope, "op")
+        return LoginToken.parse(value) if isinstance(value, str) else None
+
+    def binding(self, scope: Scope) -> str | None:
+        """What this browser's visits are bound to; None: nothing yet."""
+        value = self._cookies.read(scope, "pre")
+        return value if isinstance(value, str) and _BINDING.fullmatch(value) else None
+
+    def bound(self, scope: Scope) -> tuple[str, Headers]:
+        """What to bind a new visit to, and the cookie that says so where there was none."""
+        known = self.binding(scope)
+        if known is not None:
+            return known, ()
+        new = self._interactions.new_binding()
+        return new, (self._cookies.set("pre", new),)
+
+    def to_page(self, page: str, interaction: str, headers: Headers = ()) -> Reply:
+        """On to one of our pages, with the visit's id."""
+        return see_other(f"{self._base}{page}?interaction={interaction}", headers)

@@ -1,0 +1,63 @@
+"""What this provider can do, in its own words — Discovery 1.0 §3, §4; RFC 8414; RFC 9207 §3."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from bridge.asgi import Receive, Scope, Send
+from bridge.oidc.claims import CLAIMS, SCOPES
+from bridge.oidc.client_auth import METHODS
+from bridge.oidc.id_token import ALGORITHMS
+from bridge.oidc.jwks import document
+from bridge.oidc.request import PROMPTS
+from bridge.oidc.response_modes import modes
+
+PATHS: Final[Mapping[str, str]] = {
+    "authorization_endpoint": "/oauth/authorize",
+    "token_endpoint": "/oauth/token",
+    "userinfo_endpoint": "/oauth/userinfo",
+    "jwks_uri": "/oauth/jwks",
+    "revocation_endpoint": "/oauth/revoke",
+    "end_session_endpoint": "/oauth/logout",
+}
+"""Where each endpoint is, below the issuer."""
+
+
+def metadata(
+    issuer: str, *, grant_types: Sequence[str], form_post: bool, languages: Sequence[str]
+) -> dict[str, object]:
+    """The members of the document.  What is not in it is refused (checked by a property test)."""
+    return {
+        "issuer": issuer,
+        **{name: issuer + path for name, path in PATHS.items()},
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": list(modes(form_post=form_post)),
+        "grant_types_supported": list(grant_types),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": sorted(PROMPTS),
+        "claim_types_supported": ["normal"],
+        "claims_supported": [*CLAIMS, "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr"],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        # Discovery §3: left out, it would mean true.
+        "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
+        "ui_locales_supported": list(languages),
+    }
+
+
+class DiscoveryEndpoint:
+    """The document, made once.  `max_age` in seconds."""
+
+    def __init__(self, members: Mapping[str, object], *, max_age: int) -> None:
+        self._body = msgspec.json.encode(members)
+        self._headers = ((b"cache-control", f"public, max-age={max_age}".encode()),)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await document(scope, self._body, self._headers)(scope, receive, send)

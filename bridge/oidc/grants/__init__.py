@@ -1,0 +1,1 @@
+"""The grant types, one file each."""

@@ -1,0 +1,63 @@
+"""A refresh token against new ones, each good once — RFC 6749 §6; RFC 9700 §4.14.2; Core §12."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import assert_never
+
+from bridge.grants.rotation import rotate
+from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens, WrongScope
+from bridge.oidc.client_auth import AuthenticatedClient
+from bridge.oidc.errors import OAuthError
+from bridge.oidc.grants.response import Response
+from bridge.oidc.issue import Issuing
+from bridge.oidc.params import required
+
+
+class RefreshToken:
+    """grant_type=refresh_token."""
+
+    def __init__(self, issuing: Issuing, response: Response) -> None:
+        self._issuing = issuing
+        self._response = response
+
+    async def __call__(self, client: AuthenticatedClient, form: Mapping[str, str]) -> Mapping[str, object]:
+        issuing = self._issuing
+        token = issuing.mint.parse("refresh", required(form, "refresh_token"))
+        if token is None:
+            raise self._refusal(client, "the refresh token is not one of ours")
+        outcome = await issuing.present(
+            token,
+            partial(
+                rotate,
+                token=token,
+                client=client.client.client_id,
+                wanted=_wanted(form),
+                fresh=issuing.fresh(token),
+                wrap=issuing.wrap,
+                moment=issuing.moment(),
+            ),
+        )
+        match outcome:
+            case Tokens():
+                issuing.tell_issued(outcome.family, "refresh_token")
+                return self._response.of(client.client, outcome)
+            case Invalid(why):
+                raise self._refusal(client, why)
+            case WrongScope():
+                raise OAuthError("invalid_scope", "scope goes beyond what was granted")
+            case Replay(family):
+                await issuing.end_replayed(token, family)
+                raise self._refusal(client, "the refresh token was used before")
+            case StampUnknown():
+                raise self._refusal(client, "the sign-in has ended")
+            case _:
+                assert_never(outcome)
+
+    def _refusal(self, client: AuthenticatedClient, why: str) -> OAuthError:
+        self._issuing.tell_refused(client.client.client_id, why)
+        return OAuthError("invalid_grant", why)
+
+
+def _wanted(form: Mapping[str, str]) -> tuple[str, ...] | None:
+    scope = form.get("scope")
+    return None if scope is None else tuple(dict.fromkeys(scope.split()))

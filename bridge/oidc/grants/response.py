@@ -1,0 +1,30 @@
+"""The members of a successful token response — RFC 6749 §5.1; Core §3.1.3.3."""
+
+from collections.abc import Mapping
+
+from bridge.clients.client import Client
+from bridge.clock import Clock
+from bridge.grants.terms import Tokens
+from bridge.oidc.id_token import IdTokens
+
+
+class Response:
+    """Makes it.  The ID token is there if `openid` was granted, and only then."""
+
+    def __init__(self, id_tokens: IdTokens, clock: Clock) -> None:
+        self._id_tokens = id_tokens
+        self._clock = clock
+
+    def of(self, client: Client, tokens: Tokens) -> Mapping[str, object]:
+        """`expires_in` is the true remaining time, also of a token that is given again."""
+        members: dict[str, object] = {
+            "access_token": tokens.access.reveal(),
+            "token_type": "Bearer",
+            "expires_in": max(tokens.access_exp - int(self._clock.now()), 0),
+            "scope": " ".join(tokens.scopes),
+        }
+        if tokens.refresh is not None:
+            members["refresh_token"] = tokens.refresh.reveal()
+        if tokens.family.uid is not None and "openid" in tokens.scopes:
+            members["id_token"] = self._id_tokens.make(client, tokens)
+        return members

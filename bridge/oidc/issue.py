@@ -1,0 +1,86 @@
+"""The collaborators of whoever hands out tokens, and the one step in which a token is presented — DESIGN §5."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from bridge.clock import Chance, Clock
+from bridge.events.event import Events
+from bridge.grants.families import Families
+from bridge.grants.options import GrantOptions
+from bridge.grants.records import Family
+from bridge.grants.redemption import keys_of
+from bridge.grants.terms import Fresh, Moment, StampUnknown
+from bridge.grants.wrap import Wrap
+from bridge.mint import OAuthToken, TokenMint
+from bridge.stores.decide import Decision, More, decide_on
+from bridge.stores.store import Store
+from bridge.tokens import Names, Slots
+from bridge.types import ClientId, SlotTag, UserId
+
+Outcome = TypeVar("Outcome")
+
+
+class PublishStamp(Protocol):
+    """Makes the store say what SQL says of a user's stamp (`Sessions.publish_stamp`).  Raises `Unavailable`."""
+
+    def __call__(self, user: UserId, tag: SlotTag, /) -> Awaitable[object]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuing:
+    """What handing out tokens needs."""
+
+    store: Store
+    names: Names
+    slots: Slots
+    mint: TokenMint
+    wrap: Wrap
+    clock: Clock
+    chance: Chance
+    options: GrantOptions
+    epoch: Callable[[], int]
+    """`store_epoch` as last read.  Raises `Unavailable` before the first time."""
+    families: Families
+    publish_stamp: PublishStamp
+    events: Events
+
+    def moment(self) -> Moment:
+        """Here, by our rules, now."""
+        return Moment(self.names, self.options, self.clock.now())
+
+    def fresh(self, token: OAuthToken) -> Fresh:
+        """Two new tokens of that token's family."""
+        return Fresh(
+            access=self.mint.draw("access", token.tag, token.family, self.chance),
+            refresh=self.mint.draw("refresh", token.tag, token.family, self.chance),
+        )
+
+    async def present(self, token: OAuthToken, decide: Callable[..., Decision[Outcome] | More]) -> Outcome:
+        """Read what everybody reads who is shown a token, decide, commit.  An absent stamp is asked of SQL, once.
+
+        StampUnknown still: there is no such user any more.  Raises `Unavailable`.
+        """
+        keys = keys_of(token, self.names)
+        outcome = await decide_on(self.store, keys, decide)
+        if isinstance(outcome, StampUnknown):
+            await self.publish_stamp(outcome.user, token.tag)
+            outcome = await decide_on(self.store, keys, decide)
+        return outcome
+
+    async def end(self, token: OAuthToken, family: Family, reason: str) -> None:
+        """End the family of that token: in SQL, then in the store."""
+        await self.families.end(token.tag, family, reason)
+
+    async def end_replayed(self, token: OAuthToken, family: Family) -> None:
+        """Somebody held a copy: whatever stands on it is over, and the log knows."""
+        await self.end(token, family, "replay")
+        self.events.tell("token.replay", user=family.uid, client=family.client, session=family.session)
+
+    def tell_issued(self, family: Family, grant: str) -> None:
+        """Tokens went out."""
+        self.events.tell("token.issued", user=family.uid, client=family.client, reason=grant)
+
+    def tell_refused(self, client: ClientId, why: str) -> None:
+        """Nothing went out."""
+        self.events.tell("token.refused", client=client, reason=why)

@@ -1,0 +1,93 @@
+"""What must happen before an answer may be given: nothing, a login, a choice, a consent — Core §3.1.2.1, §3.1.2.3."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.grants.consents import ConsentCopy
+from bridge.interactions.record import Answer, Step
+from bridge.oidc.errors import OAuthError
+from bridge.oidc.request import AuthorizationRequest
+from bridge.types import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who is signed in at the issuer's pages."""
+
+    session: str
+    """The session's `id`, which rotation keeps."""
+    sub: Subject
+    auth_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoginNeeded:
+    """The person must show who he is, again if he did so before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNeeded:
+    """The person must say whether it is he who goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentNeeded:
+    """The person must allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A code may go out."""
+
+
+NextStep = LoginNeeded | AccountNeeded | ConsentNeeded | Granted
+
+
+def next_step(
+    request: AuthorizationRequest,
+    who: SignedIn | None,
+    consent: ConsentCopy | None,
+    answers: Mapping[Step, Answer],
+    now: float,
+) -> NextStep:
+    """Reads only its arguments.  An answer counts if it was given under this very session, so `prompt=login` asks once
+    and not for ever.  Raises OAuthError: turned back, or somebody else than was asked for."""
+    if "deny" in answers:
+        raise OAuthError("access_denied", "the person turned back")
+    if who is None:
+        return LoginNeeded()
+    answered = {step for step, answer in answers.items() if answer.session == who.session}
+    if "login" not in answered and _stale(request, who, now):
+        return LoginNeeded()
+    if request.expected_sub not in (None, who.sub):
+        if "login" in answered:
+            raise OAuthError("login_required", "somebody else than the expected person is signed in")
+        return LoginNeeded()
+    if "select_account" in request.prompt and not answered & {"login", "account"}:
+        return AccountNeeded()
+    return Granted() if _consented(request, consent, answered) else ConsentNeeded()
+
+
+def without_asking(step: NextStep) -> Granted:
+    """`prompt=none`: what cannot be had without a page is an error.  Raises OAuthError."""
+    match step:
+        case Granted():
+            return step
+        case LoginNeeded() | AccountNeeded():
+            raise OAuthError("login_required", "nobody is signed in who could be let through without being asked")
+        case ConsentNeeded():
+            raise OAuthError("consent_required", "the person has not allowed this yet")
+
+
+def _stale(request: AuthorizationRequest, who: SignedIn, now: float) -> bool:
+    if "login" in request.prompt or request.max_age == 0:
+        return True
+    return request.max_age is not None and now - who.auth_time > request.max_age
+
+
+def _consented(request: AuthorizationRequest, consent: ConsentCopy | None, answered: set[Step]) -> bool:
+    if request.client.first_party:
+        return True
+    if request.asks_each_time and "consent" not in answered:
+        return False
+    return consent is not None and consent.covers(request.scopes)

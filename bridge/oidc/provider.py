@@ -1,0 +1,124 @@
+"""The OpenID Provider of one configuration: its collaborators, and its endpoints by their paths."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from bridge.asgi import Endpoints, Proxies
+from bridge.grants.consents import Consents
+from bridge.interactions.interactions import Interactions
+from bridge.oidc import authorize, logout
+from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
+from bridge.oidc.browser import Browsers
+from bridge.oidc.client_auth import Clients
+from bridge.oidc.cors import Open
+from bridge.oidc.discovery import DiscoveryEndpoint, metadata
+from bridge.oidc.grants.authorization_code import AuthorizationCode
+from bridge.oidc.grants.client_credentials import ClientCredentials
+from bridge.oidc.grants.refresh_token import RefreshToken
+from bridge.oidc.grants.response import Response
+from bridge.oidc.id_token import IdTokens, Signs, Verifies, read_hint
+from bridge.oidc.issue import Issuing
+from bridge.oidc.jwks import JwksEndpoint, Publishes
+from bridge.oidc.logout import LogoutEndpoint
+from bridge.oidc.options import OidcOptions
+from bridge.oidc.response_modes import FormPostPage, Responses
+from bridge.oidc.revocation import RevocationEndpoint
+from bridge.oidc.token import Grant, TokenEndpoint
+from bridge.oidc.userinfo import UserinfoEndpoint, Users
+from bridge.sessions.cookie import Cookies
+from bridge.sessions.sessions import Sessions
+from bridge.types import Subject
+
+
+class Keys(Signs, Verifies, Publishes, Protocol):
+    """The signing keys (`bridge.keys.keyring.Keyring`)."""
+
+
+class Pages(ErrorPage, FormPostPage, Protocol):
+    """What the provider has pages for (`bridge.pages`)."""
+
+
+class Provider:
+    """Puts the endpoints together.  `issuer`: the public address, without a slash at its end."""
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        options: OidcOptions,
+        issuing: Issuing,
+        clients: Clients,
+        users: Users,
+        keys: Keys,
+        sessions: Sessions,
+        consents: Consents,
+        interactions: Interactions,
+        cookies: Cookies,
+        pages: Pages,
+        proxies: Proxies,
+        languages: Sequence[str] = ("en",),
+    ) -> None:
+        self._options = options
+        self._issuing = issuing
+        self._clients = clients
+        base = urlsplit(issuer).path
+        browsers = Browsers(base=base, cookies=cookies, interactions=interactions)
+        self._grants = _grants(
+            issuing, IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
+        )
+        self._metadata = metadata(
+            issuer, grant_types=sorted(self._grants), form_post=options.form_post, languages=languages
+        )
+
+        def sub_of(token: str) -> Subject | None:
+            hint = read_hint(token, issuer=issuer, keys=keys)
+            return hint.sub if hint else None
+
+        self._authorize = AuthorizationEndpoint(
+            issuing=issuing,
+            clients=clients,
+            users=users,
+            sessions=sessions,
+            consents=consents,
+            interactions=interactions,
+            browsers=browsers,
+            responses=Responses(issuer=issuer, page=pages),
+            errors=pages,
+            sub_of=sub_of,
+            proxies=proxies,
+            form_post=options.form_post,
+        )
+        self._logout = LogoutEndpoint(
+            issuer=issuer, clients=clients, keys=keys, interactions=interactions, browsers=browsers, errors=pages
+        )
+        self._userinfo = UserinfoEndpoint(issuing=issuing, users=users)
+        self._jwks = JwksEndpoint(keys=keys, max_age=options.jwks_max_age)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What discovery says."""
+        return dict(self._metadata)
+
+    def endpoints(self) -> Endpoints:
+        """Path below the mount point → endpoint.  Scripts of other origins may read five of them (security §28)."""
+        discovery = Open(DiscoveryEndpoint(self._metadata, max_age=self._options.jwks_max_age), "GET, HEAD")
+        return {
+            "/.well-known/openid-configuration": discovery,
+            "/.well-known/oauth-authorization-server": discovery,
+            authorize.PATH: self._authorize,
+            logout.PATH: self._logout,
+            "/oauth/token": Open(TokenEndpoint(clients=self._clients, grants=self._grants), "POST"),
+            "/oauth/userinfo": Open(self._userinfo, "GET, POST"),
+            "/oauth/jwks": Open(self._jwks, "GET, HEAD"),
+            "/oauth/revoke": Open(RevocationEndpoint(clients=self._clients, issuing=self._issuing), "POST"),
+        }
+
+
+def _grants(issuing: Issuing, id_tokens: IdTokens) -> dict[str, Grant]:
+    response = Response(id_tokens, issuing.clock)
+    return {
+        "authorization_code": AuthorizationCode(issuing, response),
+        "refresh_token": RefreshToken(issuing, response),
+        "client_credentials": ClientCredentials(issuing, response),
+    }

@@ -1,0 +1,195 @@
+"""An authorization request, read once and checked, in a fixed order — RFC 6749 §4.1.1; Core §3.1.2.1.
+
+First the client and the address, whose mistakes are shown to the person; from then on every mistake goes back to the
+client.  Of two mistakes the same one is named every time.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.clients.client import Client
+from bridge.oidc import pkce
+from bridge.oidc.claims import SCOPES
+from bridge.oidc.errors import ErrorCode, OAuthError, Shown
+from bridge.oidc.params import Parameters
+from bridge.oidc.redirect import NotRegistered, RedirectTarget
+from bridge.oidc.response_modes import ResponseMode, ReturnPath, modes
+from bridge.types import Subject
+
+_NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (
+    ("request", "request_not_supported"),
+    ("request_uri", "request_uri_not_supported"),
+    ("registration", "registration_not_supported"),
+)
+PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
+_LONGEST_AGE: Final = 9  # digits
+
+SubjectOfHint = Callable[[str], Subject | None]
+"""Whom a genuine ID token of ours, perhaps an old one, names; None: it is no such token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequest:
+    """What a client asks for.  Everything in it has been checked."""
+
+    client: Client
+    back: ReturnPath
+    redirect_uri: str | None
+    """As it came; None: the client named none, and has one only."""
+    scopes: tuple[str, ...]
+    nonce: str | None = None
+    challenge: str | None = None
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None
+    """Seconds."""
+    expected_sub: Subject | None = None
+    """The one person whom the client expects to come back."""
+    login_hint: str = ""
+    ui_locales: str = ""
+
+    @property
+    def asks_each_time(self) -> bool:
+        """The person is to be asked although he allowed it before: `prompt=consent`, or an app on his device that
+        anybody may pretend to be (RFC 8252 §8.6)."""
+        pretended = self.client.public and self.client.application_type == "native"
+        return "consent" in self.prompt or (pretended and not self.back.target.uri.startswith("https:"))
+
+
+def target_of(parameters: Parameters, client: Client) -> RedirectTarget:
+    """Where answers go.  Raises Shown."""
+    if "redirect_uri" in parameters.repeated:
+        raise Shown("redirect_uri", "redirect_uri must not be repeated")
+    uri = parameters.get("redirect_uri")
+    if uri is None:
+        # Core §3.1.2.1 demands it; plain OAuth may leave it out where there is no doubt.
+        if "openid" in (parameters.get("scope") or "").split() or len(client.redirect_uris) != 1:
+            raise Shown("redirect_uri", "redirect_uri is missing")
+        uri = client.redirect_uris[0]
+    try:
+        return RedirectTarget(uri, client.redirect_uris, client.application_type == "native")
+    except NotRegistered:
+        raise Shown("redirect_uri", "redirect_uri is not registered for this client") from None
+
+
+def return_path(parameters: Parameters, client: Client, target: RedirectTarget, *, form_post: bool) -> ReturnPath:
+    """How answers get there, errors too: an unknown response_mode is answered in the usual one."""
+    asked = parameters.get("response_mode")
+    mode: ResponseMode = next((mode for mode in modes(form_post=form_post) if mode == asked), "query")
+    return ReturnPath(target, mode, parameters.get("state"), client.name or client.client_id)
+
+
+def read_request(
+    parameters: Parameters,
+    client: Client,
+    back: ReturnPath,
+    *,
+    offered: tuple[ResponseMode, ...],
+    sub_of: SubjectOfHint,
+) -> AuthorizationRequest:
+    """The rest of it.  Raises OAuthError."""
+    values = parameters.values
+    if parameters.repeated:
+        name = min(parameters.repeated)
+        raise OAuthError(
+            "invalid_request", f"{name if name.isidentifier() and name.isascii() else 'a parameter'} is repeated"
+        )
+    for name, code in _NOT_OFFERED:
+        if name in values:
+            raise OAuthError(code, f"{name} is not offered")
+    _check_response(values, client, offered)
+    prompt = _prompt(values)
+    return AuthorizationRequest(
+        client=client,
+        back=back,
+        redirect_uri=values.get("redirect_uri"),
+        scopes=_scopes(values, client, prompt),
+        nonce=values.get("nonce"),
+        challenge=pkce.challenge_of(values, client),
+        prompt=prompt,
+        max_age=_max_age(values, client),
+        expected_sub=_expected(values, sub_of),
+        login_hint=values.get("login_hint", ""),
+        ui_locales=values.get("ui_locales", ""),
+    )
+
+
+def _check_response(values: Mapping[str, str], client: Client, offered: tuple[ResponseMode, ...]) -> None:
+    response_type = values.get("response_type")
+    if response_type is None:
+        raise OAuthError("invalid_request", "response_type is missing")
+    if response_type != "code":
+        raise OAuthError("unsupported_response_type", "response_type must be code")
+    if "code" not in client.response_types or "authorization_code" not in client.grant_types:
+        raise OAuthError("unauthorized_client", "this client may not use response_type code")
+    if values.get("response_mode", "query") not in offered:
+        raise OAuthError("invalid_request", "response_mode is not offered")
+
+
+def _prompt(values: Mapping[str, str]) -> frozenset[str]:
+    prompt = frozenset(values.get("prompt", "").split())
+    if not prompt <= PROMPTS:
+        raise OAuthError("invalid_request", "prompt holds a value that is not offered")
+    if "none" in prompt and len(prompt) > 1:
+        raise OAuthError("invalid_request", "prompt must not hold none beside others")
+    return prompt
+
+
+def _scopes(values: Mapping[str, str], client: Client, prompt: frozenset[str]) -> tuple[str, ...]:
+    """What of it we know and the client may have, in its order (Core §3.1.2.1: the rest is ignored)."""
+    may_refresh = "refresh_token" in client.grant_types
+    # Core §11: for somebody who may be gone only what he was asked for, or what we vouch for ourselves.
+    offline = may_refresh and ("consent" in prompt or client.first_party)
+    asked = dict.fromkeys(values.get("scope", "").split())
+    scopes = tuple(
+        scope
+        for scope in asked
+        if scope in client.scopes and (offline or scope != "offline_access") and _is_scope(scope)
+    )
+    if not scopes:
+        raise OAuthError("invalid_scope", "scope holds nothing that this client may have")
+    return scopes
+
+
+def _is_scope(scope: str) -> bool:
+    return scope in SCOPES or (scope.isascii() and scope.isprintable() and '"' not in scope and "\\" not in scope)
+
+
+def _max_age(values: Mapping[str, str], client: Client) -> int | None:
+    given = values.get("max_age")
+    if given is None:
+        return client.default_max_age
+    if not (given.isdecimal() and given.isascii() and len(given) <= _LONGEST_AGE):
+        raise OAuthError("invalid_request", "max_age must be a number of seconds")
+    return int(given)
+
+
+def _expected(values: Mapping[str, str], sub_of: SubjectOfHint) -> Subject | None:
+    """Whom `id_token_hint` or the `claims` parameter names (Core §3.1.2.1, §5.5.1)."""
+    by_claims = _sub_in_claims(values.get("claims"))
+    hint = values.get("id_token_hint")
+    if hint is None:
+        return by_claims
+    by_hint = sub_of(hint)
+    if by_hint is None:
+        raise OAuthError("invalid_request", "id_token_hint is not an ID token of this provider")
+    if by_claims not in (None, by_hint):
+        raise OAuthError("invalid_request", "id_token_hint and claims name different people")
+    return by_hint
+
+
+def _sub_in_claims(text: str | None) -> Subject | None:
+    """The one thing that is honoured of the `claims` parameter, which is not offered: the wrong person must never come
+    back.  What is no JSON object is refused all the same."""
+    if text is None:
+        return None
+    try:
+        claims: Any = json.loads(text)
+        wanted = claims.get("id_token") or {}
+        sub = (wanted.get("sub") or {}).get("value")
+    except (ValueError, AttributeError, RecursionError):
+        raise OAuthError("invalid_request", "claims is not a JSON object as Core 5.5 wants it") from None
+    if sub is not None and not isinstance(sub, str):
+        raise OAuthError("invalid_request", "claims asks for a sub that is no text")
+    return Subject(sub) if sub is not None else None

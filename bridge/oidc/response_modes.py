@@ -1,0 +1,59 @@
+"""How an answer travels back to the client — Multiple Response Types; Form Post; RFC 9207."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+from urllib.parse import quote, urlencode
+
+from bridge.asgi import Headers, Reply, Scope, see_other
+from bridge.oidc.redirect import RedirectTarget
+
+ResponseMode = Literal["query", "form_post"]
+Fields = Sequence[tuple[str, str]]
+
+# RFC 9700 §4.2.4: the page that the browser comes from is nobody's business.
+_QUIET: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
+
+
+class FormPostPage(Protocol):
+    """Makes the page whose form carries the fields to the client (`bridge.pages`), by script or by a button."""
+
+    def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Fields) -> Reply: ...
+
+
+def modes(*, form_post: bool) -> tuple[ResponseMode, ...]:
+    """What is offered for `response_type=code`."""
+    return ("query", "form_post") if form_post else ("query",)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPath:
+    """The way back to the client: whither, how, and with which `state`."""
+
+    target: RedirectTarget
+    mode: ResponseMode
+    state: str | None
+    app_name: str
+
+
+class Responses:
+    """Sends answers, good and bad; each carries `state` as it came, and `iss` (RFC 9207 §2)."""
+
+    def __init__(self, *, issuer: str, page: FormPostPage) -> None:
+        self._issuer = issuer
+        self._page = page
+
+    def send(self, scope: Scope, back: ReturnPath, fields: Fields) -> Reply:
+        """The answer, on its way to a checked target."""
+        state = [("state", back.state)] if back.state is not None else []
+        whole = [*fields, *state, ("iss", self._issuer)]
+        match back.mode:
+            case "query":
+                return see_other(back.target.with_query(encoded(whole)), _QUIET)
+            case "form_post":
+                return self._page.form_post(scope, target=back.target.uri, app_name=back.app_name, fields=whole)
+
+
+def encoded(fields: Fields) -> str:
+    """Form-encoded, with `%20` for a space: what every client reads alike."""
+    return urlencode(fields, quote_via=quote, safe="")

@@ -1,0 +1,57 @@
+"""The token endpoint — RFC 6749 §3.2, §5; Core §3.1.3."""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from bridge.asgi import NO_STORE, Receive, Reply, Scope, Send
+from bridge.errors import Unavailable
+from bridge.oidc.client_auth import AuthenticatedClient, Clients, authenticate
+from bridge.oidc.errors import OAuthError
+from bridge.oidc.params import required, token_form
+
+_encode: Final = msgspec.json.Encoder().encode
+_JSON: Final = b"application/json"
+
+
+class Grant(Protocol):
+    """One way to come by tokens: a file in `bridge.oidc.grants`."""
+
+    async def __call__(self, client: AuthenticatedClient, form: Mapping[str, str]) -> Mapping[str, object]:
+        """The members of the token response.  Raises OAuthError, Unavailable."""
+        ...
+
+
+class TokenEndpoint:
+    """`grants`: grant_type → the grant."""
+
+    def __init__(self, *, clients: Clients, grants: Mapping[str, Grant]) -> None:
+        self._clients = clients
+        self._grants = grants
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            content = await self._answer(scope, await token_form(scope, receive))
+            reply = Reply(200, _encode(content), _JSON, NO_STORE)
+        except OAuthError as error:
+            reply = error.reply()
+        except Unavailable as error:
+            reply = unavailable(error).reply()
+        await reply(scope, receive, send)
+
+    async def _answer(self, scope: Scope, form: Mapping[str, str]) -> Mapping[str, object]:
+        client = await authenticate(scope, form, self._clients)
+        name = required(form, "grant_type")
+        grant = self._grants.get(name)
+        if grant is None:
+            raise OAuthError("unsupported_grant_type", "this grant_type is not offered")
+        if name not in client.client.grant_types:
+            raise OAuthError("unauthorized_client", "this client may not use this grant_type")
+        return await grant(client, form)
+
+
+def unavailable(error: Unavailable) -> OAuthError:
+    """What a program is told when store or database does not answer."""
+    retry = ((b"retry-after", str(error.retry_after).encode()),)
+    return OAuthError("temporarily_unavailable", "please try again in a moment", headers=retry)
