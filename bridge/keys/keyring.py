@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
@@ -25,6 +25,7 @@ from bridge.database.database import Database
 from bridge.database.tables import signing_keys
 from bridge.database.versions import bump
 from bridge.errors import ConfigError
+from bridge.events.event import Events
 from bridge.ring import Ring
 
 Algorithm = Literal["RS256", "ES256"]
@@ -33,12 +34,6 @@ LONGEST_TOKEN: Final = 8 * 1024
 """Characters; a longer one is refused before it is parsed."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Telling(Protocol):
-    """Where it is told that a key was made."""
-
-    def __call__(self, kind: Literal["key.changed"], /, *, actor: str, reason: str, **details: str) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +50,11 @@ class SigningKey:
 class Keyring:
     """Signs, publishes and verifies with the keys of `signing_keys`."""
 
-    def __init__(self, *, db: Database, ring: Ring, clock: Clock, tell: Telling) -> None:
+    def __init__(self, *, db: Database, ring: Ring, clock: Clock, events: Events) -> None:
         self._db = db
         self._ring = ring
         self._clock = clock
-        self._tell = tell
+        self._events = events
         self._keys: dict[str, SigningKey] = {}
         self._active: dict[Algorithm, SigningKey] = {}
         self._headers: dict[tuple[Algorithm, str], bytes] = {}
@@ -73,7 +68,7 @@ class Keyring:
             made = [await self._make(tx, alg) for alg in await self._missing(tx)]
         await self.refresh()
         for key in made:
-            self._tell("key.changed", actor="start", reason="made", kid=key, state="active")
+            self._events.tell("key.changed", actor="start", reason="made", kid=key, state="active")
 
     async def refresh(self) -> None:
         """Read the keys again; only those that are new to this process are opened and imported."""

@@ -15,6 +15,7 @@ from bridge.clock import SystemClock
 from bridge.database.database import Database
 from bridge.database.tables import signing_keys
 from bridge.errors import ConfigError
+from bridge.events.event import Event, Events
 from bridge.keys.keyring import Keyring, b64url
 from bridge.ring import Ring
 from tests.databases import opened
@@ -29,13 +30,13 @@ class Told:
     def __init__(self) -> None:
         self.kids: list[str] = []
 
-    def __call__(self, kind: str, /, *, actor: str, reason: str, **details: str) -> None:
-        assert (kind, actor, reason) == ("key.changed", "start", "made")
-        self.kids.append(details["kid"])
+    def hear(self, event: Event) -> None:
+        assert (event.kind, event.actor, event.reason) == ("key.changed", "start", "made")
+        self.kids.append(event.details["kid"])
 
 
 def keyring(db: Database, told: Told | None = None, ring: Ring = RING) -> Keyring:
-    return Keyring(db=db, ring=ring, clock=SystemClock(), tell=told or Told())
+    return Keyring(db=db, ring=ring, clock=SystemClock(), events=Events(SystemClock(), told or Told()))
 
 
 @pytest.fixture
