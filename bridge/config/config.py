@@ -22,7 +22,6 @@ from bridge.config.read import (
 )
 from bridge.config.sections import (
     DatabaseOptions,
-    MailOptions,
     Preset,
     Profile,
     SecretsOptions,
@@ -36,6 +35,7 @@ from bridge.grants.options import GrantOptions
 from bridge.legacy.options import LegacyOptions
 from bridge.login.options import LoginOptions
 from bridge.oidc.options import OidcOptions
+from bridge.outbox.options import MailOptions
 from bridge.pages.options import PagesOptions
 from bridge.resets.options import ResetOptions
 from bridge.ring import Ring, slot_key

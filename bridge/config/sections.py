@@ -63,16 +63,3 @@ class SecretsOptions:
     """The master key ring: lines of `id:base64url of 32 bytes`, newest first.  Better as master_file."""
     slot: Secret | None = None
     """The slot key: base64url of 32 bytes, never changed in the life of an instance.  Better as slot_file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailOptions:
-    """How mail leaves."""
-
-    url: Secret | None = None
-    """smtp://USER:PASSWORD@HOST:587 (STARTTLS is required), smtps://…:465, console: or file:DIRECTORY.
-    Unset: console in the dev profile, an error in production where a feature needs mail."""
-    sender: str = ""
-    """The From address, as `Name <address>` or an address.  Unset: no-reply at the host of base_url."""
-    reply_to: str = ""
-    """The Reply-To address, if answers are read somewhere."""

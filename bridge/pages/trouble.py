@@ -1,11 +1,13 @@
 """What went wrong, shown: a page to a browser, JSON to a program — DESIGN §11."""
 
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.asgi import NO_STORE, Reply, Scope, header, json_reply
+from bridge.asgi import NO_STORE, Headers, Reply, Scope, header, json_reply
 from bridge.clock import Clock
-from bridge.pages.models import Error, ErrorKind, TryLater
+from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
 
@@ -41,17 +43,25 @@ class Troubles:
             page = Error(kind=_KINDS.get(status, "bad-request"), detail=why or None, reference=reference)
         return self._page(scope, page, status, retry)
 
-    def refuse(self, scope: Scope, detail: str, *, status: int = 400) -> Reply:
-        """An error of the authorization endpoint that must not be sent anywhere (RFC 6749 §4.1.2.1): always a page."""
+    def render_error(self, scope: Scope, *, status: int, text: str, parameter: str) -> Reply:
+        """An error that must not be sent anywhere (RFC 6749 §4.1.2.1): always a page, which names the parameter."""
+        detail = text if parameter in text else f"{parameter}: {text}"
         return self._page(scope, Error(kind=_KINDS.get(status, "bad-request"), detail=detail, reference=None), status)
 
+    def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Sequence[tuple[str, str]]) -> Reply:
+        """Carries fields to a checked target by a form, with a script that sends it and a button that does too."""
+        nonce = secrets.token_urlsafe(18)
+        page = FormPost(target=target, app_name=app_name, fields=tuple(fields))
+        return self._page(scope, page, 200, nonce=nonce)
+
     def _page(
-        self, scope: Scope, page: Error | TryLater, status: int, headers: tuple[tuple[bytes, bytes], ...] = ()
+        self, scope: Scope, page: Error | TryLater | FormPost, status: int, headers: Headers = (), *, nonce: str = ""
     ) -> Reply:
         locale = self.pages.languages.choose(accept_language=header(scope, b"accept-language") or "")
         paths = Paths(scope.get("root_path", ""))
-        body = self.pages.render(page, locale=locale, paths=paths, now=int(self.clock.now()))
-        return Reply(status, body, headers=(*self.pages.headers(page, locale=locale, https=self.https), *headers))
+        body = self.pages.render(page, locale=locale, paths=paths, now=int(self.clock.now()), nonce=nonce)
+        own = self.pages.headers(page, locale=locale, https=self.https, nonce=nonce)
+        return Reply(status, body, headers=(*own, *headers))
 
     @staticmethod
     def _said(status: int, why: str, reference: str | None, retry: tuple[tuple[bytes, bytes], ...]) -> Reply:

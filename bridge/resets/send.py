@@ -4,10 +4,13 @@ Mail goes to the stored address, never to what was typed (security §10).  An ac
 mail, and the job is done all the same.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.events.event import Events
+from bridge.outbox.letter import ResetLetter
+from bridge.outbox.outbox import Delivery
+from bridge.outbox.post import Post
 from bridge.resets.ask import Users
 from bridge.resets.link import AccountState, Links
 from bridge.types import Visit
@@ -15,11 +18,8 @@ from bridge.users.backend import Capability
 from bridge.users.email import email_key
 from bridge.users.user import User
 
-Mail = Callable[[User, str, int, str], Awaitable[None]]
-"""Sends the letter: to whom, the address of the link, its minutes, the language it was asked for in."""
-
-PATH = "/reset/t/"
-_VISIT = Visit("pages")
+PATH: Final = "/reset/t/"
+_VISIT: Final = Visit("pages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +28,20 @@ class ResetSender:
 
     users: Users
     links: Links
-    mail: Mail
+    post: Post
     events: Events
     base_url: str
     """The configured address: the link's host never comes from a request."""
 
-    async def __call__(self, payload: Mapping[str, str]) -> None:
-        """`payload` is what `ResetRequests` queued.  Raises what the mailer raises: the outbox tries again."""
-        user = await self.users.by_email(payload["email_key"])
+    async def __call__(self, delivery: Delivery) -> None:
+        """Its payload is what `ResetRequests` queued.  Raises what the mailer raises: the outbox tries again."""
+        user = await self.users.by_email(delivery.payload["email_key"])
         if user is None or user.disabled or Capability.SEND_RESET not in self.users.capabilities:
             self.events.tell("reset.refused", _VISIT, user=user.id if user else None, reason="no-account")
             return
         token = self.links.make(user.id, state_of(user)).reveal()
-        minutes = self.links.lifetime // 60
-        await self.mail(user, f"{self.base_url}{PATH}{token}", minutes, payload.get("language", ""))
+        letter = ResetLetter(email=user.email, link=f"{self.base_url}{PATH}{token}", minutes=self.links.lifetime // 60)
+        await self.post.send(delivery, user, letter, asked=delivery.payload.get("language", ""))
 
 
 def state_of(user: User) -> AccountState:

@@ -1,0 +1,172 @@
+"""Builds the doors over the rooms, and says which path leads to which — DESIGN §7."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.api import endpoints as api_endpoints
+from bridge.api.touch import Touch
+from bridge.app.mail import Notices
+from bridge.app.rooms import Rooms
+from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
+from bridge.grants.wrap import Wrap
+from bridge.i18n import html_lang
+from bridge.legacy.actions import Action, Registry, registry
+from bridge.legacy.bans import Bans
+from bridge.legacy.credentials import Callers
+from bridge.legacy.endpoint import LegacyApi
+from bridge.legacy.reset_password import ResetPassword
+from bridge.legacy.validate_login import ValidateLogin
+from bridge.legacy.whmcs_details import WhmcsDetails
+from bridge.oidc.issue import Issuing
+from bridge.oidc.provider import Provider
+from bridge.pages.accounting import Accounting
+from bridge.pages.browser import Desk
+from bridge.pages.consenting import Consenting
+from bridge.pages.door import PagesDoor
+from bridge.pages.leaving import Leaving
+from bridge.pages.render import Pages
+from bridge.pages.resetting import Resetting
+from bridge.pages.signin import SignIn
+from bridge.pages.trouble import Troubles
+from bridge.resets.change import PasswordChange
+from bridge.resets.complete import ResetCompletion
+
+HOME: Final = "/account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """All doors of one bridge."""
+
+    endpoints: Endpoints
+    prefixes: Mapping[str, ASGIApp]
+    actions: Registry
+    troubles: Troubles
+
+
+def make_doors(rooms: Rooms, notices: Notices, *, proxies: Proxies, actions: Sequence[Action]) -> Doors:
+    """The doors that the configuration opens.  `actions`: the operator's own, before ours of the same name."""
+    config = rooms.config
+    pages = Pages(config.pages)
+    troubles = Troubles(pages=pages, clock=rooms.clock, https=config.base_url.startswith("https:"))
+    offered = _actions(rooms, actions)
+    page_door = _pages(rooms, notices, pages, proxies)
+    endpoints: dict[str, ASGIApp] = {**page_door.endpoints(), **_api(rooms, proxies)}
+    if config.oidc.enabled:
+        endpoints |= _provider(rooms, pages, troubles, proxies).endpoints()
+    if config.legacy.enabled:
+        endpoints |= _legacy(rooms, offered, proxies).endpoints()
+    return Doors(endpoints=endpoints, prefixes=page_door.prefixes(), actions=offered, troubles=troubles)
+
+
+async def home(scope: Scope, receive: Receive, send: Send) -> None:
+    """Where the bridge stands alone, its root leads to the account page."""
+    await see_other(f"{scope.get('root_path', '')}{HOME}")(scope, receive, send)
+
+
+def _pages(rooms: Rooms, notices: Notices, pages: Pages, proxies: Proxies) -> PagesDoor:
+    config = rooms.config
+    desk = Desk(
+        pages=pages,
+        sessions=rooms.sessions,
+        interactions=rooms.interactions,
+        cookies=rooms.cookies,
+        proxies=proxies,
+        clock=rooms.clock,
+        base_url=config.base_url,
+        dev=config.dev,
+    )
+    completion = ResetCompletion(
+        links=rooms.links,
+        users=rooms.users,
+        sessions=rooms.sessions,
+        policy=rooms.policy,
+        about=(config.pages.brand_name,),
+        notify=notices.password_changed,
+        events=rooms.events,
+    )
+    change = PasswordChange(
+        users=rooms.users, sessions=rooms.sessions, notify=notices.password_changed, events=rooms.events
+    )
+    return PagesDoor(
+        sign_in=SignIn(
+            desk=desk,
+            login=rooms.login,
+            users=rooms.users,
+            devices=rooms.devices,
+            pending_seconds=config.login.pending_seconds,
+        ),
+        consenting=Consenting(desk=desk, users=rooms.users, consents=rooms.consents),
+        leaving=Leaving(desk=desk, users=rooms.users),
+        resetting=Resetting(
+            desk=desk,
+            requests=rooms.resets,
+            completion=completion,
+            policy=rooms.policy,
+            minutes=config.resets.lifetime // 60,
+        ),
+        accounting=Accounting(desk=desk, users=rooms.users, login=rooms.login, change=change, policy=rooms.policy),
+        stylesheet=pages.stylesheet,
+    )
+
+
+def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:
+    options = rooms.config.legacy
+    ours = (
+        ValidateLogin(login=rooms.login, options=options, sessions=rooms.config.sessions).action,
+        ResetPassword(resets=rooms.resets, options=options).action,
+        WhmcsDetails(options=options).action,
+    )
+    return registry(*ours, *own)
+
+
+def _legacy(rooms: Rooms, actions: Registry, proxies: Proxies) -> LegacyApi:
+    options = rooms.config.legacy
+    bans = Bans(guard=rooms.guard, names=rooms.names, ring=rooms.ring, options=options)
+    callers = Callers(credentials=rooms.credentials, options=options, bans=bans)
+    return LegacyApi(callers=callers, actions=actions, options=options, proxies=proxies, events=rooms.events)
+
+
+def _api(rooms: Rooms, proxies: Proxies) -> Endpoints:
+    touch = Touch(
+        sessions=rooms.sessions,
+        people=rooms.cached_users.by_id,
+        credentials=rooms.credentials,
+        proxies=proxies,
+        events=rooms.events,
+    )
+    return api_endpoints(touch=touch)
+
+
+def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> Provider:
+    config = rooms.config
+    issuing = Issuing(
+        store=rooms.store,
+        names=rooms.names,
+        slots=rooms.slots,
+        mint=rooms.mint,
+        wrap=Wrap(rooms.ring),
+        clock=rooms.clock,
+        chance=rooms.chance,
+        options=config.grants,
+        epoch=lambda: rooms.endings.epoch,
+        families=rooms.families,
+        publish_stamp=rooms.sessions.publish_stamp,
+        events=rooms.events,
+    )
+    return Provider(
+        issuer=config.base_url,
+        options=config.oidc,
+        issuing=issuing,
+        clients=rooms.clients,
+        users=rooms.cached_users,
+        keys=rooms.keyring,
+        sessions=rooms.sessions,
+        consents=rooms.consents,
+        interactions=rooms.interactions,
+        cookies=rooms.cookies,
+        pages=troubles,
+        proxies=proxies,
+        languages=[html_lang(name) for name in pages.languages.names],
+    )

@@ -1,0 +1,208 @@
+"""Builds every room from a configuration, each with exactly its collaborators — DESIGN §4.
+
+Nothing is opened here: making the rooms reads no file but the secrets' and reaches no server.
+"""
+
+from dataclasses import dataclass
+
+import anyio
+
+from bridge.clients.clients import Clients
+from bridge.clients.credentials import Credentials
+from bridge.clock import Chance, Clock
+from bridge.config import Config
+from bridge.config.keyfiles import keys_of
+from bridge.database.consents import ConsentRows
+from bridge.database.database import Database
+from bridge.database.endings import Endings, Recent
+from bridge.database.versions import VersionTable
+from bridge.events.audit import AuditLog
+from bridge.events.event import Events
+from bridge.events.metrics import Metrics
+from bridge.grants.consents import Consents
+from bridge.grants.families import Families
+from bridge.interactions.interactions import Interactions
+from bridge.keys.keyring import Keyring
+from bridge.login.attempt import Login
+from bridge.login.device import Devices
+from bridge.login.entry import Entry
+from bridge.login.pending import PendingCodec
+from bridge.login.second_factor import SecondFactor
+from bridge.login.throttle import Throttle
+from bridge.mint import TokenMint
+from bridge.outbox.outbox import Outbox
+from bridge.resets.ask import ResetRequests
+from bridge.resets.link import Links
+from bridge.ring import Ring
+from bridge.sessions.cookie import Cookies
+from bridge.sessions.reconciler import Reconciler
+from bridge.sessions.record import RecordCodec
+from bridge.sessions.sessions import Sessions
+from bridge.sessions.stamp import draw_stamp
+from bridge.stores.gate import Gate
+from bridge.stores.guard import Guard
+from bridge.stores.store import Store
+from bridge.stores.url import guard_on, open_store
+from bridge.stores.versions import Versions
+from bridge.tokens import Names, Slots
+from bridge.users.cached import CachedUsers
+from bridge.users.last_logins import LastLogins
+from bridge.users.passwords import Passwords
+from bridge.users.policy import PasswordPolicy
+from bridge.users.sql import SqlUsers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """All rooms of one bridge."""
+
+    config: Config
+    clock: Clock
+    chance: Chance
+    ring: Ring
+    slots: Slots
+    names: Names
+    mint: TokenMint
+    events: Events
+    metrics: Metrics
+    audit: AuditLog
+    database: Database
+    endings: Endings
+    raw_store: Store
+    store: Store
+    guard: Guard
+    versions: Versions
+    users: SqlUsers
+    cached_users: CachedUsers
+    last_logins: LastLogins
+    policy: PasswordPolicy
+    clients: Clients
+    credentials: Credentials
+    keyring: Keyring
+    sessions: Sessions
+    cookies: Cookies
+    interactions: Interactions
+    families: Families
+    consents: Consents
+    devices: Devices
+    login: Login
+    outbox: Outbox
+    links: Links
+    resets: ResetRequests
+    reconciler: Reconciler[Recent]
+
+
+def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
+    """Every room.  Raises ConfigError."""
+    keys = keys_of(config)
+    ring, slots, names = keys.ring, Slots(keys.slot), Names(config.base_url)
+    events = Events(clock)
+    database = Database(config.database.url, clock)
+    raw_store = open_store(config.store.url, clock=clock)
+    store = Gate(raw_store)
+    guard = guard_on(raw_store, clock=clock, workers=config.server.workers)
+    endings = Endings(database, clock)
+    # What the reconciler publishes it publishes while the gate is shut: those rooms hold the store behind it.
+    versions = Versions(raw_store, names, VersionTable(database))
+    passwords = Passwords(config.users)
+    users = SqlUsers(
+        db=database,
+        passwords=passwords,
+        ring=ring,
+        slots=slots,
+        clock=clock,
+        chance=chance,
+        draw_stamp=lambda reason: draw_stamp(reason, chance),
+        versions=versions,
+    )
+    sessions = Sessions(
+        store=store,
+        names=names,
+        codec=RecordCodec(ring.subkeys("record-mac"), config.base_url),
+        truth=endings,
+        clock=clock,
+        chance=chance,
+        options=config.sessions,
+        events=events,
+    )
+    last_logins = LastLogins(users.write_logins, clock)
+    devices = Devices(ring=ring, clock=clock, chance=chance, days=config.login.device_days)
+    throttle = Throttle(guard=guard, names=names, ring=ring, devices=devices, options=config.login, pause=anyio.sleep)
+    entry = Entry(sessions=sessions, users=users)
+    second_factor = SecondFactor(
+        store=store,
+        names=names,
+        codec=PendingCodec(ring),
+        users=users,
+        factors=users,
+        entry=entry,
+        throttle=throttle,
+        epoch=lambda: endings.epoch,
+        clock=clock,
+        chance=chance,
+        options=config.login,
+        events=events,
+    )
+    outbox = Outbox(database, clock)
+    families, consents = _grants(store, names, endings, database, clock)
+    families_again, consents_again = _grants(raw_store, names, endings, database, clock)
+    return Rooms(
+        config=config,
+        clock=clock,
+        chance=chance,
+        ring=ring,
+        slots=slots,
+        names=names,
+        mint=TokenMint(ring),
+        events=events,
+        metrics=Metrics(),
+        audit=AuditLog(database, clock, config.events),
+        database=database,
+        endings=endings,
+        raw_store=raw_store,
+        store=store,
+        guard=guard,
+        versions=versions,
+        users=users,
+        cached_users=CachedUsers(users, versions),
+        last_logins=last_logins,
+        policy=PasswordPolicy(config.users),
+        clients=Clients(db=database, ring=ring, versions=versions, clock=clock),
+        credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),
+        keyring=Keyring(db=database, ring=ring, clock=clock, events=events),
+        sessions=sessions,
+        cookies=Cookies(config.sessions, plain=config.dev),
+        interactions=Interactions(store=store, names=names, ring=ring, clock=clock, chance=chance),
+        families=families,
+        consents=consents,
+        devices=devices,
+        login=Login(
+            users=users,
+            second_factor=second_factor,
+            entry=entry,
+            throttle=throttle,
+            arrivals=last_logins,
+            options=config.login,
+            events=events,
+        ),
+        outbox=outbox,
+        links=Links(ring=ring, clock=clock, lifetime=config.resets.lifetime),
+        resets=ResetRequests(
+            users=users, outbox=outbox, guard=guard, names=names, ring=ring, events=events, options=config.resets
+        ),
+        reconciler=Reconciler(
+            store=raw_store,
+            truth=endings,
+            tools=sessions.tools,
+            clock=clock,
+            events=events,
+            steps=(families_again.reconcile, consents_again.reconcile, versions.republish),
+        ),
+    )
+
+
+def _grants(
+    store: Store, names: Names, endings: Endings, database: Database, clock: Clock
+) -> tuple[Families, Consents]:
+    families = Families(store=store, names=names, truth=endings, clock=clock)
+    return families, Consents(store=store, names=names, rows=ConsentRows(database), families=families)
