@@ -25,7 +25,7 @@ from bridge.login.outcome import (
     Unreachable,
 )
 from bridge.login.second_factor import SecondFactor
-from bridge.login.throttle import Blocked, Pause, Throttle
+from bridge.login.throttle import Admitted, Blocked, Pause, Throttle
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.judge import Alive
@@ -137,14 +137,19 @@ class Login:
             self._events.tell("login.blocked", visit, reason="throttled")
             return TooMany(admitted.wait)
         async with self._no_sooner():
-            try:
-                outcome = await check()
-            except Unavailable:
-                await self._throttle.give_back(admitted)
-                raise
-            if not isinstance(outcome, Refused):
-                await self._throttle.give_back(admitted)
+            return await self._settled(admitted, check)
+
+    async def _settled(self, admitted: Admitted, check: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        wrong = True  # also when the task is cancelled: somebody who hangs up has made his guess all the same
+        try:
+            outcome = await check()
+            wrong = isinstance(outcome, Refused)
             return outcome
+        except Unavailable:
+            wrong = False
+            raise
+        finally:
+            await self._throttle.settle(admitted, wrong=wrong)
 
     async def _first_step(self, email: str, password: Secret, arrival: Arrival | None, visit: Visit) -> Outcome:
         for _ in range(TRIES):

@@ -97,14 +97,16 @@ class SecondFactor:
         if isinstance(admitted, Blocked):
             self._events.tell("login.blocked", arrival.visit, user=pending.uid, reason="codes")
             return TooMany(admitted.wait)
-        outcome: Outcome | None = None
+        wrong = True  # also when the task is cancelled: somebody who hangs up has made his guess all the same
         try:
             outcome = await self._check(token, key, code, arrival)
+            wrong = outcome in (Refused("wrong"), Refused("used"))
+            return outcome
+        except Unavailable:
+            wrong = False
+            raise
         finally:
-            # Given back unless a code was wrong.  Somebody who hangs up has made his guess all the same.
-            if isinstance(outcome, LoggedIn) or outcome == Refused("stale"):
-                await self._throttle.give_back(admitted)
-        return outcome
+            await self._throttle.settle(admitted, wrong=wrong)
 
     async def _check(self, token: LoginToken, key: Key, code: str, arrival: Arrival) -> Outcome:
         spent = False

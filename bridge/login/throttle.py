@@ -5,12 +5,14 @@ slip through.  Names in the store are HMACs: it holds no address of anybody.
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bridge.login.device import Devices
 from bridge.login.options import LoginOptions
+from bridge.login.under_way import UnderWay
 from bridge.ring import Ring
 from bridge.secret import mac
 from bridge.stores.guard import Guard, Window
@@ -30,6 +32,8 @@ class Admitted:
     """One attempt, counted in these windows."""
 
     windows: tuple[Window, ...]
+    cap: Window | None = None
+    """The account's cap through the legacy API, unless it was reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Throttle:
         self._devices = devices
         self._options = options
         self._pause = pause
+        self._under_way = UnderWay()
 
     async def password(self, email: str, visit: Visit) -> Admitted | Blocked:
         """One attempt at that account's password.  Through the legacy API it may be delayed."""
@@ -70,9 +75,13 @@ class Throttle:
             self._window("code-h", options.codes_per_hour, _HOUR, name),
         )
 
-    async def give_back(self, admitted: Admitted) -> None:
-        """It was a success, or somebody else's error."""
-        await self._guard.refund(admitted.windows)
+    async def settle(self, admitted: Admitted, *, wrong: bool) -> None:
+        """It is over.  Unless it was `wrong` (a success, or somebody else's error) it does not count."""
+        try:
+            if not wrong:
+                await self._guard.refund((*admitted.windows, *([admitted.cap] if admitted.cap else ())))
+        finally:
+            self._under_way.land(_keys(admitted.windows), freed=not wrong)
 
     async def _through_caller(self, account: str, visit: Visit) -> Admitted | Blocked:
         """A portal asks for its users.  Its own address says nothing; theirs only adds windows, which are the
@@ -87,10 +96,10 @@ class Throttle:
         if await self._guard.admit((cap,)) > 0:
             await self._pause(self._options.legacy_delay)
             return admitted
-        return Admitted((*admitted.windows, cap))
+        return Admitted(admitted.windows, cap)
 
     async def _admit(self, *windows: Window) -> Admitted | Blocked:
-        wait = await self._guard.admit(windows)
+        wait = await self._under_way.admit(_keys(windows), partial(self._guard.admit, windows))
         return Blocked(wait) if wait > 0 else Admitted(windows)
 
     def _browser(self, account: str, visit: Visit) -> Iterator[Window]:
@@ -117,6 +126,10 @@ class Throttle:
     def _window(self, purpose: str, limit: int, seconds: float, *values: str) -> Window:
         name = mac(self._key, purpose, *(value.encode("utf-8", "surrogatepass") for value in values)).hex()[:32]
         return Window(self._names.limiter(name), limit, seconds)
+
+
+def _keys(windows: Sequence[Window]) -> list[str]:
+    return [window.key for window in windows]
 
 
 def _network(ip: IPAddress | None) -> str:
