@@ -271,10 +271,10 @@ class Browser:
         self._take(reply)
         return reply
 
-    async def authorize(self, client: str = "shop", **request: str | None) -> httpx2.Response:
+    async def authorize(self, client: str = "shop", /, **request: str | None) -> httpx2.Response:
         return await self.get(authorize_path(client, **request))
 
-    async def code(self, client: str = "shop", **request: str | None) -> str:
+    async def code(self, client: str = "shop", /, **request: str | None) -> str:
         """A code that needs no page."""
         return answer(await self.authorize(client, **request))["code"]
 
@@ -329,7 +329,7 @@ def secret_of(client: str) -> str:
 _SECRETS: dict[str, str] = {}
 
 
-def authorize_path(client: str = "shop", **request: str | None) -> str:
+def authorize_path(client: str = "shop", /, **request: str | None) -> str:
     """A request that is right, but for what is said otherwise; None: without that parameter."""
     usual: dict[str, str | None] = {
         "client_id": client,

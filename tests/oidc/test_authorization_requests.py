@@ -1,0 +1,252 @@
+"""What a client may ask, and what becomes of each mistake — RFC 6749 §4.1.2.1, Core §3.1.2.1, §3.1.2.6."""
+
+import json
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from tests.oidc.world import CALLBACK, CHALLENGE, ISSUER, Browser, World, answer, authorize_path, page, shown
+
+
+@pytest.mark.parametrize(
+    ("client", "request_", "named"),
+    [
+        ("shop", {"client_id": None}, "client_id"),
+        ("nobody", {}, "client_id"),
+        ("shop", {"redirect_uri": "https://evil.example/cb"}, "redirect_uri"),
+        ("shop", {"redirect_uri": CALLBACK + "/"}, "redirect_uri"),
+        ("shop", {"redirect_uri": "javascript:alert(1)"}, "redirect_uri"),
+        ("shop", {"redirect_uri": None}, "redirect_uri"),
+        ("two", {"redirect_uri": None, "scope": "email"}, "redirect_uri"),
+        ("spa", {"redirect_uri": "https://spa.example/cb"}, "redirect_uri"),
+        ("robot", {"redirect_uri": "https://evil.example/cb"}, "redirect_uri"),
+    ],
+)
+async def test_without_a_checked_address_nobody_is_sent_anywhere(
+    world: World, client: str, request_: dict[str, str | None], named: str
+) -> None:
+    """§12 no. 1, 3, 4, 13: also with prompt=none, and whatever else is wrong."""
+    browser = await world.sign_in()
+    for more in ({}, {"prompt": "none"}, {"response_type": "bogus"}, {"scope": "openid email"}):
+        text = shown(await browser.authorize(client, **{**more, **request_}))
+        assert text.startswith(f"{named}: ") and named in text.partition(": ")[2]
+
+
+async def test_plain_oauth_may_leave_out_the_only_address(world: World) -> None:
+    """§12 no. 4."""
+    await world.allow("shop", "email")
+    browser = await world.sign_in()
+    code = answer(await browser.authorize(scope="email", redirect_uri=None))["code"]
+    assert (await world.redeem(code, redirect_uri="")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"response_type": None}, "invalid_request"),
+        ({"response_type": ""}, "invalid_request"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": "id_token"}, "unsupported_response_type"),
+        ({"response_type": "code id_token"}, "unsupported_response_type"),
+        ({"response_mode": "bogus"}, "invalid_request"),
+        ({"response_mode": "fragment"}, "invalid_request"),
+        ({"scope": None}, "invalid_scope"),
+        ({"scope": "nothing-we-know"}, "invalid_scope"),
+        ({"code_challenge": None}, "invalid_request"),
+        ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge_method": "S512"}, "invalid_request"),
+        ({"code_challenge": "short"}, "invalid_request"),
+        ({"code_challenge": CHALLENGE + "="}, "invalid_request"),
+        ({"prompt": "none login"}, "invalid_request"),
+        ({"prompt": "create"}, "invalid_request"),
+        ({"prompt": "bogus"}, "invalid_request"),
+        ({"max_age": "-1"}, "invalid_request"),
+        ({"max_age": "1.5"}, "invalid_request"),
+        ({"max_age": "soon"}, "invalid_request"),
+        ({"max_age": "٣"}, "invalid_request"),
+        ({"max_age": "9" * 400}, "invalid_request"),
+        ({"claims": "{bad json"}, "invalid_request"),
+        ({"claims": "[]"}, "invalid_request"),
+        ({"claims": '{"id_token": 7}'}, "invalid_request"),
+        ({"claims": '{"id_token": {"sub": {"value": 7}}}'}, "invalid_request"),
+        ({"claims": "[" * 2500}, "invalid_request"),
+        ({"id_token_hint": "junk"}, "invalid_request"),
+        ({"id_token_hint": "e30.e30.e30"}, "invalid_request"),
+        ({"request": "junk"}, "request_not_supported"),
+        ({"request_uri": "https://shop.example/object"}, "request_uri_not_supported"),
+        ({"registration": "{}"}, "registration_not_supported"),
+    ],
+)
+async def test_each_mistake_goes_back_to_the_client_by_its_name(
+    world: World, request_: dict[str, str | None], error: str
+) -> None:
+    """B3, one row for each parameter; §12 no. 16, 17, 28, 30, 38, 79: with state and iss, never with a code."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    back = answer(await browser.authorize(**request_))
+    assert (back["error"], back["state"], back["iss"]) == (error, "st", ISSUER)
+    assert set(back) == {"error", "error_description", "state", "iss"}
+    allowed = {chr(n) for n in (0x20, 0x21, *range(0x23, 0x5C), *range(0x5D, 0x7F))}
+    assert set(back["error_description"]) <= allowed  # RFC 6749 A.8
+
+
+async def test_of_two_mistakes_the_same_one_is_named_every_time(world: World) -> None:
+    """B2: the order is the code's, not a hash table's."""
+    wrong = {"code_challenge_method": "plain", "prompt": "bogus", "max_age": "x", "scope": "", "request": "x"}
+    browser = Browser(world)
+    found = {answer(await browser.authorize(**wrong))["error_description"] for _ in range(5)}
+    assert found == {"request is not offered"}
+
+
+@pytest.mark.parametrize("name", ["scope", "state", "nonce", "response_type", "prompt", "extra"])
+async def test_a_repeated_parameter_is_refused(world: World, name: str) -> None:
+    """§12 no. 8."""
+    browser = await world.sign_in()
+    back = answer(await browser.get(authorize_path() + f"&{name}=a&{name}=b"))
+    assert back["error"] == "invalid_request" and name in back["error_description"]
+    assert ("state" in back) is (name != "state")
+
+
+@pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
+async def test_a_repeated_client_or_address_is_shown(world: World, name: str) -> None:
+    value = {"client_id": "shop", "redirect_uri": CALLBACK}[name]
+    text = shown(await Browser(world).get(authorize_path() + f"&{name}={quote(value)}"))
+    assert "must not be repeated" in text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"extra": "foobar"},
+        {"display": "page"},
+        {"display": "popup"},
+        {"ui_locales": "se zh-Hans fr"},
+        {"claims_locales": "se"},
+        {"login_hint": "buffy@login.example"},
+        {"login_hint": "<script>alert(1)</script>"},
+        {"acr_values": "1 2 urn:x"},
+        {"scope": "openid unknown"},
+        {"scope": "email openid"},
+        {"nonce": None},
+        {"state": None},
+        {"claims": '{"userinfo": {"name": {"essential": true}, "unheard-of": null}, "id_token": null}'},
+        {"response_mode": "query"},
+        {"prompt": ""},
+    ],
+)
+async def test_what_is_harmless_changes_nothing(world: World, request_: dict[str, str | None]) -> None:
+    """§12 no. 9, 81; the suite's display, ui-locales, login-hint, acr-values, unknown-parameter and scope modules."""
+    await world.allow("shop", "openid", "email")
+    browser = await world.sign_in()
+    back = answer(await browser.authorize(**request_))
+    assert set(back) == {"code", "iss"} | ({"state"} if request_.get("state", "st") else set())
+
+
+@pytest.mark.parametrize(
+    "state", ["a+b", "a b", "100%25", "%", "é", "日本", "a=b&c", '"<>', "x" * 2048, "/?#[]@!$'()*,;"]
+)
+async def test_state_comes_back_as_it_went(world: World, state: str) -> None:
+    """§12 no. 31: in success and in error."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    assert answer(await browser.authorize(state=state))["state"] == state
+    assert answer(await browser.authorize(state=state, prompt="bogus"))["state"] == state
+    located = (await browser.authorize(state=state)).headers["location"]
+    assert parse_qs(urlsplit(located).query)["state"] == [state]
+
+
+async def test_the_answer_goes_with_303_and_without_a_trace(world: World) -> None:
+    """§12 no. 10, 27."""
+    await world.allow("shop", "openid")
+    reply = await (await world.sign_in()).authorize()
+    assert reply.status_code == 303
+    assert reply.headers["referrer-policy"] == "no-referrer" and reply.headers["cache-control"] == "no-store"
+    assert reply.content == b""
+
+
+async def test_a_registered_query_is_kept(world: World) -> None:
+    await world.allow("spa", "openid")
+    location = (await (await world.sign_in()).authorize("spa")).headers["location"]
+    assert location.startswith("https://spa.example/cb?x=1&code=lbc_")
+
+
+async def test_post_is_as_good_as_get(world: World) -> None:
+    """§12 no. 83."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    form = {name: values[0] for name, values in parse_qs(urlsplit(authorize_path()).query).items()}
+    assert "code" in answer(await browser.post("/oauth/authorize", form))
+
+
+async def test_a_post_from_another_site_still_finds_the_session(world: World) -> None:
+    """§12 no. 36: SameSite=Lax keeps the cookies from it, so the browser is sent on by GET."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    form = {name: values[0] for name, values in parse_qs(urlsplit(authorize_path(state="a b&c")).query).items()}
+    reply = await browser.post("/oauth/authorize", form, cross_site=True)
+    assert reply.status_code == 303 and "set-cookie" not in reply.headers
+    back = answer(await browser.get(reply.headers["location"]))
+    assert "code" in back and back["state"] == "a b&c"
+
+
+async def test_a_post_that_is_too_long_for_an_address_is_answered_at_once(world: World) -> None:
+    form = {name: values[0] for name, values in parse_qs(urlsplit(authorize_path()).query).items()}
+    browser = Browser(world)
+    assert page(await browser.post("/oauth/authorize", {**form, "extra": "x" * 7000}), "/login")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS"])
+async def test_other_methods_are_none_of_it(world: World, method: str) -> None:
+    reply = await world.http.request(method, authorize_path())
+    assert reply.status_code == 405 and reply.headers["allow"] == "GET, POST"
+    assert "access-control-allow-origin" not in reply.headers
+
+
+async def test_json_is_no_form(world: World) -> None:
+    reply = await world.http.post("/oauth/authorize", json={"client_id": "shop"})
+    assert reply.status_code == 415
+
+
+async def test_a_disabled_client_is_nobody(world: World) -> None:
+    await world.clients.disable("shop")
+    await world.versions.poll()
+    assert "client_id" in shown(await (await world.sign_in()).authorize())
+
+
+async def test_a_client_without_the_code_flow_is_told_so(world: World) -> None:
+    await world.clients.create({"redirect_uris": [CALLBACK], "grant_types": ["client_credentials"]}, client_id="mute")
+    await world.versions.poll()
+    back = answer(await (await world.sign_in()).authorize("mute", redirect_uri=CALLBACK))
+    assert back["error"] == "unauthorized_client"
+
+
+async def test_a_hint_for_somebody_else_is_never_answered_with_the_wrong_person(world: World) -> None:
+    """§12 no. 77, by `id_token_hint` and by `claims`."""
+    bobs = (await world.signed_up("shop", "openid"))["id_token"]
+    eve = await world.user("eve@example.com")
+    await world.allow("shop", "openid", user=eve)
+    browser = await world.sign_in(eve)
+    claims = json.dumps({"id_token": {"sub": {"value": world.bob.sub}}})
+    for request in ({"id_token_hint": bobs}, {"claims": claims}, {"id_token_hint": bobs, "claims": claims}):
+        assert answer(await browser.authorize(prompt="none", **request))["error"] == "login_required"
+        assert page(await browser.authorize(**request), "/login")
+    still_eve = await browser.login(await browser.authorize(id_token_hint=bobs), eve)
+    assert answer(still_eve)["error"] == "login_required"
+    at_last_bob = await browser.login(await browser.authorize(id_token_hint=bobs), world.bob)
+    assert "code" in answer(at_last_bob)
+
+
+async def test_a_hint_for_this_very_person_returns_at_once_also_when_old(world: World) -> None:
+    tokens = await world.signed_up("shop", "openid")
+    world.clock.move(30 * 3600)
+    browser = await world.sign_in()
+    assert "code" in answer(await browser.authorize(prompt="none", id_token_hint=tokens["id_token"]))
+
+
+async def test_two_hints_that_disagree_are_refused(world: World) -> None:
+    tokens = await world.signed_up("shop", "openid")
+    claims = json.dumps({"id_token": {"sub": {"value": "somebody"}}})
+    back = answer(await Browser(world).authorize(id_token_hint=tokens["id_token"], claims=claims))
+    assert back["error"] == "invalid_request"

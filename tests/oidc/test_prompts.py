@@ -1,0 +1,148 @@
+"""prompt × session × max_age × consent × what was answered: the decision as tables of values — Core §3.1.2.1."""
+
+from typing import Any
+
+import pytest
+
+from bridge.clients.client import Client
+from bridge.grants.consents import ConsentCopy
+from bridge.interactions.record import Answer, Step
+from bridge.oidc.errors import OAuthError
+from bridge.oidc.prompts import AccountNeeded, ConsentNeeded, Granted, LoginNeeded, SignedIn, next_step, without_asking
+from bridge.oidc.redirect import RedirectTarget
+from bridge.oidc.request import AuthorizationRequest
+from bridge.oidc.response_modes import ReturnPath
+from bridge.types import ClientId, Stamp, Subject
+
+NOW = 1_000_000
+BOB = SignedIn("s1", Subject("bob"), NOW - 100)
+YES = ConsentCopy(version=1, granted=True, scopes=("openid", "email"), stamp=Stamp("n"))
+LESS = ConsentCopy(version=1, granted=True, scopes=("openid",), stamp=Stamp("n"))
+NO = ConsentCopy(version=2, granted=False, scopes=(), stamp=Stamp("n"))
+URI = "https://shop.example/cb"
+
+
+def asked(*, first_party: bool = False, native: bool = False, **request: Any) -> AuthorizationRequest:
+    uri = "com.example.app:/cb" if native else URI
+    client = Client(
+        client_id=ClientId("shop"),
+        redirect_uris=(uri,),
+        first_party=first_party,
+        application_type="native" if native else "web",
+        auth_method="none" if native else "client_secret_basic",
+    )
+    back = ReturnPath(RedirectTarget(uri, (uri,), native), "query", None, "Shop")
+    prompt = frozenset(request.pop("prompt", "").split())
+    return AuthorizationRequest(
+        client=client, back=back, redirect_uri=uri, scopes=("openid", "email"), prompt=prompt, **request
+    )
+
+
+def answered(*steps: Step, session: str = "s1") -> dict[Step, Answer]:
+    return {step: Answer(session=session, at=NOW) for step in steps}
+
+
+@pytest.mark.parametrize("prompt", ["", "login", "consent", "select_account", "login consent", "none"])
+@pytest.mark.parametrize("max_age", [None, 0, 10_000])
+def test_nobody_signed_in_means_login(prompt: str, max_age: int | None) -> None:
+    assert next_step(asked(prompt=prompt, max_age=max_age), None, None, {}, NOW) == LoginNeeded()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "max_age", "consent", "answers", "expected"),
+    [
+        ("", None, YES, (), Granted()),
+        ("none", None, YES, (), Granted()),
+        ("", None, LESS, (), ConsentNeeded()),
+        ("", None, NO, (), ConsentNeeded()),
+        ("", None, None, (), ConsentNeeded()),
+        ("none", None, NO, (), ConsentNeeded()),
+        # a login on demand, once
+        ("login", None, YES, (), LoginNeeded()),
+        ("login", None, YES, ("consent", "account"), LoginNeeded()),
+        ("login", None, YES, ("login",), Granted()),
+        ("login", None, NO, ("login",), ConsentNeeded()),
+        # consent on demand, once, even though it was given before
+        ("consent", None, YES, (), ConsentNeeded()),
+        ("consent", None, YES, ("login",), ConsentNeeded()),
+        ("consent", None, YES, ("consent",), Granted()),
+        ("consent", None, NO, ("consent",), ConsentNeeded()),
+        ("login consent", None, YES, (), LoginNeeded()),
+        ("login consent", None, YES, ("login",), ConsentNeeded()),
+        ("login consent", None, YES, ("login", "consent"), Granted()),
+        # a choice of account, which a login is too
+        ("select_account", None, YES, (), AccountNeeded()),
+        ("select_account", None, YES, ("account",), Granted()),
+        ("select_account", None, YES, ("login",), Granted()),
+        ("select_account", None, NO, ("account",), ConsentNeeded()),
+        ("login select_account", None, YES, ("account",), LoginNeeded()),
+        # the session is 100 seconds old
+        ("", 99, YES, (), LoginNeeded()),
+        ("", 100, YES, (), Granted()),
+        ("", 10_000, YES, (), Granted()),
+        ("", 99, YES, ("login",), Granted()),
+        ("", 0, YES, (), LoginNeeded()),
+        ("", 0, YES, ("login",), Granted()),
+        ("none", 99, YES, (), LoginNeeded()),
+    ],
+)
+def test_what_comes_next(
+    prompt: str, max_age: int | None, consent: ConsentCopy | None, answers: tuple[Step, ...], expected: object
+) -> None:
+    """§12 no. 78, 79."""
+    request = asked(prompt=prompt, max_age=max_age)
+    assert next_step(request, BOB, consent, answered(*answers), NOW) == expected
+
+
+@pytest.mark.parametrize("step", ["login", "consent", "account"])
+@pytest.mark.parametrize("prompt", ["login", "consent", "select_account"])
+def test_another_sessions_answer_is_nobodys(prompt: str, step: Step) -> None:
+    """Whoever signs in after him in this browser has answered nothing yet."""
+    answers = answered(step, session="s2")
+    assert next_step(asked(prompt=prompt), BOB, YES, answers, NOW) == next_step(asked(prompt=prompt), BOB, YES, {}, NOW)
+
+
+def test_max_age_zero_is_a_login_even_in_the_same_second() -> None:
+    just_now = SignedIn("s1", Subject("bob"), NOW)
+    assert next_step(asked(max_age=0), just_now, YES, {}, NOW) == LoginNeeded()
+
+
+@pytest.mark.parametrize("who", [None, BOB])
+def test_turning_back_ends_it(who: SignedIn | None) -> None:
+    """§12 no. 11, and the suite's user-rejects-authentication: also before login."""
+    with pytest.raises(OAuthError) as refused:
+        next_step(asked(), who, YES, {"deny": Answer(session=None, at=NOW)}, NOW)
+    assert refused.value.code == "access_denied"
+
+
+def test_a_first_party_client_needs_no_consent() -> None:
+    for prompt in ("", "consent"):
+        assert next_step(asked(prompt=prompt, first_party=True), BOB, NO, {}, NOW) == Granted()
+
+
+def test_an_app_that_anybody_may_pretend_to_be_is_consented_to_each_time() -> None:
+    """§12 no. 15; RFC 8252 §8.6."""
+    assert next_step(asked(native=True), BOB, YES, {}, NOW) == ConsentNeeded()
+    assert next_step(asked(native=True), BOB, YES, answered("consent"), NOW) == Granted()
+
+
+def test_the_wrong_person_never_comes_back() -> None:
+    """§12 no. 77: asked to sign in first, refused if it is still somebody else."""
+    eve = Subject("eve")
+    assert next_step(asked(expected_sub=eve), BOB, YES, {}, NOW) == LoginNeeded()
+    assert next_step(asked(expected_sub=Subject("bob")), BOB, YES, {}, NOW) == Granted()
+    with pytest.raises(OAuthError) as refused:
+        next_step(asked(expected_sub=eve), BOB, YES, answered("login"), NOW)
+    assert refused.value.code == "login_required"
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [(LoginNeeded(), "login_required"), (AccountNeeded(), "login_required"), (ConsentNeeded(), "consent_required")],
+)
+def test_what_cannot_be_had_without_a_page_is_an_error(step: Any, code: str) -> None:
+    """B4 is the last row."""
+    with pytest.raises(OAuthError) as refused:
+        without_asking(step)
+    assert refused.value.code == code
+    assert without_asking(Granted()) == Granted()

@@ -1,0 +1,97 @@
+"""Where a browser may be sent: the very text that was registered — RFC 9700 §2.1; §12 no. 1, 2."""
+
+import dataclasses
+
+import pytest
+
+from bridge.oidc.redirect import NotRegistered, RedirectTarget
+
+URI = "https://shop.example/cb"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "https://shop.example/cb/",
+        "https://shop.example/cb?x=1",
+        "https://shop.example/cb#",
+        "https://shop.example/cb#frag",
+        "https://shop.example/CB",
+        "https://SHOP.example/cb",
+        "https://shop.example:443/cb",
+        "https://shop.example/%63b",
+        "https://shop.example/./cb",
+        "https://shop.example/x/%2e%2e/cb",
+        "https://user@shop.example/cb",
+        "https://shop.example@evil.example/cb",
+        "https://shop.example.evil.example/cb",
+        "http://shop.example/cb",
+        "https://shop.example/cb ",
+        " https://shop.example/cb",
+        "https://shop.example/cb\n",
+        "//shop.example/cb",
+        "javascript:alert(1)",
+    ],
+)
+@pytest.mark.parametrize("native", [True, False])
+def test_nothing_but_the_exact_text(wrong: str, native: bool) -> None:
+    with pytest.raises(NotRegistered):
+        RedirectTarget(wrong, (URI,), native)
+
+
+def test_the_exact_text_may() -> None:
+    assert RedirectTarget(URI, (URI, "https://other.example"), False).uri == URI
+
+
+@pytest.mark.parametrize(
+    ("registered", "asked", "may"),
+    [
+        ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb", True),
+        ("http://127.0.0.1:8080/cb", "http://127.0.0.1:51004/cb", True),
+        ("http://127.0.0.1:8080/cb", "http://127.0.0.1/cb", True),
+        ("http://[::1]/cb", "http://[::1]:51004/cb", True),
+        ("http://127.0.0.1", "http://127.0.0.1:5", True),
+        ("http://127.0.0.1/cb?a=1", "http://127.0.0.1:5/cb?a=1", True),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:51004/other", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb?x", False),
+        ("http://127.0.0.1/cb", "http://[::1]:51004/cb", False),
+        ("http://localhost/cb", "http://localhost:51004/cb", False),
+        ("http://127.0.0.1/cb", "https://127.0.0.1:51004/cb", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:5@evil.example/cb", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:/cb", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:123456/cb", False),
+        ("https://127.0.0.1/cb", "https://127.0.0.1:5/cb", False),
+    ],
+)
+def test_an_app_on_the_device_may_choose_its_port(registered: str, asked: str, may: bool) -> None:
+    """RFC 8252 §7.3, §8.3."""
+    if may:
+        assert RedirectTarget(asked, (registered,), True).uri == asked
+    else:
+        with pytest.raises(NotRegistered):
+            RedirectTarget(asked, (registered,), True)
+    with pytest.raises(NotRegistered):
+        RedirectTarget(asked, (registered,), False)
+
+
+def test_a_target_cannot_be_bent_afterwards() -> None:
+    target = RedirectTarget(URI, (URI,), False)
+    with pytest.raises((ValueError, TypeError)):
+        dataclasses.replace(target, uri="https://evil.example")  # type: ignore[call-arg]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        target.uri = "https://evil.example"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("uri", "with_code"),
+    [
+        ("https://a.example/cb", "https://a.example/cb?code=1"),
+        ("https://a.example/cb?x=1", "https://a.example/cb?x=1&code=1"),
+        ("com.example.app:/cb", "com.example.app:/cb?code=1"),
+    ],
+)
+def test_the_answer_is_added_to_what_was_registered(uri: str, with_code: str) -> None:
+    target = RedirectTarget(uri, (uri,), False)
+    assert target.with_query("code=1") == with_code and target.with_query("") == uri
