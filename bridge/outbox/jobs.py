@@ -1,0 +1,97 @@
+"""The outbox's table as its worker sees it: claim, finish, put off, forget — sessions-and-accounts §6.3.
+
+A claim is one UPDATE that names the claimer and pushes `due_at` to the end of the lease: of two workers, the one that
+comes second finds the job not due.  Whoever dies holding a claim loses it when the lease ends.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import and_, delete, func, or_, select, update
+
+from bridge.clock import Chance, Clock
+from bridge.database.database import Database, Tx
+from bridge.database.tables import outbox
+from bridge.outbox.outbox import Delivery
+from bridge.tokens import new_id
+from bridge.types import UserId
+
+State = Literal["waiting", "sent", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery and the claim under which it may be finished."""
+
+    delivery: Delivery
+    claim: str
+
+
+class Jobs:
+    """The jobs of one database."""
+
+    def __init__(self, db: Database, clock: Clock, draw: Chance) -> None:
+        self._db = db
+        self._clock = clock
+        self._draw = draw
+
+    async def claim(self, most: int, lease: float) -> list[Claimed]:
+        """Up to `most` jobs that are due, ours for `lease` seconds."""
+        now, claim = int(self._clock.now()), new_id(self._draw)
+        due = and_(outbox.c.state == "waiting", outbox.c.due_at <= now)
+        async with self._db.read() as tx:
+            ids = (await tx.execute(select(outbox.c.id).where(due).order_by(outbox.c.due_at).limit(most))).scalars()
+            wanted = sorted(ids)  # every worker locks them in one order
+        if not wanted:
+            return []
+        ours = {"claim": claim, "due_at": int(now + lease) + 1, "attempts": outbox.c.attempts + 1}
+
+        async def take(tx: Tx) -> Sequence[Any]:
+            await tx.execute(update(outbox).where(due, outbox.c.id.in_(wanted)).values(**ours))
+            mine = select(outbox).where(outbox.c.id.in_(wanted), outbox.c.claim == claim)
+            return (await tx.execute(mine.order_by(outbox.c.id))).all()
+
+        return [_claimed(row) for row in await self._db.transaction(take)]
+
+    async def finish(self, job: Claimed, state: Literal["sent", "dead"], error: str = "") -> None:
+        """It needs no other try.  What was in a sent one is forgotten."""
+        facts: dict[str, Any] = {"state": state, "finished_at": int(self._clock.now()), "last_error": error}
+        await self._set(job, **facts, **({"payload": "{}"} if state == "sent" else {}))
+
+    async def put_off(self, job: Claimed, seconds: float, error: str) -> None:
+        """Try again after so many seconds."""
+        await self._set(job, due_at=int(self._clock.now() + seconds), claim="", last_error=error)
+
+    async def count(self, state: State) -> int:
+        """How many jobs are in that state."""
+        async with self._db.read() as tx:
+            return (await tx.execute(select(func.count()).where(outbox.c.state == state))).scalar_one()
+
+    async def forget(self, *, sent_before: float, dead_before: float) -> int:
+        """Delete what was finished before those times; says how many rows."""
+        old = or_(
+            and_(outbox.c.state == "sent", outbox.c.finished_at < sent_before),
+            and_(outbox.c.state == "dead", outbox.c.finished_at < dead_before),
+        )
+        async with self._db.begin() as tx:
+            return (await tx.execute(delete(outbox).where(old))).rowcount
+
+    async def _set(self, job: Claimed, **values: Any) -> None:
+        """Nothing, if the lease ended and somebody else holds it now."""
+        mine = and_(outbox.c.id == job.delivery.id, outbox.c.claim == job.claim, outbox.c.state == "waiting")
+        async with self._db.begin() as tx:
+            await tx.execute(update(outbox).where(mine).values(**values))
+
+
+def _claimed(row: Any) -> Claimed:
+    delivery = Delivery(
+        id=row.id,
+        purpose=row.purpose,
+        user=None if row.user_id is None else UserId(row.user_id),
+        payload=json.loads(row.payload),
+        attempt=row.attempts,
+        message_id=row.message_id,
+    )
+    return Claimed(delivery, row.claim)
