@@ -13,6 +13,7 @@ from bridge.config.read import (
     Given,
     Mistakes,
     Values,
+    files_named,
     from_environment,
     from_toml,
     masked,
@@ -84,6 +85,8 @@ class Config:
     """What is written down of what happens, and for how long."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """`section.key` → the file, variable, preset or "default" it came from."""
+    files: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """`section.key` → the file of its own in which a secret stood."""
 
     @classmethod
     def load(
@@ -123,7 +126,7 @@ class Config:
         values = over(beneath, values)
         built = {name: section(options, name, values, mistakes, origins) for name, options in classes.items()}
         good: dict[str, Any] = {name: options for name, options in built.items() if options is not None}
-        return cls(preset=preset, profile=profile, origins=origins, **good)
+        return cls(preset=preset, profile=profile, origins=origins, files=files_named(values), **good)
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Settings that are wrong beside the others: each one's name, and what is wrong."""
@@ -192,7 +195,7 @@ class Config:
 def sections() -> dict[str, type[Any]]:
     """Section name → its options class, in the order of the reference."""
     hints = get_type_hints(Config)
-    return {each.name: hints[each.name] for each in fields(Config) if each.name not in (*_PLAIN, "origins")}
+    return {each.name: hints[each.name] for each in fields(Config) if each.name not in (*_PLAIN, "origins", "files")}
 
 
 def _members(options: Any) -> list[tuple[str, object]]:

@@ -45,13 +45,20 @@ def keys_of(config: Config, folder: Path = DEV_FOLDER) -> Keys:
     return Keys(Ring.parse(master.reveal()), slot_key(slot.reveal()))
 
 
-def make_keys(folder: Path, draw: Chance = chance) -> list[Path]:
+def make_keys(folder: Path) -> list[Path]:
     """Make what is not there of the two files; returns the new ones.  A file that is there is never changed."""
-    made = [
-        make_private(folder / MASTER_FILE, _MASTER_HEAD + Ring.new_line("1", draw) + "\n"),
-        make_private(folder / SLOT_FILE, Ring.new_line("slot", draw).partition(":")[2] + "\n"),
-    ]
-    return [folder / name for name, new in zip((MASTER_FILE, SLOT_FILE), made, strict=True) if new]
+    made = {folder / MASTER_FILE: make_master(folder / MASTER_FILE), folder / SLOT_FILE: make_slot(folder / SLOT_FILE)}
+    return [path for path, new in made.items() if new]
+
+
+def make_master(path: Path, draw: Chance = chance) -> bool:
+    """A ring of one new key; as `make_private`."""
+    return make_private(path, _MASTER_HEAD + Ring.new_line("1", draw) + "\n")
+
+
+def make_slot(path: Path, draw: Chance = chance) -> bool:
+    """A new slot key; as `make_private`."""
+    return make_private(path, Ring.new_line("slot", draw).partition(":")[2] + "\n")
 
 
 def make_private(path: Path, text: str) -> bool:

@@ -141,6 +141,12 @@ def unknown(values: Values, sections: Mapping[str, type[Any]], plain: Iterable[s
             mistakes.add(wrong, f"unknown setting{_nearest(wrong, known)}", given.origin)
 
 
+def files_named(values: Values) -> dict[str, Path]:
+    """`section.key` → the file in which its value stands."""
+    given = {path: str(given.value) for path, given in values.items() if path[-1].endswith(_FILE) and given.value}
+    return {".".join(path).removesuffix(_FILE): Path(text) for path, text in given.items()}
+
+
 def is_secret(hint: Any) -> bool:
     """Whether a setting of that type is never shown."""
     return hint is Secret or Secret in typing.get_args(hint)

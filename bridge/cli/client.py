@@ -1,0 +1,192 @@
+"""`login-bridge client`: the OAuth clients — RFC 7591 §2, §3.2.1."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bridge.app.rooms import Rooms
+from bridge.cli.output import AsJson, ConfigFile, Refusal, say, say_table
+from bridge.cli.rooms import ACTOR, VISIT, within
+from bridge.clients.client import Client
+from bridge.clients.clients import Imported, Registered
+from bridge.clients.metadata import InvalidMetadata
+from bridge.types import ClientId
+
+app = typer.Typer(help="OAuth clients.", no_args_is_help=True)
+
+ThatClient = Annotated[str, typer.Argument(metavar="CLIENT_ID")]
+Many = list[str] | None
+
+
+@app.command()
+def add(
+    *,
+    name: Annotated[str, typer.Option(help="What people see on the consent page.")],
+    redirect_uri: Annotated[Many, typer.Option(help="Where codes are sent; may be given again.")] = None,
+    post_logout_redirect_uri: Annotated[Many, typer.Option(help="May be given again.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Without a secret: an app on a device, or in a page.")
+    ] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="May use a scheme of its own, and any loopback port.")
+    ] = False,
+    first_party: Annotated[bool, typer.Option("--first-party", help="Ours: nobody is asked for consent.")] = False,
+    client_id: Annotated[str | None, typer.Option(help="Default: a random one.")] = None,
+    grant_type: Annotated[
+        Many, typer.Option(help="Default: authorization_code and refresh_token; may be given again.")
+    ] = None,
+    scope: Annotated[str | None, typer.Option(help='What it may ask for, as "openid email"; default: all.')] = None,
+    auth_method: Annotated[
+        str, typer.Option(help="client_secret_basic or client_secret_post.")
+    ] = "client_secret_basic",
+    id_token_alg: Annotated[str, typer.Option(help="RS256 or ES256.")] = "RS256",  # noqa: S107
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a client; it must use PKCE.  Its secret is printed now, and never again."""
+    metadata: dict[str, Any] = {
+        "client_name": name,
+        "redirect_uris": redirect_uri or [],
+        "post_logout_redirect_uris": post_logout_redirect_uri or [],
+        "application_type": "native" if native else "web",
+        "token_endpoint_auth_method": "none" if public else auth_method,
+        "grant_types": grant_type or ["authorization_code", "refresh_token"],
+        "id_token_signed_response_alg": id_token_alg,
+        **({"scope": scope} if scope is not None else {}),
+    }
+
+    async def work(rooms: Rooms) -> Registered:
+        try:
+            made = await rooms.clients.create(metadata, client_id=client_id, first_party=first_party)
+        except InvalidMetadata as error:
+            raise Refusal(str(error)) from None
+        _tell(rooms, made.client.client_id, "made")
+        return made
+
+    made = within(config, work)
+    lines = [f"added {name}", f"client_id      {made.client.client_id}"]
+    if made.secret is not None:
+        lines.append(f"client_secret  {made.secret.reveal()}")
+    say(registration_response(made), "\n".join(lines), as_json=as_json)
+
+
+@app.command("list")
+def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List all clients, without their secrets."""
+
+    async def work(rooms: Rooms) -> Sequence[Client]:
+        return await rooms.clients.list()
+
+    rows = [_shown(client) for client in within(config, work)]
+    columns = {"client_id": "CLIENT ID", "client_name": "NAME", "token_endpoint_auth_method": "SHOWS ITSELF BY"}
+    more = {"redirect_uris": "REDIRECT URIS", "require_pkce": "PKCE", "source": "FROM", "disabled": "DISABLED"}
+    say_table(rows, columns | more, as_json=as_json)
+
+
+@app.command()
+def disable(*, client_id: ThatClient, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Give it nothing from now on."""
+    _change(client_id, "disabled", lambda rooms: rooms.clients.disable(client_id), config=config, as_json=as_json)
+
+
+@app.command()
+def enable(*, client_id: ThatClient, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Undo `disable`."""
+    _change(client_id, "enabled", lambda rooms: rooms.clients.enable(client_id), config=config, as_json=as_json)
+
+
+@app.command()
+def remove(*, client_id: ThatClient, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Forget it."""
+    _change(client_id, "removed", lambda rooms: rooms.clients.remove(client_id), config=config, as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE.json", help="RFC 7591 metadata of one client, or a list.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take clients over with their ids, secrets and addresses: all of them, or none if one is wrong."""
+    documents = _documents(file)
+
+    async def work(rooms: Rooms) -> Sequence[Imported]:
+        try:
+            imported = await rooms.clients.import_(documents)
+        except InvalidMetadata as error:
+            raise Refusal(f"{file}: {error}") from None
+        for one in imported:
+            if one.added:
+                _tell(rooms, one.client_id, "imported")
+        return imported
+
+    imported = within(config, work)
+    rows = [{"client_id": one.client_id, "state": "added" if one.added else "was there"} for one in imported]
+    say(rows, "\n".join(f"{row['state']}  {row['client_id']}" for row in rows), as_json=as_json)
+
+
+def registration_response(made: Registered) -> dict[str, Any]:
+    """RFC 7591 §3.2.1: id, secret and the registered metadata."""
+    client = made.client
+    secret = {} if made.secret is None else {"client_secret": made.secret.reveal(), "client_secret_expires_at": 0}
+    return {
+        "client_id": client.client_id,
+        **secret,
+        "client_id_issued_at": client.created_at,
+        **client.metadata,
+        "client_name": client.name,
+        "token_endpoint_auth_method": client.auth_method,
+        "redirect_uris": list(client.redirect_uris),
+        "grant_types": list(client.grant_types),
+        "response_types": list(client.response_types),
+        "scope": " ".join(client.scopes),
+    }
+
+
+def _documents(file: Path) -> Any:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise Refusal(f"{file}: {error.strerror}") from None
+    except ValueError:
+        raise Refusal(f"{file}: not JSON") from None
+    if not isinstance(found, dict) and not (isinstance(found, list) and all(isinstance(one, dict) for one in found)):
+        raise Refusal(f"{file}: must be one client's metadata, or a list of such")
+    return found
+
+
+def _change(
+    client_id: str, done: str, change: Callable[[Rooms], Awaitable[bool]], *, config: ConfigFile, as_json: bool
+) -> None:
+    async def work(rooms: Rooms) -> None:
+        if not await change(rooms):
+            raise Refusal(f"there is no client {client_id}")
+        _tell(rooms, client_id, done)
+
+    within(config, work)
+    say({"client_id": client_id, "state": done}, f"{done} {client_id}", as_json=as_json)
+
+
+def _tell(rooms: Rooms, client_id: str, what: str) -> None:
+    rooms.events.tell("client.changed", VISIT, actor=ACTOR, client=ClientId(client_id), reason=what)
+
+
+def _shown(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "client_name": client.name,
+        "token_endpoint_auth_method": client.auth_method,
+        "redirect_uris": list(client.redirect_uris),
+        "grant_types": list(client.grant_types),
+        "scope": " ".join(client.scopes),
+        "require_pkce": client.require_pkce,
+        "first_party": client.first_party,
+        "allow_query_token": client.allow_query_token,
+        "source": client.source,
+        "disabled": client.disabled,
+        "created_at": client.created_at,
+    }

@@ -1,0 +1,118 @@
+"""`login-bridge init` and `migrate`: the file of settings, the secrets, the tables, the signing keys — DESIGN §10."""
+
+import asyncio
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from bridge.cli.output import AsJson, ConfigFile, Refusal, say
+from bridge.cli.rooms import opened
+from bridge.cli.settings import DEFAULT_FILE, load, settings_file
+from bridge.config import Config
+from bridge.config.keyfiles import MASTER_FILE, SLOT_FILE, make_master, make_slot
+from bridge.config.reference import reference
+from bridge.config.sections import Preset
+
+FOLDER: Final = Path("var")
+
+_Makers = {"master": make_master, "slot": make_slot}
+
+
+@dataclass(slots=True)
+class Report:
+    """What was made and what was there."""
+
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, *, new: bool) -> None:
+        (self.made if new else self.kept).append(str(path))
+
+
+def init(
+    *,
+    config: ConfigFile = None,
+    base_url: Annotated[str | None, typer.Option(help="The public https address, which is also the issuer.")] = None,
+    preset: Annotated[Preset, typer.Option(help="Which doors there are.")] = "app",
+    as_json: AsJson = False,
+) -> None:
+    """Make what is not there yet: settings, secrets, tables, signing keys.  What is there is never changed."""
+    file, report = settings_file(config) or DEFAULT_FILE, Report()
+    report.add(file, new=_write_settings(file, preset=preset, base_url=base_url))
+    for name, path in _secret_files(file).items():
+        report.add(path, new=_Makers[name](path))
+    settings = load(file)
+    revision = asyncio.run(_prepare(settings))
+    lines = [*(f"made  {each}" for each in report.made), *(f"kept  {each}" for each in report.kept)]
+    lines += [f"the database is at revision {revision}", _next(file)]
+    value = {"config": str(file), "made": report.made, "kept": report.kept, "revision": revision}
+    say(value, "\n".join(lines), as_json=as_json)
+
+
+def migrate(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Bring the tables up to date; harmless while others do the same."""
+    revision = asyncio.run(_migrate(load(config)))
+    say({"revision": revision}, f"the database is at revision {revision}", as_json=as_json)
+
+
+async def _migrate(settings: Config) -> str:
+    from bridge.database.migrate import migrate as upgrade  # noqa: PLC0415  brings Alembic
+
+    return await upgrade(settings.database.url)
+
+
+async def _prepare(settings: Config) -> str:
+    revision = await _migrate(settings)
+    async with opened(settings) as rooms:
+        await rooms.keyring.ensure()
+    return revision
+
+
+def _write_settings(file: Path, *, preset: Preset, base_url: str | None) -> bool:
+    """The commented reference with what is known filled in.  False: a file was there."""
+    if file.exists():
+        if base_url is not None:
+            raise Refusal(f"{file} is there already: set server.base_url in it")
+        return False
+    if base_url is None:
+        raise Refusal("--base-url is needed: the public https address, such as https://login.example.com")
+    text = reference()
+    for name, value in {
+        "preset": preset,
+        "base_url": base_url,
+        "master_file": str(FOLDER / MASTER_FILE),
+        "slot_file": str(FOLDER / SLOT_FILE),
+    }.items():
+        text = _filled_in(text, name, value)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise Refusal(f"{file}: {error.strerror}") from None
+    return True
+
+
+def _filled_in(text: str, name: str, value: str) -> str:
+    """The reference with the first commented line of that name made a setting."""
+    before, mark, after = text.partition(f"\n# {name} = ")
+    return f"{before}\n{name} = {json.dumps(value)}\n{after.partition(chr(10))[2]}" if mark else text
+
+
+def _secret_files(file: Path) -> dict[str, Path]:
+    """The files that the settings name for the two secrets."""
+    try:
+        secrets: Any = tomllib.loads(file.read_text("utf-8")).get("secrets", {})
+    except (OSError, ValueError):
+        return {}  # told by whoever loads it
+    named = {name: secrets.get(f"{name}_file") for name in _Makers} if isinstance(secrets, dict) else {}
+    return {name: Path(path) for name, path in named.items() if path and isinstance(path, str)}
+
+
+def _next(file: Path) -> str:
+    option = "" if file == DEFAULT_FILE else f" --config {file}"
+    return f"next: login-bridge check{option} && login-bridge serve{option}"

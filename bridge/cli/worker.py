@@ -1,0 +1,64 @@
+"""The server process that `login-bridge serve` becomes: nothing of the command line is in it — DESIGN §9, §10.
+
+`python -m bridge.cli.worker` reads its settings from the environment alone (`bridge.cli.settings`).
+"""
+
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from bridge.cli.settings import load
+from bridge.events.log import JsonLog, set_up_logging
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
+
+
+def make() -> "Bridge":
+    """The app of one worker."""
+    from bridge.app import Bridge  # noqa: PLC0415  the parent of several workers needs none of it
+
+    config = load()
+    set_up_logging(sys.stderr, config.events)
+    return Bridge(config, listeners=[JsonLog(sys.stderr, config.events)])
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; what is under way is finished first.  Returns the exit status."""
+    config = load()
+    server = config.server
+    set_up_logging(sys.stderr, config.events)
+    signal.signal(signal.SIGTERM, _asked_to_stop)
+    try:
+        uvicorn.run(
+            "bridge.cli.worker:make",
+            factory=True,
+            host=server.host,
+            port=server.port,
+            workers=server.workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            proxy_headers=False,  # `server.trusted_proxies` is read by the doors, which know whom to believe
+            server_header=False,
+            access_log=False,  # a query string may hold a token
+            log_config=None,
+            timeout_graceful_shutdown=server.graceful_timeout,
+            ssl_certfile=server.tls_cert,
+            ssl_keyfile=server.tls_key,
+        )
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _asked_to_stop(_signal: int, _frame: FrameType | None) -> None:
+    """The server raises SIGTERM once more when it has stopped in good order: that is the end, not a death."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
