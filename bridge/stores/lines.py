@@ -14,6 +14,7 @@ ANSWER_SECONDS = 0.5
 
 _INFO = (packed("INFO", "server"), packed("INFO", "replication"))
 _RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
+_POLICY = re.compile(r"^maxmemory_policy:(\S+)", re.MULTILINE)
 _REPLICATION_ID = re.compile(r"^master_replid:(\S+)", re.MULTILINE)
 
 
@@ -133,6 +134,16 @@ class Lines:
             line = await self._new()
         await self.give(line)
         return self._met or ""
+
+    async def eviction_policy(self) -> str:
+        """The server's `maxmemory-policy`; anything but `noeviction` may end sessions.  Raises `Unavailable`."""
+        line = await self.take()
+        answers = await line.ask([packed("INFO", "memory")])
+        await self.give(line)
+        found = _POLICY.search(_text(answers[0])) if answers else None
+        if found is None:
+            raise Unavailable("the store does not say what it does when it is full")
+        return found[1]
 
     def regained(self, identity: str | None) -> None:
         """Believe in the server that was met last, unless it is another than `identity`."""

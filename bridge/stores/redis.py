@@ -54,6 +54,10 @@ class RedisStore:
         """The run and the replication history of the server, asked for now; raises `Unavailable`."""
         return await self._lines.identity()
 
+    async def eviction_policy(self) -> str:
+        """The server's `maxmemory-policy`; anything but `noeviction` may end sessions.  Raises `Unavailable`."""
+        return await self._lines.eviction_policy()
+
     async def read(self, *keys: str) -> Sequence[bytes | None]:
         if not keys:
             return []

@@ -1,8 +1,16 @@
 """What the tests of the stores do to real servers."""
 
 import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
-from tests.servers import LOOPBACK, Server
+from bridge.stores.address import Address
+from bridge.stores.lines import Lines
+from bridge.stores.redis import RedisStore
+from tests.servers import LOOPBACK, Server, need, running
 
 
 def say(port: int, *words: str) -> bytes:
@@ -17,3 +25,44 @@ def emptied(server: Server) -> Server:
     """The same server with nothing in it."""
     assert say(server.port, "FLUSHALL") == b"+OK\r\n"
     return server
+
+
+@contextmanager
+def started(binary: str, port: int, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server on a port and in a folder that the test keeps, so that it can be ended and started again."""
+    command = [binary, "--port", str(port), "--bind", LOOPBACK, "--dir", str(folder), *arguments]
+    with running(command, folder=folder, ready=lambda: answers(port)) as process:
+        yield process
+
+
+@asynccontextmanager
+async def opened(url: str, *, monotonic: Callable[[], float] = time.monotonic) -> AsyncIterator[RedisStore]:
+    """A store on that server, closed at the end of the block whatever happens in it."""
+    store = RedisStore(Lines(Address(url)), monotonic=monotonic)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def answers(port: int) -> bool:
+    """Does somebody say PONG there?"""
+    try:
+        return say(port, "PING") == b"+PONG\r\n"
+    except OSError:
+        return False
+
+
+def certificates(folder: Path) -> None:
+    """An authority, `ca.pem`, and the certificate of 127.0.0.1 that it signed: `server.pem`, `server.key`."""
+    openssl = need("openssl", "apt install openssl")
+    authority = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    request = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=store"]
+    (folder / "san").write_text(f"subjectAltName=IP:{LOOPBACK}\n")
+    signing = ["x509", "-req", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+    for command in (
+        [*authority, "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem"],
+        [*request, "-keyout", "server.key", "-out", "server.csr"],
+        [*signing, "-in", "server.csr", "-extfile", "san", "-out", "server.pem"],
+    ):
+        subprocess.run([openssl, *command], cwd=folder, check=True, capture_output=True)
