@@ -18,6 +18,7 @@ from bridge.clients.credentials import Credentials
 from bridge.clock import SystemClock, chance
 from bridge.database.database import Database
 from bridge.database.endings import Endings
+from bridge.database.migrate import migrate
 from bridge.database.versions import VersionTable
 from bridge.events.event import Events
 from bridge.legacy.actions import registry
@@ -54,7 +55,6 @@ ACCESS_KEY = "Open!Sesame"
 PASSWORD = 'p & < > " ; = + % \u00e9\u4e2d\U0001f600'
 LONG = "\u4e2d" * 30  # 90 bytes; bcrypt, as PHP uses it, hashes the first 72
 TOTP = "JBSWY3DPEHPK3PXP"
-USER, WITH_TOTP, IMPORTED = UserId(1), UserId(2), UserId(3)
 
 DOORS: Mapping[str, LegacyOptions] = {
     "": LegacyOptions(),
@@ -132,6 +132,7 @@ async def built(database_url: str) -> AsyncIterator[House]:
     clock, events = SystemClock(), Events(SystemClock())
     names, ring, slots = Names(ISSUER), Ring.parse(Ring.new_line("m1")), Slots(Secret(b"s" * 32))
     db, store, guard = Database(database_url, clock), MemoryStore(clock), MemoryGuard(clock)
+    await migrate(database_url)
     await db.open()
     versions, endings = Versions(store, names, VersionTable(db)), Endings(db, clock)
     passwords = Passwords(UserOptions(argon2_memory=8, argon2_passes=1))
@@ -205,11 +206,14 @@ async def built(database_url: str) -> AsyncIterator[House]:
 
 
 async def furnish(users: SqlUsers, credentials: Credentials) -> None:
-    """Three users and three callers."""
+    """Users of every kind, and three callers."""
     await users.create(email="user@example.com", password=Secret(PASSWORD), first_name="Ute")
     await users.create(email="totp@example.com", password=Secret(PASSWORD), totp=Secret(TOTP))
     bcrypted = bcrypt.hashpw(LONG.encode()[:72], bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
     await users.create(email="imported@example.com", password_hash=bcrypted)
+    gone = await users.create(email="disabled@example.com", password=Secret(PASSWORD))
+    await users.disable(gone.id)
+    await users.create(email="enrol@example.com", password=Secret(PASSWORD), second_factor="re-enrol")
     everything = Rights.parse(actions=["ValidateLogin", "ResetPassword", "WhmcsDetails"])
     await credentials.create("portal", everything, identifier=IDENTIFIER, secret=Secret(SECRET))
     await credentials.create("few", Rights.parse(actions=["WhmcsDetails"]), identifier="few", secret=Secret(SECRET))

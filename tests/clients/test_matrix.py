@@ -1,7 +1,10 @@
 """Real clients, raw requests and PHP against a real login over HTTP — whmcs-api §11: client x case x form."""
 
 import re
+import urllib.error
+import urllib.request
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -42,6 +45,8 @@ LOGINS = {
     "second factor": Case(email="totp@example.com", userid=2, two_factor=True),
     "second factor, bad password": Case(email="totp@example.com", password="wrong", error=WRONG),
     "second factor as an error": Case(email="totp@example.com", door="/strict", error=WRONG),
+    "second factor to be enrolled again": Case(email="enrol@example.com", userid=5, two_factor=True),
+    "disabled user": Case(email="disabled@example.com", error=WRONG),
     "imported, over 72 bytes": Case(email="imported@example.com", password=LONG, userid=3),
     "over 1,024 bytes": Case(password="x" * 1_025, error=WRONG),
     "bad secret": Case(caller={"secret": "wrong"}, error="Authentication Failed"),
@@ -84,6 +89,26 @@ def test_the_token_is_a_living_session_in_the_host_app_and_nobody_at_the_issuer(
     assert isinstance(alive, Alive)
     assert (alive.record.kind, alive.record.uid, alive.record.via) == ("legacy", 1, "portal")
     assert not isinstance(house.ask(house.sessions.resolve(token, "issuer", None)), Alive)
+
+
+@pytest.mark.parametrize("client", ["json", "xml", "nvp", "whmcspy", "whmcs-js"])
+def test_a_session_for_an_address_is_nobody_elsewhere(house: House, client: str) -> None:
+    values = {"email": "user@example.com", "password2": PASSWORD, "clientip": "198.51.100.7"}
+    token = LoginToken.parse(CLIENTS[client](Call(house.url(), "ValidateLogin", values)).values["passwordhash"])
+    assert token is not None
+    for address, alive in (("198.51.100.9", True), ("203.0.113.7", False)):
+        found = house.ask(house.sessions.resolve(token, "host", ip_address(address)))
+        assert isinstance(found, Alive) is alive
+
+
+def test_nobody_believes_a_forwarded_address_without_a_proxy(house: House) -> None:
+    """Neither the door nor uvicorn before it."""
+    for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "Client-IP"):
+        value = "for=203.0.113.9" if name == "Forwarded" else "203.0.113.9"
+        request = urllib.request.Request(house.url("/closed"), b"", {name: value})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)
+        assert refused.value.read() == f"result=error;message={NO_IP}".encode()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The registered OAuth clients: made, imported, found, checked, ended — RFC 7591 §2, security §20–§22."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from bridge.clients.client import AuthMethod
-from bridge.clients.clients import Clients
+from bridge.clients.clients import Clients, Registered
 from bridge.clients.metadata import InvalidMetadata
 from bridge.database.database import Database
 from bridge.database.tables import oauth_clients
@@ -188,6 +189,28 @@ async def test_a_secret_outlives_the_key_it_was_hashed_with(db: Database, versio
     assert await both.check_secret(made.client, made.secret)
     moved = await later.get(made.client.client_id)
     assert moved is not None and await later.check_secret(moved, made.secret)
+
+
+async def test_a_better_hash_that_cannot_be_written_does_not_refuse(
+    db: Database, versions: Versions, clock: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise Unavailable("away")
+
+    old, new = Ring.new_line("old"), Ring.new_line("new")
+    made = await Clients(db=db, ring=Ring.parse(old), versions=versions, clock=clock).create(CALLBACK)
+    both = Clients(db=db, ring=Ring.parse(f"{new}\n{old}"), versions=versions, clock=clock)
+    monkeypatch.setattr(db, "begin", away)
+    assert made.secret is not None and await both.check_secret(made.client, made.secret)
+
+
+async def test_two_who_take_one_id_at_once_leave_one_client(clients: Clients) -> None:
+    """On a database with several writers both may see the id free; the index decides."""
+    tried = await asyncio.gather(
+        *(clients.create(CALLBACK, client_id="shop") for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(one, Registered) for one in tried) == 1
+    assert all(isinstance(one, Registered | InvalidMetadata) for one in tried)
 
 
 async def test_a_new_secret_reaches_its_owner_though_the_store_is_away(

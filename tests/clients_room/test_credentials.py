@@ -14,6 +14,7 @@ from bridge.clients.credentials import Credentials, CredentialTaken
 from bridge.clock import SystemClock
 from bridge.database.database import Database
 from bridge.database.tables import api_credentials
+from bridge.errors import Unavailable
 from bridge.ring import Ring
 from bridge.secret import Secret
 from bridge.stores.versions import Versions
@@ -116,6 +117,45 @@ async def test_the_database_holds_no_secret(credentials: Credentials, db: Databa
     assert made.secret.reveal() not in await _dump(db)
 
 
+async def test_nobody_is_as_slow_as_an_admin(credentials: Credentials, hasher: PlainHasher) -> None:
+    await credentials.check_nobody(Secret("0" * 32))
+    assert hasher.runs == 1
+
+
+async def test_only_a_bcrypt_is_imported_as_one(credentials: Credentials) -> None:
+    with pytest.raises(ValueError, match="bcrypt"):
+        await credentials.import_bcrypt("old", NO_RIGHTS, identifier="D4j1", hashed="F1CKGXRIp")
+
+
+async def test_a_secret_outlives_the_key_it_was_hashed_with(db: Database, versions: Versions, clock: Hands) -> None:
+    old, new = Ring.new_line("old"), Ring.new_line("new")
+
+    def under(lines: str) -> Credentials:
+        ring = Ring.parse(lines)
+        return Credentials(db=db, ring=ring, versions=versions, hasher=PlainHasher(), clock=clock)
+
+    made, later = await under(old).create("portal", NO_RIGHTS), under(new)
+    assert not await later.check(made.credential, made.secret)
+    assert await under(f"{new}\n{old}").check(made.credential, made.secret)
+    moved = await later.find(made.credential.identifier)
+    assert moved is not None and await later.check(moved, made.secret)
+
+
+async def test_a_better_hash_that_cannot_be_written_does_not_refuse(
+    credentials: Credentials, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = bcrypt.hashpw(b"F1CKGXRIp", bcrypt.gensalt(4)).decode()
+    imported = await credentials.import_bcrypt("old", NO_RIGHTS, identifier="D4j1", hashed=hashed)
+    monkeypatch.setattr(db, "begin", _away)
+    assert await credentials.check(imported, Secret("F1CKGXRIp"))
+
+
+@pytest.mark.parametrize("identifier", ["x" * 192, "a\nb"])
+async def test_an_identifier_is_one_line_too(credentials: Credentials, identifier: str) -> None:
+    with pytest.raises(ValueError, match="identifier"):
+        await credentials.create("portal", NO_RIGHTS, identifier=identifier)
+
+
 async def test_a_name_and_an_identifier_are_given_once(credentials: Credentials) -> None:
     await credentials.create("portal", NO_RIGHTS, identifier="one")
     with pytest.raises(CredentialTaken):
@@ -207,6 +247,10 @@ async def test_an_identifier_that_could_not_exist_costs_no_read(ring: Ring, vers
     credentials = Credentials(db=nowhere, ring=ring, versions=versions, hasher=PlainHasher(), clock=SystemClock())
     assert await credentials.find("x" * 192) is None
     assert await credentials.find("a\x00b") is None
+
+
+def _away() -> None:
+    raise Unavailable("away")
 
 
 async def _dump(db: Database) -> str:

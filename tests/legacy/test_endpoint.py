@@ -363,3 +363,7 @@ def _multipart(values: dict[str, str]) -> tuple[bytes, str]:
         for name, value in values.items()
     ]
     return ("".join(parts) + f"--{boundary}--\r\n").encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def test_the_path_is_whmcss(door: Desk) -> None:
+    assert door.api.endpoints() == {"/includes/api.php": door.api}
