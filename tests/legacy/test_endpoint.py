@@ -365,5 +365,5 @@ def _multipart(values: dict[str, str]) -> tuple[bytes, str]:
     return ("".join(parts) + f"--{boundary}--\r\n").encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def test_the_path_is_whmcss(door: Desk) -> None:
+async def test_the_path_is_whmcss(door: Desk) -> None:
     assert door.api.endpoints() == {"/includes/api.php": door.api}
