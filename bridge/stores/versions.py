@@ -17,7 +17,7 @@ from bridge.stores.publish import publish
 from bridge.stores.store import LONGEST_TTL, Store
 from bridge.tokens import Names
 
-NAMES: Final = ("users", "clients", "credentials", "keys")
+NAMES: Final[tuple[str, ...]] = ("users", "clients", "credentials", "keys")
 POLL_SECONDS: Final = 0.5
 BELIEVED_SECONDS: Final = 1.0
 
@@ -44,7 +44,7 @@ class Versions:
         self._truth = truth
         self._monotonic = monotonic
         self._seen: dict[str, bytes | None] = dict.fromkeys(NAMES)
-        self._published = dict.fromkeys(NAMES, 0)
+        self._published: dict[str, int] = dict.fromkeys(NAMES, 0)
         self._asked = float("-inf")
 
     def token(self, name: str) -> bytes | None:
