@@ -1,8 +1,10 @@
 """From a URL to connections of redis-py: plain, TLS, unix socket, Sentinel — spec/store.md §3."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from redis.asyncio.client import Redis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -38,7 +40,8 @@ class Address:
             self._arguments |= {"path": unquote(parts.path)}
         else:
             self._kind = SSLConnection if parts.scheme == "rediss" else Connection
-            self._arguments |= {"host": parts.hostname or "localhost", "port": parts.port or 6379}
+            host, port = _host(parts.netloc.rpartition("@")[2], 6379)
+            self._arguments |= {"host": host, "port": port}
 
     def connection(self) -> AbstractConnection:
         """One more, not yet connected."""
@@ -48,6 +51,11 @@ class Address:
             self._contexts = self._contexts or [made.ssl_context]
             made.ssl_context = self._contexts[0]
         return made
+
+    @property
+    def sentinels(self) -> Sequence[Redis]:
+        """The clients that ask where the primary is."""
+        return [] if self._sentinel is None else self._sentinel.sentinels
 
     async def close(self) -> None:
         """Let go of the Sentinels."""
@@ -61,7 +69,7 @@ class Address:
         return made
 
     def _ask_sentinel(self, parts: SplitResult) -> None:
-        hosts = [_host(text) for text in parts.netloc.rpartition("@")[2].split(",")]
+        hosts = [_host(text, 26379) for text in parts.netloc.rpartition("@")[2].split(",")]
         tls = {"ssl": True} if parts.scheme == "rediss+sentinel" else {}
         files = {name: value for name, value in self._arguments.items() if name in _FILES} if tls else {}
         theirs = _timing() | tls | files | _sentinel_login(parts)
@@ -119,9 +127,9 @@ def _sentinel_login(parts: SplitResult) -> dict[str, str]:
     return {name: query[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in query}
 
 
-def _host(text: str) -> tuple[str, int]:
+def _host(text: str, port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     try:
-        return parts.hostname or "localhost", parts.port or 26379
+        return parts.hostname or "localhost", parts.port or port
     except ValueError as error:
         raise ConfigError(f"store.url: {text} is not a host and a port") from error

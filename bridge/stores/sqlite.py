@@ -51,7 +51,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
+        self.path = path
         self._clock = clock
         self._file: sqlite3.Connection | None = None
         self._jobs: list[tuple[Job[Any], asyncio.Future[Any]]] = []
@@ -67,14 +67,14 @@ class SqliteStore:
     async def open(self) -> None:
         """Make or open the file; raises `Unavailable` where that cannot be done."""
         try:
-            _make_private(self._path)
-            self._file = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+            _make_private(self.path)
+            self._file = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             await self.close()
-            raise Unavailable(f"the store's file {self._path}: {error}") from error
+            raise Unavailable(f"the store's file {self.path}: {error}") from error
 
     async def close(self) -> None:
         self._flush()

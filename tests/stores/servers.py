@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -13,12 +13,21 @@ from bridge.stores.redis import RedisStore
 from tests.servers import LOOPBACK, Server, need, running
 
 
-def say(port: int, *words: str) -> bytes:
-    """One command to the server at `port`, past every client library; its answer as it came."""
-    command = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w.encode()), w.encode()) for w in words)
+def say(port: int, *words: str, before: Sequence[Sequence[str]] = ()) -> bytes:
+    """One command to the server at `port`, past every client library; its answer as it came.
+
+    `before`: what else is said first, on the same connection.
+    """
     with socket.create_connection((LOOPBACK, port), timeout=5) as connection:
-        connection.sendall(command)
+        for said in before:
+            connection.sendall(_command(said))
+            assert not connection.recv(65536).startswith(b"-")
+        connection.sendall(_command(words))
         return connection.recv(65536)
+
+
+def _command(words: Sequence[str]) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w.encode()), w.encode()) for w in words)
 
 
 def emptied(server: Server) -> Server:

@@ -210,14 +210,16 @@ async def test_one_bad_command_fails_only_itself(steady: RedisStore, valkey_serv
 
 
 async def test_everything_of_a_tick_leaves_in_one_write(valkey_server: Server) -> None:
-    async with LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy:
-        async with opened(f"redis://127.0.0.1:{proxy.port}") as store:
-            await store.commit(Put(A, b"v", LONG))
-            proxy.seen.clear()
-            commits = [store.commit(Add(f"{A}:{i}", b"v", LONG)) for i in range(20)]
-            await asyncio.gather(*commits, *(store.read(A, f"{B}:{i}") for i in range(20)))
-            assert (len(proxy.seen), proxy.sent(b"MGET"), proxy.sent(b"EVALSHA")) == (1, 1, 20)
-            assert proxy.sent(b"\r\n" + A.encode() + b"\r\n") == 1, "a key that many ask for is asked for once"
+    async with (
+        LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy,
+        opened(f"redis://127.0.0.1:{proxy.port}") as store,
+    ):
+        await store.commit(Put(A, b"v", LONG))
+        proxy.seen.clear()
+        commits = [store.commit(Add(f"{A}:{i}", b"v", LONG)) for i in range(20)]
+        await asyncio.gather(*commits, *(store.read(A, f"{B}:{i}") for i in range(20)))
+        assert (len(proxy.seen), proxy.sent(b"MGET"), proxy.sent(b"EVALSHA")) == (1, 1, 20)
+        assert proxy.sent(b"\r\n" + A.encode() + b"\r\n") == 1, "a key that many ask for is asked for once"
 
 
 async def test_a_cancelled_caller_does_not_shift_the_answers(steady: RedisStore) -> None:
