@@ -14,7 +14,7 @@ from bridge.database.database import Database, Tx
 from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users
 from bridge.database.upsert import insert_unless_there
 from bridge.errors import Unavailable
-from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, UserId
+from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, UserId
 
 LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
 
@@ -43,8 +43,8 @@ class EndedKey:
 class Recent:
     """What ended, or changed, since some moment."""
 
-    users: list[tuple[UserId, SlotTag]]
-    """Whose stamp changed."""
+    users: list[Standing]
+    """Whose stamp changed, and what it is."""
     sessions: list[EndedSession]
     keys: list[EndedKey]
     families: list[tuple[SlotTag, FamilyId]]
@@ -135,7 +135,7 @@ class Endings:
     async def _recent(self, tx: Tx, since: float | None) -> Recent:
         now = self._now()
         start = int(now - self._longest if since is None else since)
-        changed = select(users.c.id, users.c.tag).where(users.c.stamp_changed_at >= start)
+        changed = select(users.c.id, users.c.tag, users.c.stamp).where(users.c.stamp_changed_at >= start)
         agreed = select(users.c.id, users.c.tag, consents.c.client_id).join(consents, consents.c.user_id == users.c.id)
 
         async def ended(table: Table, *columns: Column[Any]) -> Any:
@@ -144,7 +144,7 @@ class Endings:
 
         s, k, f = ended_sessions.c, ended_keys.c, ended_families.c
         return Recent(
-            users=[(UserId(user), SlotTag(tag)) for user, tag in await tx.execute(changed)],
+            users=[Standing(user, tag, stamp) for user, tag, stamp in await tx.execute(changed)],
             sessions=[
                 EndedSession(user=user, tag=tag, session_id=session_id, reason=reason)
                 for user, tag, session_id, reason in await ended(

@@ -15,8 +15,10 @@ from bridge.events.event import Events
 from bridge.sessions.birth import Tools
 from bridge.sessions.ending import end_born_under, look, publish_stamp
 from bridge.sessions.record import SessionRecord, known_reason
+from bridge.sessions.stamp import stamp_value
 from bridge.sessions.truth import EndedKey, EndedSession, RecentEndings, Truth
 from bridge.stores.store import Store
+from bridge.types import Standing
 
 EVERY = 1.0
 OFTEN = 60.0
@@ -101,16 +103,21 @@ class Reconciler(Generic[Recent]):
 
     async def _publish(self, recent: Recent) -> None:
         for start in range(0, len(recent.users), AT_ONCE):
-            batch = recent.users[start : start + AT_ONCE]
-            await asyncio.gather(
-                *(publish_stamp(self._store, self._tools, self._truth, user, tag) for user, tag in batch)
-            )
+            await self._publish_stamps(recent.users[start : start + AT_ONCE])
         for start in range(0, len(recent.sessions), AT_ONCE):
             await asyncio.gather(*(self._end(ended) for ended in recent.sessions[start : start + AT_ONCE]))
         for start in range(0, len(recent.keys), AT_ONCE):
             await asyncio.gather(*(self._end_if_back(old) for old in recent.keys[start : start + AT_ONCE]))
         for step in self._steps:
             await step(recent)
+
+    async def _publish_stamps(self, users: Sequence[Standing]) -> None:
+        """Only what the store says otherwise is asked of SQL again: nearly always that is nothing."""
+        raws = await self._store.read(*(self._tools.names.stamp(one.tag) for one in users))
+        behind = [one for one, raw in zip(users, raws, strict=True) if raw != stamp_value(one.user, one.stamp)]
+        await asyncio.gather(
+            *(publish_stamp(self._store, self._tools, self._truth, one.user, one.tag) for one in behind)
+        )
 
     async def _end(self, ended: EndedSession) -> None:
         reason, at = known_reason(ended.reason), int(self._clock.now())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.sessions.record import EndReason
-from bridge.types import Key, SlotTag, Stamp, UserId
+from bridge.types import Key, SlotTag, Stamp, Standing, UserId
 
 
 class EndedSession(Protocol):
@@ -40,7 +40,7 @@ class RecentEndings(Protocol):
     """What ended within some time: what the reconciler publishes again."""
 
     @property
-    def users(self) -> Sequence[tuple[UserId, SlotTag]]: ...
+    def users(self) -> Sequence[Standing]: ...
     @property
     def sessions(self) -> Sequence[EndedSession]: ...
     @property

@@ -7,7 +7,7 @@ from bridge.database.database import Database
 from bridge.database.endings import EndedKey, EndedSession, Endings
 from bridge.errors import Unavailable
 from bridge.testing.hands import Hands
-from bridge.types import FamilyId, Key, SlotTag, Stamp, UserId
+from bridge.types import FamilyId, Key, SlotTag, Stamp, Standing, UserId
 from tests.database.rows import add_consent, add_user
 
 NOW = 1_800_000_000
@@ -88,7 +88,7 @@ async def test_recent_names_everything_that_ended_since(db: Database, endings: E
     await endings.end_key(Key("lb:1:s:{0123456789a}:ff"), "s1", user, TAG, LATER)
     await endings.end_family(TAG, FamilyId("ff00"), "replay", LATER)
     recent = await endings.recent(NOW + 10)
-    assert recent.users == [(user, TAG)]
+    assert recent.users == [Standing(user, TAG, Stamp("p2"))]
     assert recent.sessions == [EndedSession(user=user, tag=TAG, session_id="s1", reason="you")]
     assert recent.keys == [EndedKey(key=Key("lb:1:s:{0123456789a}:ff"), session_id="s1", user=user, tag=TAG)]
     assert recent.families == [(TAG, "ff00")]
@@ -129,7 +129,7 @@ async def test_a_stamp_older_than_the_longest_life_is_not_told_again(db: Databas
     endings = Endings(db, hands, longest_life=HOUR)
     user = await add_user(db, stamp_changed_at=NOW)
     hands.move(HOUR)
-    assert (await endings.recent(None)).users == [(user, "a")]
+    assert [one.user for one in (await endings.recent(None)).users] == [user]
     hands.move(1)
     assert (await endings.recent(None)).users == []
 

@@ -68,7 +68,8 @@ class Rows:
 
     async def recent(self, since: float | None) -> "Recent":
         self._may()
-        return Recent(self.changed, self.sessions, self.keys)
+        users = [Standing(user, tag, self.stamps[user]) for user, tag in self.changed]
+        return Recent(users, self.sessions, self.keys)
 
     async def raise_epoch(self, identity: str) -> None:
         if identity not in self.identities:
@@ -86,7 +87,7 @@ class Rows:
 class Recent:
     """What the reconciler publishes again."""
 
-    users: Sequence[tuple[UserId, SlotTag]]
+    users: Sequence[Standing]
     sessions: Sequence[Ended]
     keys: Sequence[Ended]
 
