@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.clients.client import Client, Source
 from bridge.clients.hashes import SecretHashes
-from bridge.clients.metadata import InvalidMetadata
+from bridge.clients.metadata import OFFERED, InvalidMetadata, Offered
 from bridge.clients.rows import client_of, draft, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
@@ -48,13 +48,22 @@ class Clients:
     """Reads through a cache that is never more than two seconds behind (security §20)."""
 
     def __init__(
-        self, *, db: Database, ring: Ring, versions: Versions, clock: Clock, draw: Chance = chance, size: int = 10_000
+        self,
+        *,
+        db: Database,
+        ring: Ring,
+        versions: Versions,
+        clock: Clock,
+        draw: Chance = chance,
+        offered: Offered = OFFERED,
+        size: int = 10_000,
     ) -> None:
         self._db = db
         self._ring = ring
         self._versions = versions
         self._clock = clock
         self._draw = draw
+        self._offered = offered
         self._hashes = SecretHashes(ring, "client-secret")
         self._cached = Cached[str, Client](self._load, lambda: versions.token(VERSION), size=size)
 
@@ -98,6 +107,7 @@ class Clients:
             new_id(self._draw) if client_id is None else client_id,
             metadata,
             source=source,
+            offered=self._offered,
             require_pkce=require_pkce,
             first_party=first_party,
             allow_query_token=allow_query_token,
@@ -156,7 +166,7 @@ class Clients:
             client_id = document.get("client_id")
             if not isinstance(client_id, str):
                 raise InvalidMetadata("client_id", "is missing")
-            row = draft(client_id, document, source="import", **imported_flags(document))
+            row = draft(client_id, document, source="import", offered=self._offered, **imported_flags(document))
             self._complete(row, _given_secret(row, document))
         except InvalidMetadata as error:
             raise InvalidMetadata("", f"client {number} of the import: {error}") from None

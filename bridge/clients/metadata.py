@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -10,16 +11,24 @@ from msgspec import UNSET, Struct, UnsetType
 from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod
 from bridge.clients.redirects import link_problem, redirect_problem
 
-GRANT_TYPES: Final = frozenset({"authorization_code", "refresh_token", "client_credentials", "implicit"})
-RESPONSE_TYPES: Final = frozenset(
-    {"code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"}
-)
-ID_TOKEN_ALGS: Final = frozenset({"RS256", "ES256", "EdDSA", "Ed25519", "HS256"})
 SYMMETRIC: Final = frozenset({"HS256"})
 LONGEST_ID: Final = 255
 _IDENTIFIER: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_ID}}}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _LINKS: Final = ("logo_uri", "policy_uri", "tos_uri", "client_uri")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """What the provider can do, and so what a client may register for."""
+
+    grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token", "client_credentials"})
+    response_types: frozenset[str] = frozenset({"code"})
+    """Each with its words in alphabetical order."""
+    id_token_algs: frozenset[str] = frozenset({"RS256", "ES256"})
+
+
+OFFERED: Final = Offered()
 
 
 class InvalidMetadata(ValueError):
@@ -79,9 +88,9 @@ def read_metadata(document: Mapping[str, Any]) -> Metadata:
         raise InvalidMetadata(re.split(r"[\[`]", where)[0], why) from None
 
 
-def check_metadata(metadata: Metadata, *, imported: bool = False) -> None:
+def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: bool = False) -> None:
     """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme is taken as it is."""
-    for field, why in _problems(metadata, imported=imported):
+    for field, why in (*_problems(metadata, imported=imported), *_protocol_problems(metadata, offered)):
         raise InvalidMetadata(field, why)
 
 
@@ -104,14 +113,13 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
             yield field, why
     if metadata.backchannel_logout_uri and (why := link_problem(metadata.backchannel_logout_uri, https=True)):
         yield "backchannel_logout_uri", why
-    yield from _protocol_problems(metadata)
 
 
-def _protocol_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[str, str]]:
     grants, responses = set(metadata.grant_types), set(metadata.responses)
-    if unknown := sorted(grants - GRANT_TYPES):
+    if unknown := sorted(grants - offered.grant_types):
         yield "grant_types", f"{unknown[0]!r} is not offered"
-    if unknown := sorted(responses - {" ".join(sorted(known.split())) for known in RESPONSE_TYPES}):
+    if unknown := sorted(responses - offered.response_types):
         yield "response_types", f"{unknown[0]!r} is not offered"
     if grants & {"authorization_code", "implicit"} and not metadata.redirect_uris:
         yield "redirect_uris", "at least one is needed"
@@ -119,7 +127,7 @@ def _protocol_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
         yield "response_types", "code needs the grant type authorization_code"
     if "client_credentials" in grants and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
         yield "grant_types", "client_credentials needs a client that can authenticate"
-    if metadata.id_token_signed_response_alg not in ID_TOKEN_ALGS:
+    if metadata.id_token_signed_response_alg not in offered.id_token_algs:
         yield "id_token_signed_response_alg", f"{metadata.id_token_signed_response_alg!r} is not offered"
     if metadata.symmetric and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
         yield "id_token_signed_response_alg", "a client without a secret shares no key with us"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bridge.clients.client import Client, Source
-from bridge.clients.metadata import InvalidMetadata, check_identifier, check_metadata, read_metadata
+from bridge.clients.metadata import InvalidMetadata, Offered, check_identifier, check_metadata, read_metadata
 from bridge.types import ClientId
 
 EXTENSIONS: Final = ("require_pkce", "first_party", "allow_query_token")
@@ -14,11 +14,13 @@ EXTENSIONS: Final = ("require_pkce", "first_party", "allow_query_token")
 Row = Mapping[str, Any]
 
 
-def draft(client_id: str, document: Mapping[str, Any], *, source: Source, **extensions: bool) -> dict[str, Any]:
+def draft(
+    client_id: str, document: Mapping[str, Any], *, source: Source, offered: Offered, **extensions: bool
+) -> dict[str, Any]:
     """The row of a new client, but for its secret and its times.  Raises InvalidMetadata."""
     check_identifier(client_id)
     metadata = read_metadata(document)
-    check_metadata(metadata, imported=source == "import")
+    check_metadata(metadata, offered=offered, imported=source == "import")
     hidden = ("client_secret", *EXTENSIONS)
     kept = {name: value for name, value in document.items() if name not in hidden and value is not None}
     return {

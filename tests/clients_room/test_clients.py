@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from bridge.clients.client import AuthMethod
 from bridge.clients.clients import Clients, Registered
-from bridge.clients.metadata import InvalidMetadata
+from bridge.clients.metadata import InvalidMetadata, Offered
 from bridge.database.database import Database
 from bridge.database.tables import oauth_clients
 from bridge.database.versions import VersionTable
@@ -76,7 +76,11 @@ async def test_the_database_holds_no_secret(clients: Clients, db: Database) -> N
     assert WHMCS["client_secret"] not in dump
 
 
-async def test_only_a_symmetric_client_has_a_recoverable_secret(clients: Clients, db: Database) -> None:
+async def test_only_a_symmetric_client_has_a_recoverable_secret(
+    db: Database, ring: Ring, versions: Versions, clock: Hands
+) -> None:
+    offered = Offered(id_token_algs=frozenset({"RS256", "HS256"}))
+    clients = Clients(db=db, ring=ring, versions=versions, clock=clock, offered=offered)
     plain = await clients.create(CALLBACK)
     shared = await clients.create(CALLBACK | {"id_token_signed_response_alg": "HS256"})
     assert shared.secret is not None

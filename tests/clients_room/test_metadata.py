@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.clients.client import DEFAULT_SCOPES
-from bridge.clients.metadata import InvalidMetadata, check_identifier, check_metadata, read_metadata
+from bridge.clients.metadata import InvalidMetadata, Offered, check_identifier, check_metadata, read_metadata
 
 CALLBACK = {"redirect_uris": ["https://rp.example/cb"]}
 
@@ -26,10 +26,8 @@ CALLBACK = {"redirect_uris": ["https://rp.example/cb"]}
         ({"grant_types": ["client_credentials"], "token_endpoint_auth_method": "none"}, "grant_types"),
         (CALLBACK | {"application_type": "desktop"}, "application_type"),
         (CALLBACK | {"id_token_signed_response_alg": "none"}, "id_token_signed_response_alg"),
-        (
-            CALLBACK | {"id_token_signed_response_alg": "HS256", "token_endpoint_auth_method": "none"},
-            "id_token_signed_response_alg",
-        ),
+        (CALLBACK | {"id_token_signed_response_alg": "HS256"}, "id_token_signed_response_alg"),
+        (CALLBACK | {"grant_types": ["implicit"]}, "grant_types"),
         (CALLBACK | {"logo_uri": "javascript:x"}, "logo_uri"),
         (CALLBACK | {"backchannel_logout_uri": "http://rp.example/out"}, "backchannel_logout_uri"),
         (CALLBACK | {"default_max_age": -1}, "default_max_age"),
@@ -62,9 +60,15 @@ def test_null_is_as_good_as_absent() -> None:
     assert read_metadata({"client_name": None, "redirect_uris": ["https://rp.example/cb"]}).client_name == ""
 
 
+def test_a_client_without_a_secret_shares_no_key() -> None:
+    symmetric = {"id_token_signed_response_alg": "HS256", "token_endpoint_auth_method": "none"}
+    with pytest.raises(InvalidMetadata, match="shares no key"):
+        check_metadata(read_metadata(CALLBACK | symmetric), offered=Offered(id_token_algs=frozenset({"HS256"})))
+
+
 def test_response_types_compare_without_regard_to_order() -> None:
     metadata = read_metadata(CALLBACK | {"response_types": ["token id_token"]})
-    check_metadata(metadata)
+    check_metadata(metadata, offered=Offered(response_types=frozenset({"id_token token"})))
     assert metadata.responses == ("id_token token",)
 
 
