@@ -13,7 +13,7 @@ from bridge.cli.output import AsJson, ConfigFile, Refusal, say
 from bridge.cli.rooms import opened
 from bridge.cli.settings import DEFAULT_FILE, load, settings_file
 from bridge.config import Config
-from bridge.config.keyfiles import MASTER_FILE, SLOT_FILE, make_master, make_slot
+from bridge.config.keyfiles import MASTER_FILE, SLOT_FILE, make_master, make_private, make_slot
 from bridge.config.reference import reference
 from bridge.config.sections import Preset
 
@@ -88,13 +88,7 @@ def _write_settings(file: Path, *, preset: Preset, base_url: str | None) -> bool
         "slot_file": str(FOLDER / SLOT_FILE),
     }.items():
         text = _filled_in(text, name, value)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise Refusal(f"{file}: {error.strerror}") from None
-    return True
+    return make_private(file, text)  # URLs with passwords may come to stand in it
 
 
 def _filled_in(text: str, name: str, value: str) -> str:

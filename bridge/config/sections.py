@@ -1,6 +1,6 @@
 """The settings that belong to no room: where we listen and stand, and where our secrets are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +42,7 @@ class ServerOptions:
 class StoreOptions:
     """Where sessions, codes and tokens live."""
 
-    url: str = "sqlite:///var/store.db"
+    url: str = field(default="sqlite:///var/store.db", repr=False)
     """sqlite:///FILE (one host, one or two workers), redis://, rediss:// or unix:// (production), memory:// (tests).
     Plain REDIS_URL in the environment sets it too."""
 
@@ -51,7 +51,7 @@ class StoreOptions:
 class DatabaseOptions:
     """Where users, clients, keys and the audit live."""
 
-    url: str = "sqlite:///var/bridge.db"
+    url: str = field(default="sqlite:///var/bridge.db", repr=False)
     """sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://…  Plain DATABASE_URL sets it too."""
 
 
