@@ -138,8 +138,10 @@ class Lines:
     async def eviction_policy(self) -> str:
         """The server's `maxmemory-policy`; anything but `noeviction` may end sessions.  Raises `Unavailable`."""
         line = await self.take()
-        answers = await line.ask([packed("INFO", "memory")])
-        await self.give(line)
+        try:
+            answers = await line.ask([packed("INFO", "memory")])
+        finally:
+            await self.give(line)
         found = _POLICY.search(_text(answers[0])) if answers else None
         if found is None:
             raise Unavailable("the store does not say what it does when it is full")
