@@ -1,0 +1,341 @@
+"""A satellite on a shared Redis, with the ACL it is given and nothing more — DESIGN §7, security §11; S13."""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+import redis.asyncio as redis_client
+import uvicorn
+
+from bridge.api import Touch
+from bridge.asgi import ASGIApp, Proxies, Receive, Reply, Scope, Send
+from bridge.clients.credential import Credential
+from bridge.clock import SystemClock
+from bridge.errors import ConfigError
+from bridge.middleware import BridgeMiddleware, Satellite
+from bridge.sessions.birth import Born
+from bridge.sessions.record import parse_record_keys, show_record_keys
+from bridge.sessions.sessions import Sessions
+from bridge.stores.acl import satellite_rules
+from bridge.stores.store import Put, Store
+from bridge.stores.url import open_store
+from bridge.types import UserId
+from tests.api.test_touch import Credentials
+from tests.middleware.scene import Ann, ask, cookie, says_who
+from tests.servers import LOOPBACK, free_port
+from tests.sessions.world import ANN, World
+
+ROOT = Path(__file__).parents[2]
+BOUND = 2.0  # seconds within which everybody sees a revocation
+
+
+@pytest.fixture
+async def redis_store(redis_url: str) -> AsyncIterator[Store]:
+    """The store as the bridge has it."""
+    opened = open_store(redis_url, clock=SystemClock())
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def world(redis_store: Store) -> World:
+    """An instance whose clock is the real one, as its satellites have it."""
+    world = World(redis_store)
+    world.clock.move(time.time() - world.clock.now())
+    return world
+
+
+@pytest.fixture
+async def reader_url(redis_url: str, world: World) -> AsyncIterator[str]:
+    """The same Redis for a user with a satellite's rights."""
+    password = secrets.token_hex(8)
+    name = f"satellite-{secrets.token_hex(4)}"
+    admin = redis_client.from_url(redis_url)
+    rules = satellite_rules(world.names.prefix).split()
+    await admin.execute_command("ACL", "SETUSER", name, "on", f">{password}", *rules)  # type: ignore[no-untyped-call]
+    parts = urlsplit(redis_url)
+    yield f"redis://{name}:{password}@{parts.hostname}:{parts.port}{parts.path}"
+    await admin.execute_command("ACL", "DELUSER", name)  # type: ignore[no-untyped-call]
+    await admin.aclose()
+
+
+class Bridge:
+    """The bridge's API over real HTTP, as far as satellites call it."""
+
+    def __init__(self, world: World) -> None:
+        self.people: dict[UserId, Ann] = {ANN: Ann()}
+        self.credentials = Credentials()
+        self.credentials.portal = Credential(
+            name="portal", identifier="id-of-portal", actions=self.credentials.portal.actions
+        )
+        self.calls = 0
+        self._touch = Touch(
+            sessions=world.sessions,
+            people=self._person,
+            credentials=self.credentials,
+            proxies=Proxies(),
+            events=world.events,
+        )
+
+    async def _person(self, user: UserId, /) -> Ann | None:
+        self.calls += 1
+        return self.people.get(user)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        async with served(self._touch) as url:
+            yield url
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """The app on a loopback port, in this very loop."""
+    config = uvicorn.Config(app, LOOPBACK, free_port(), log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:  # noqa: ASYNC110  # uvicorn tells nobody else
+                await asyncio.sleep(0.01)
+        yield f"http://{LOOPBACK}:{config.port}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+@asynccontextmanager
+async def satellite(world: World, url: str, bridge: str | None = None) -> AsyncIterator[Satellite]:
+    """A satellite of that world."""
+    made = Satellite(
+        url,
+        issuer=world.issuer,
+        record_keys=show_record_keys(world.keys),
+        bridge_url=bridge,
+        credential=("id-of-portal", "s3cret") if bridge else None,
+        clock=world.clock,
+    )
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def names(app: Satellite, born: Born) -> str:
+    """Who the satellite says is there."""
+    answer = await ask(BridgeMiddleware(says_who, app), headers=[cookie(born.child or born.token)])
+    assert answer.status == 200
+    return str(answer.json["name"] or answer.json["scopes"])
+
+
+async def test_a_satellite_without_the_api_knows_that_somebody_is_there(world: World, reader_url: str) -> None:
+    born = await world.login()
+    async with satellite(world, reader_url) as app:
+        assert await names(app, born) == "['authenticated']"
+        await world.sessions.end(ANN, born.token.tag, born.record.id, "you")
+        assert await names(app, born) == "[]"
+
+
+async def test_a_session_that_is_used_there_alone_idles_out(world: World, reader_url: str) -> None:
+    born = await world.login()
+    async with satellite(world, reader_url) as app:
+        world.clock.move(world.options.idle - 10)
+        assert await names(app, born) == "['authenticated']"
+        world.clock.move(20)
+        assert await names(app, born) == "[]"
+
+
+async def test_a_satellite_touches_through_the_api_and_learns_who_it_is(world: World, reader_url: str) -> None:
+    born, bridge = await world.login(), Bridge(world)
+    async with bridge.serving() as url, satellite(world, reader_url, url) as app:
+        assert await names(app, born) == "Ann Example"
+        world.clock.move(300)
+        assert await names(app, born) == "Ann Example"
+    assert (await world.alive(born.child, "middleware")).record.last == born.record.last + 300
+
+
+async def test_the_bridge_is_asked_again_only_when_users_changed(world: World, reader_url: str) -> None:
+    """A profile is believed while the version of the users, which changes with each of them, is what it was."""
+    born, bridge = await world.login(), Bridge(world)
+    version = f"{world.names.prefix}ver:{{versions}}:users"
+    await world.store.commit(Put(version, b"1", 60))
+    async with bridge.serving() as url, satellite(world, reader_url, url) as app:
+        for _ in range(5):
+            assert await names(app, born) == "Ann Example"
+        assert bridge.calls == 1
+        bridge.people[ANN] = Ann(name="Ann Newname", groups=())
+        await world.store.commit(Put(version, b"2", 60))
+        started = time.monotonic()
+        while await names(app, born) != "Ann Newname":
+            assert time.monotonic() - started < BOUND
+        assert bridge.calls == 2
+
+
+async def test_a_bridge_that_does_not_answer_leaves_the_user_unknown(world: World, reader_url: str) -> None:
+    born = await world.login()
+    async with satellite(world, reader_url, f"http://{LOOPBACK}:{free_port()}") as app:
+        answer = await ask(BridgeMiddleware(says_who, app), headers=[cookie(born.child)])
+        assert (answer.status, answer.values(b"retry-after")) == (503, [b"2"])
+
+
+async def test_a_refused_credential_and_a_redirect_are_no_answer(
+    world: World, reader_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    born, bridge = await world.login(), Bridge(world)
+    asked: list[str] = []
+
+    async def elsewhere(scope: object, receive: object, send: object) -> None:
+        asked.append("elsewhere")
+
+    async def redirects(scope: Scope, receive: Receive, send: Send) -> None:
+        await Reply(307, headers=[(b"location", target.encode() + b"/")])(scope, receive, send)
+
+    async with served(elsewhere) as target, served(redirects) as url, satellite(world, reader_url, url) as app:
+        assert (await ask(BridgeMiddleware(says_who, app), headers=[cookie(born.child)])).status == 503
+    assert asked == []
+    bridge.credentials.portal = Credential(name="portal", identifier="another")
+    async with bridge.serving() as url, satellite(world, reader_url, url) as app:
+        assert (await ask(BridgeMiddleware(says_who, app), headers=[cookie(born.child)])).status == 503
+    assert "refuses the satellite's credential" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_session_that_the_bridge_says_is_over_is_nobody(world: World, reader_url: str) -> None:
+    born, bridge = await world.login(), Bridge(world)
+    bridge.people.clear()
+    async with bridge.serving() as url, satellite(world, reader_url, url) as app:
+        assert await names(app, born) == "[]"
+
+
+async def test_11_a_satellite_can_write_nothing(world: World, reader_url: str) -> None:
+    born = await world.login()
+    reader = redis_client.from_url(reader_url)
+    assert await reader.mget(world.names.session(born.token), world.names.stamp(born.token.tag)) != [None, None]
+    for command in (
+        ("SET", born.key, "x"),
+        ("DEL", born.key),
+        ("EXPIRE", born.key, "1"),
+        ("EVAL", "return 1", "0"),
+        ("KEYS", "*"),
+        ("GET", f"{world.names.prefix}a:{{x}}:y"),
+        ("CONFIG", "GET", "*"),
+        ("FLUSHALL",),
+    ):
+        with pytest.raises(redis_client.RedisError, match=r"(?i)perm"):
+            await reader.execute_command(*command)  # type: ignore[no-untyped-call]
+    await reader.aclose()
+
+
+async def test_11_whoever_can_only_write_to_redis_signs_in_as_nobody(world: World, redis_url: str) -> None:
+    """A record moved to another key, given to another user, or made up without the key."""
+    mine, hers = await world.login(), await world.login(UserId(2))
+    forged = mine.alive(world.codec).seen.replace(b'"uid":1', b'"uid":2')
+    async with satellite(world, redis_url) as app:
+        for value in (hers.alive(world.codec).seen, forged, b"1.k1." + b"0" * 64 + b"." + forged.split(b".", 3)[3]):
+            await world.store.commit(Put(world.names.session(mine.child or mine.token), value, 60))
+            assert await names(app, mine) == "[]"
+
+
+async def test_s18_a_redis_that_does_not_answer_is_503(world: World) -> None:
+    born = await world.login()
+    async with satellite(world, f"redis://{LOOPBACK}:{free_port()}") as app:
+        assert (await ask(BridgeMiddleware(says_who, app), headers=[cookie(born.child)])).status == 503
+        assert (await ask(BridgeMiddleware(says_who, app))).status == 200
+
+
+async def test_s13_another_process_sees_a_revocation_at_once(world: World, reader_url: str) -> None:
+    """The bridge here, a satellite there, one Redis between them."""
+    bridge = Bridge(world)
+    async with bridge.serving() as url:
+        with another_process(world, reader_url, url) as app:
+            async with httpx2.AsyncClient(base_url=app) as browser:
+                await _until_it_answers(browser)
+                for how in ("end", "end all", "end others"):
+                    born = await world.login()
+                    jar = {"cookie": cookie(born.child)[1].decode()}
+                    assert (await browser.get("/", headers=jar)).json()["name"] == "Ann Example"
+                    await _revoke(world.sessions, born, how, world)
+                    assert (await browser.get("/", headers=jar)).json()["name"] == ""
+
+
+async def _revoke(sessions: Sessions, born: Born, how: str, world: World) -> None:
+    match how:
+        case "end":
+            await sessions.end(ANN, born.token.tag, born.record.id, "you")
+        case "end all":
+            await sessions.end_all(ANN, born.token.tag, "password")
+        case _:
+            await sessions.end_others(await world.alive((await world.login()).token))
+
+
+async def _until_it_answers(browser: httpx2.AsyncClient) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await browser.get("/")
+            except httpx2.TransportError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+@contextmanager
+def another_process(world: World, url: str, bridge: str) -> Iterator[str]:
+    """`examples/satellite.py` under uvicorn."""
+    port = free_port()
+    given = {
+        "REDIS_URL": url,
+        "ISSUER": world.issuer,
+        "RECORD_KEYS": show_record_keys(world.keys),
+        "BRIDGE_URL": bridge,
+        "CREDENTIAL": json.dumps(["id-of-portal", "s3cret"]),
+    }
+    command = [sys.executable, "-m", "uvicorn", "examples.satellite:app", "--port", str(port), "--log-level", "error"]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **given}) as process:
+        try:
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("text", ["", "k1", "k1:short", f"k 1:{'A' * 43}", f"k1:{'A' * 43}\nk1:{'B' * 42}A", "k1:é"])
+def test_record_keys_are_read_strictly(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_record_keys(text)
+
+
+def test_record_keys_are_read_as_they_are_shown() -> None:
+    keys = {"new": bytes(range(32)), "old": bytes(32)}
+    assert parse_record_keys(show_record_keys(keys)) == keys
+    assert list(parse_record_keys(show_record_keys(keys))) == ["new", "old"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"bridge_url": "https://login.example"},
+        {"credential": ("a", "b")},
+        {"bridge_url": "ftp://x", "credential": ("a", "b")},
+    ],
+)
+def test_a_satellite_that_is_half_configured_does_not_start(given: dict[str, object]) -> None:
+    keys = show_record_keys({"k1": bytes(32)})
+    with pytest.raises(ConfigError):
+        Satellite("redis://localhost", issuer="https://login.example", record_keys=keys, **given)  # type: ignore[arg-type]
+
+
+async def test_a_satellite_is_closed_by_its_apps_lifespan(world: World, redis_url: str) -> None:
+    made = Satellite(redis_url, issuer=world.issuer, record_keys=show_record_keys(world.keys), clock=world.clock)
+    born = await world.login()
+    async with made.lifespan():
+        assert await names(made, born) == "['authenticated']"
