@@ -95,16 +95,20 @@ async def test_no_two_users_share_what_names_them(db: Database, column: str) -> 
             await tx.execute(insert(users).values(**a_user(email_key="b", tag="b", sub="b") | {column: "a"}))
 
 
-@pytest.mark.parametrize("other", ["A", "á", "a ", "ａ", "a\t"])
 @pytest.mark.parametrize("column", ["email_key", "tag", "sub", "stamp"])
-async def test_names_compare_byte_by_byte(db: Database, column: str, other: str) -> None:
+async def test_names_compare_byte_by_byte(db: Database, column: str) -> None:
     """MariaDB's own collations find "A", "á" and "a " where "a" was asked for."""
+    others = ["A", "á", "a ", "ａ", "a\t", "a\u0301", "\xaa"]
     async with db.begin() as tx:
         await tx.execute(insert(users).values(**a_user()))
-        await tx.execute(insert(users).values(**a_user(email_key="b", tag="b", sub="b", stamp="b") | {column: other}))
+        for number, other in enumerate(others):
+            name = f"b{number}"
+            row = a_user(email_key=name, tag=name, sub=name, stamp=name) | {column: other}
+            await tx.execute(insert(users).values(**row))
     async with db.read() as tx:
-        found = (await tx.execute(select(users.c[column]).where(users.c[column] == "a"))).scalars().all()
-    assert found == ["a"]
+        for name in ("a", *others):
+            found = (await tx.execute(select(users.c[column]).where(users.c[column] == name))).scalars().all()
+            assert found == [name]
 
 
 async def test_a_client_of_trailing_blanks_is_another(db: Database) -> None:

@@ -214,7 +214,10 @@ async def test_smtps_speaks_tls_from_the_first_byte(tls: ssl.SSLContext, certifi
     assert len(post.messages) == 1
 
 
-async def test_user_and_password_are_given(tls: ssl.SSLContext, certificate: Path) -> None:
+async def test_user_and_password_are_given(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.outbox.smtp.SECONDS", 1.0)  # the sink goes silent after a wrong password
     from aiosmtpd.smtp import AuthResult, LoginPassword
 
     given: list[LoginPassword] = []
