@@ -1,0 +1,133 @@
+"""Whatever ends, ends at every step of authorize → token → refresh — security §4, §14, §15; §12 no. 60, 97."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bridge.sessions.stamp import draw_stamp
+from bridge.types import ClientId
+from tests.oidc.world import Browser, World, answer, page
+
+Ending = Callable[[World, Browser], Awaitable[object]]
+
+
+async def _session_ends(world: World, browser: Browser) -> None:
+    await world.sessions.end(world.bob.id, world.bob.tag, browser.session, "you")
+
+
+async def _all_sessions_end(world: World, browser: Browser) -> None:
+    await world.sessions.end_all(world.bob.id, world.bob.tag, "admin")
+
+
+async def _user_is_disabled(world: World, browser: Browser) -> None:
+    await world.users.disable(world.bob.id)
+    await world.sessions.publish_stamp(world.bob.id, world.bob.tag)
+
+
+async def _consent_is_withdrawn(world: World, browser: Browser) -> None:
+    await world.consents.withdraw(world.bob.id, world.bob.tag, ClientId("shop"))
+
+
+ENDINGS = [_session_ends, _all_sessions_end, _user_is_disabled, _consent_is_withdrawn]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_nothing_that_ended_gives_a_code(any_world: World, ending: Ending) -> None:
+    """§15: also when the browser is already on the way back from a page."""
+    world = any_world
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    await ending(world, browser)
+    assert page(await browser.authorize(), "/consent" if ending is _consent_is_withdrawn else "/login")
+    assert answer(await browser.authorize(prompt="none"))["error"] in ("login_required", "consent_required")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_code_dies_with_what_it_stands_on(any_world: World, ending: Ending) -> None:
+    world = any_world
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    code = await browser.code()
+    await ending(world, browser)
+    assert (await world.redeem(code)).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_tokens_die_with_what_they_stand_on(any_world: World, ending: Ending) -> None:
+    world = any_world
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    tokens = (await world.redeem(await browser.code())).json()
+    tokens = (await world.refresh(tokens["refresh_token"])).json()
+    await ending(world, browser)
+    assert (await world.userinfo(tokens["access_token"])).status_code == 401
+    assert (await world.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(("ending", "lives"), [(ENDINGS[0], True), *((ending, False) for ending in ENDINGS[1:])])
+async def test_only_offline_access_outlives_the_session(any_world: World, ending: Ending, lives: bool) -> None:
+    """§12 no. 97: and nothing outlives the rest."""
+    world = any_world
+    await world.allow("shop", "openid", "offline_access")
+    browser = await world.sign_in()
+    reply = await browser.consent(await browser.authorize(scope="openid offline_access", prompt="consent"))
+    tokens = (await world.redeem(answer(reply)["code"])).json()
+    await ending(world, browser)
+    assert (await world.userinfo(tokens["access_token"])).status_code == (200 if lives else 401)
+    assert (await world.refresh(tokens["refresh_token"])).status_code == (200 if lives else 400)
+
+
+async def test_a_stamp_that_sql_drew_and_nobody_published_yet_is_no_hole_for_long(world: World) -> None:
+    """§3: SQL first; a crash before the publication is mended by the reconciler, within its second."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    tokens = (await world.redeem(await browser.code())).json()
+    await world.endings.restamp(world.bob.id, draw_stamp("password"))
+    await world.sessions.publish_stamp(world.bob.id, world.bob.tag)  # what the reconciler does
+    assert (await world.userinfo(tokens["access_token"])).status_code == 401
+    assert page(await browser.authorize(), "/login")
+
+
+async def test_a_consent_copy_of_an_older_stamp_is_filled_anew(world: World) -> None:
+    """§20: the copy names the stamp."""
+    await world.allow("shop", "openid")
+    await (await world.sign_in()).code()
+    await world.sessions.end_all(world.bob.id, world.bob.tag, "user")
+    again = await world.user("bob@example.com")
+    assert "code" in answer(await (await world.sign_in(again)).authorize())
+
+
+async def test_a_session_learns_of_each_client_once(world: World) -> None:
+    """§19: a `sid` of its own for each, which stays."""
+    await world.allow("shop", "openid")
+    await world.allow("es", "openid")
+    browser = await world.sign_in()
+    sids = []
+    for client in ("shop", "es", "shop"):
+        tokens = (await world.redeem(await browser.code(client), client)).json()
+        claims = world.keyring.verify(tokens["id_token"])
+        assert claims is not None
+        sids.append(claims["sid"])
+    assert sids[0] == sids[2] != sids[1]
+    assert browser.session not in sids
+
+
+async def test_using_a_session_here_keeps_it_from_idling_out(world: World) -> None:
+    """S6: an authorization is a use."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    for _ in range(4):
+        world.clock.move(1_200)
+        assert "code" in answer(await browser.authorize())
+    world.clock.move(1_801)
+    assert page(await browser.authorize(), "/login")
+
+
+async def test_an_epoch_that_was_raised_refuses_codes_but_no_refresh_tokens(world: World) -> None:
+    """Store §2, rule 9."""
+    tokens = await world.signed_up("shop", "openid")
+    code = await (await world.sign_in()).code()
+    await world.endings.raise_epoch("another server")
+    await world.endings.refresh_epoch()
+    assert (await world.redeem(code)).json()["error"] == "invalid_grant"
+    assert (await world.refresh(tokens["refresh_token"])).status_code == 200
