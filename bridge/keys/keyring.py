@@ -78,7 +78,8 @@ class Keyring:
         self._keys = {row["kid"]: self._known(row) for row in rows if row["state"] != "gone"}
         self._active = {key.alg: key for key in self._keys.values() if key.state == "active"}
         self._headers = {}
-        self._public = KeySet.import_key_set({"keys": [dict(key.public) for key in self._keys.values()]})
+        public: Any = {"keys": [dict(key.public) for key in self._keys.values()]}
+        self._public = KeySet.import_key_set(public) if self._keys else KeySet([])  # before the first start: none
 
     def sign(self, alg: Algorithm, claims: Mapping[str, object], typ: str = "JWT") -> str:
         """A JWS in compact form, signed by the active key of that algorithm.  Raises ConfigError without one."""

@@ -1,0 +1,188 @@
+"""`login-bridge credential` and `client`: who may call, and what is printed once — DESIGN §10, RFC 7591 §3.2.1."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.app.rooms import Rooms
+from bridge.secret import Secret
+from tests.cli.conftest import Command, within
+
+URI = "https://app.example.com/callback"
+
+
+def test_a_credential_is_made_and_its_secret_printed_once(place: Path, command: Command) -> None:
+    arguments = ("--allow-ip", "10.1.0.0/16", "--allow-ip", "::1", "--allow-action", "ValidateLogin")
+    terms = ("--session-lifetime", "3600", "--session-idle", "600", "--session-cap", "3")
+    said = command("credential", "add", "portal", *arguments, *terms, "--json").json
+    assert within(lambda rooms: _opens(rooms, said["identifier"], said["secret"])) is True
+    assert len(said["identifier"]) == len(said["secret"]) == 32
+    assert said | {"identifier": "", "secret": "", "created_at": 0} == {
+        "name": "portal",
+        "kind": "identifier",
+        "identifier": "",
+        "secret": "",
+        "allowed_ips": ["10.1.0.0/16", "::1/128"],
+        "actions": ["validatelogin"],
+        "sessions": {"lifetime": 3600, "idle": 600, "cap": 3},
+        "disabled": False,
+        "created_at": 0,
+    }
+    for words in (["credential", "list"], ["credential", "list", "--json"], ["audit", "export", "--since", "1h"]):
+        assert said["secret"] not in command(*words).out
+
+
+def test_identifier_and_secret_may_be_brought_along(place: Path, command: Command) -> None:
+    said = command("credential", "add", "old", "--identifier", "abc", "--secret-stdin", "--all-actions", stdin="hush\n")
+    assert said.out == "added old\nidentifier  abc\n"
+    assert within(lambda rooms: _opens(rooms, "abc", "hush")) is True
+    assert within(lambda rooms: _opens(rooms, "abc", "loud")) is False
+
+
+def test_an_admin_is_known_by_the_md5_of_his_password(place: Path, command: Command) -> None:
+    arguments = ("--admin", "--identifier", "root", "--secret-stdin", "--all-actions", "--json")
+    said = command("credential", "add", "root", *arguments, stdin="hush hush\n")
+    md5 = hashlib.md5(b"hush hush").hexdigest()
+    assert said.json["kind"] == "admin"
+    assert within(lambda rooms: _opens(rooms, "root", md5)) is True
+    assert "secret" not in said.json
+    assert md5 not in said.out
+
+
+def test_a_credential_is_disabled_enabled_and_removed(place: Path, command: Command) -> None:
+    command("credential", "add", "portal", "--all-actions")
+    assert command("credential", "disable", "portal").out == "disabled portal\n"
+    assert command("credential", "list", "--json").json[0]["disabled"] is True
+    assert command("credential", "enable", "portal", "--json").json == {"name": "portal", "state": "enabled"}
+    assert command("credential", "list", "--json").json[0]["disabled"] is False
+    assert command("credential", "remove", "portal").out == "removed portal\n"
+    assert command("credential", "list", "--json").json == []
+
+
+def test_a_client_is_registered_as_rfc_7591_answers(place: Path, command: Command) -> None:
+    said = command("client", "add", "--name", "App", "--redirect-uri", URI, "--scope", "openid email", "--json").json
+    assert within(lambda rooms: _client_opens(rooms, said["client_id"], said["client_secret"])) is True
+    assert said | {"client_id": "", "client_secret": "", "client_id_issued_at": 0} == {
+        "client_id": "",
+        "client_secret": "",
+        "client_secret_expires_at": 0,
+        "client_id_issued_at": 0,
+        "client_name": "App",
+        "redirect_uris": [URI],
+        "post_logout_redirect_uris": [],
+        "application_type": "web",
+        "token_endpoint_auth_method": "client_secret_basic",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "scope": "openid email",
+        "id_token_signed_response_alg": "RS256",
+    }
+    (listed,) = command("client", "list", "--json").json
+    assert (listed["client_id"], listed["require_pkce"], listed["first_party"]) == (said["client_id"], True, False)
+    for arguments in (("client", "list"), ("client", "list", "--json"), ("audit", "export", "--since", "1h")):
+        assert said["client_secret"] not in command(*arguments).out
+
+
+def test_a_public_client_has_no_secret(place: Path, command: Command) -> None:
+    arguments = (
+        "--name",
+        "Phone",
+        "--redirect-uri",
+        "com.example.phone:/cb",
+        "--public",
+        "--native",
+        "--client-id",
+        "p",
+    )
+    said = command("client", "add", *arguments)
+    assert said.out == "added Phone\nclient_id      p\n"
+    (listed,) = command("client", "list", "--json").json
+    assert listed["token_endpoint_auth_method"] == "none"
+
+
+def test_a_client_is_disabled_enabled_and_removed(place: Path, command: Command) -> None:
+    command("client", "add", "--name", "App", "--redirect-uri", URI, "--client-id", "app")
+    assert command("client", "disable", "app", "--json").json == {"client_id": "app", "state": "disabled"}
+    assert command("client", "list", "--json").json[0]["disabled"] is True
+    assert command("client", "enable", "app").out == "enabled app\n"
+    assert command("client", "remove", "app").out == "removed app\n"
+    assert command("client", "list", "--json").json == []
+
+
+def test_clients_are_imported_with_ids_and_secrets(place: Path, command: Command) -> None:
+    one = {"client_id": "one", "client_secret": "first secret", "client_name": "One", "redirect_uris": [URI]}
+    two = {**one, "client_id": "two", "client_secret": "second secret"}
+    (place / "one.json").write_text(json.dumps(one))
+    (place / "both.json").write_text(json.dumps([one, two]))
+    assert command("client", "import", "one.json").out == "added  one\n"
+    assert command("client", "import", "both.json", "--json").json == [
+        {"client_id": "one", "state": "was there"},
+        {"client_id": "two", "state": "added"},
+    ]
+    assert within(lambda rooms: _client_opens(rooms, "two", "second secret")) is True
+    assert [row["require_pkce"] for row in command("client", "list", "--json").json] == [False, False]
+
+
+def test_of_an_import_with_a_mistake_nothing_is_taken(place: Path, command: Command) -> None:
+    good = {"client_id": "one", "client_secret": "PLANTED", "redirect_uris": [URI]}
+    (place / "c.json").write_text(json.dumps([good, {**good, "client_id": "two", "redirect_uris": ["javascript:x"]}]))
+    said = command("client", "import", "c.json")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("login-bridge: c.json: client 2 of the import: redirect_uris: ")
+    assert "PLANTED" not in said.err
+    assert command("client", "list", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "why"),
+    [
+        (["credential", "add", "x"], "", "it could call nothing: name actions by --allow-action, or --all-actions"),
+        (["credential", "add", "x", "--all-actions", "--allow-ip", "1.2.3.400"], "", "'1.2.3.400' is neither an address nor CIDR"),  # noqa: E501
+        (["credential", "add", "x", "--allow-action", "Validate it"], "", "'validate it' is no name of an action"),
+        (["credential", "add", "x", "--all-actions", "--secret-stdin"], "", "no secret came on standard input"),
+        (["credential", "add", "x", "--all-actions", "--admin"], "", "--admin needs --identifier and --secret-stdin"),
+        (["credential", "remove", "x"], "", "there is no credential x"),
+        (["client", "remove", "x"], "", "there is no client x"),
+        (["client", "disable", "x"], "", "there is no client x"),
+        (["client", "add", "--name", "n"], "", "redirect_uris: at least one is needed"),
+        (["client", "import", "none.json"], "", "none.json: No such file or directory"),
+        (["client", "import", "bridge.toml"], "", "bridge.toml: not JSON"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said_in_one_line(
+    place: Path, command: Command, arguments: list[str], stdin: str, why: str
+) -> None:
+    for as_json in ([], ["--json"]):
+        said = command(*arguments, *as_json, stdin=stdin)
+        assert (said.status, said.out, said.err) == (1, "", f"login-bridge: {why}\n")
+
+
+def test_a_name_or_an_id_is_taken_once(place: Path, command: Command) -> None:
+    command("credential", "add", "portal", "--all-actions")
+    again = command("credential", "add", "portal", "--all-actions")
+    assert again.err == "login-bridge: a credential of that name or identifier is there already\n"
+    client = ("client", "add", "--name", "App", "--redirect-uri", URI, "--client-id", "app")
+    command(*client)
+    assert command(*client).err == "login-bridge: client_id: is taken\n"
+
+
+def test_a_secret_reaches_its_owner_though_the_store_does_not_answer(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE__STORE__URL", "redis://127.0.0.1:1")
+    said = command("client", "add", "--name", "App", "--redirect-uri", URI, "--json").json
+    assert within(lambda rooms: _client_opens(rooms, said["client_id"], said["client_secret"])) is True
+    assert command("credential", "add", "portal", "--all-actions", "--json").json["secret"]
+
+
+async def _opens(rooms: Rooms, identifier: str, secret: str) -> bool:
+    found = await rooms.credentials.find(identifier)
+    return found is not None and await rooms.credentials.check(found, Secret(secret))
+
+
+async def _client_opens(rooms: Rooms, client_id: str, secret: str) -> Any:
+    found = await rooms.clients.get(client_id)
+    return found is not None and await rooms.clients.check_secret(found, Secret(secret))
