@@ -1,24 +1,28 @@
--- One request again and again; with COOKIES, a file of one Cookie header a line, each in turn.
+-- One request again and again; with COOKIES or BODIES, files of one Cookie header or body a line, each line in turn.
 local here = debug.getinfo(1, "S").source:match("@(.*/)")
 dofile(here .. "steps.lua")
 
 local method, path, body = os.getenv("METHOD") or "GET", os.getenv("TARGET"), os.getenv("BODY")
 local expected = os.getenv("EXPECTED") or ""
-local headers, cookies, turn = {}, {}, 0
+local headers, cookies, bodies, turn = {}, {}, {}, 0
 if os.getenv("BASIC") then headers["Authorization"] = os.getenv("BASIC") end
-if body then headers["Content-Type"] = "application/x-www-form-urlencoded" end
+if body or os.getenv("BODIES") then headers["Content-Type"] = "application/x-www-form-urlencoded" end
+
+local function read(name, lines)
+  if not os.getenv(name) then return end
+  for line in io.lines(os.getenv(name)) do table.insert(lines, line) end
+end
 
 function init()
-  if not os.getenv("COOKIES") then return end
-  for line in io.lines(os.getenv("COOKIES")) do table.insert(cookies, line) end
+  read("COOKIES", cookies)
+  read("BODIES", bodies)
   turn = number * 61
 end
 
 function request()
-  if #cookies > 0 then
-    turn = turn % #cookies + 1
-    headers["Cookie"] = cookies[turn]
-  end
+  turn = turn + 1
+  if #cookies > 0 then headers["Cookie"] = cookies[turn % #cookies + 1] end
+  if #bodies > 0 then body = bodies[turn % #bodies + 1] end
   return wrk.format(method, path, headers, body)
 end
 

@@ -1,0 +1,259 @@
+"""`make bench`: the table and the JSON of docs/benchmarks.md.
+
+Sides take turns within one run, both warmed; what counts is completions per CPU second of the server, and only while
+the server was the bottleneck.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import servers
+from tests.benchmarks.measure import BUSY, Run, load, resident_megabytes
+from tests.benchmarks.peer_login import authorize_path, sign_in
+from tests.benchmarks.setup import CLIENTS, PASSWORD, REDIRECT, Filled, address, fill
+from tests.servers import free_port
+
+PEER_SECRET = "a-secret-for-the-benchmark-only-0123456789"
+SESSIONS = 1_000
+Load = Callable[[float], Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison."""
+
+    name: str
+    ours: float
+    theirs: float | None
+    ratio: float | None
+    target: float | None
+    busy: float
+    unit: str = "completions per CPU second"
+
+
+def main() -> int:
+    """Run everything; returns the exit status (1: somebody's run was not usable)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json", type=Path, default=Path("var/benchmarks.json"))
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        bench = Bench(Path(folder), stack, rounds=asked.rounds, seconds=asked.seconds)
+        rows = [row for name, run in bench.all().items() if asked.only in name for row in run()]
+    print(table(rows))
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps({**circumstances(), "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    unusable = [row.name for row in rows if row.theirs is not None and row.busy < BUSY]
+    for name in unusable:
+        print(f"not usable: in {name} the server was not the bottleneck", file=sys.stderr)
+    return 1 if unusable else 0
+
+
+class Bench:
+    """All comparisons, over servers that are started when they are first needed."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, rounds: int, seconds: float) -> None:
+        self._folder, self._stack = folder, stack
+        self._rounds, self._seconds = rounds, seconds
+        self._redis = stack.enter_context(servers.redis_on(folder))
+        self._port = free_port()
+        self._environment = {
+            "BRIDGE__PROFILE": "dev",
+            "BRIDGE__PRESET": "whmcs",
+            "BRIDGE__SERVER__PORT": str(self._port),
+            "BRIDGE__STORE__URL": f"redis://127.0.0.1:{self._redis}/0",
+            "BRIDGE__DATABASE__URL": f"sqlite:///{folder}/bridge.db",
+            "BRIDGE__EVENTS__LOG_LEVEL": "warning",
+            "BRIDGE__SECRETS__MASTER_FILE": str(_secret(folder / "master", "1:")),
+            "BRIDGE__SECRETS__SLOT_FILE": str(_secret(folder / "slot", "")),
+            # Hashes as cheap as they can be: what surrounds them is what is measured.
+            "BRIDGE__USERS__ARGON2_MEMORY": "8",
+            "BRIDGE__USERS__ARGON2_PASSES": "1",
+            "BRIDGE__LOGIN__FLOOR_MS": "0",
+        }
+        self._filled: Filled | None = None
+
+    def all(self) -> dict[str, Callable[[], list[Row]]]:
+        """Name → measurement."""
+        return {
+            "middleware": self.middleware,
+            "client-credentials": lambda: self.against_peer("client_credentials", self._own_token, 1.5),
+            "flow-es256": lambda: self.against_peer("code + PKCE flow, ES256", self._flow("bench-es256"), 2.0),
+            "flow-rs256": lambda: self.against_peer("code + PKCE flow, RS256", self._flow("bench-rs256"), 1.7),
+            "validate-login": self.validate_login,
+        }
+
+    @property
+    def filled(self) -> Filled:
+        if self._filled is None:
+            self._filled = asyncio.run(fill(self._environment, self._folder, sessions=SESSIONS))
+        return self._filled
+
+    def middleware(self) -> list[Row]:
+        """1,000 different live sessions, no session cache: beside the bare app."""
+        cookies = {"TARGET": "/", "COOKIES": str(self.filled.app_cookies), "EXPECTED": "hello"}
+        ports = free_port(), free_port()
+        with (
+            servers.app("guarded", self._environment, ports[0]) as ours,
+            servers.app("bare", {}, ports[1]) as bare,
+        ):
+            sides = [
+                lambda seconds: load(ours, _url(ports[0]), "single.lua", seconds=seconds, env=cookies),
+                lambda seconds: load(bare, _url(ports[1]), "single.lua", seconds=seconds, env=cookies),
+            ]
+            return [self._compared("middleware, 1,000 sessions / bare app", sides[0], sides[1], 0.5)]
+
+    def against_peer(self, name: str, side: "Callable[[int, str, bool], Load]", target: float) -> list[Row]:
+        """The bridge beside npm oidc-provider, both on this Redis."""
+        peer_port = free_port()
+        _ = self.filled
+        with (
+            servers.bridge(self._environment, self._port) as ours,
+            servers.peer(self._redis, peer_port) as theirs,
+        ):
+            cookie = sign_in(_url(peer_port), list(CLIENTS), REDIRECT)
+            return [
+                self._compared(
+                    name, side(ours, self.filled.op_cookie, True), side(theirs, cookie, False), target, peer_port
+                )
+            ]
+
+    def validate_login(self) -> list[Row]:
+        """What surrounds the hash: throttle, audit, session."""
+        filled, bodies = self.filled, self._folder / "bodies"
+        known = f"action=ValidateLogin&identifier={filled.identifier}&secret={filled.secret}&responsetype=json"
+        password = PASSWORD.replace(" ", "+")
+        bodies.write_text("".join(f"{known}&email={address(n)}&password2={password}\n" for n in range(SESSIONS)))
+        env = {"METHOD": "POST", "TARGET": "/includes/api.php", "BODIES": str(bodies), "EXPECTED": "passwordhash"}
+        with servers.bridge(self._environment, self._port) as pid:
+            idle = resident_megabytes(pid)
+            load(pid, _url(self._port), "single.lua", seconds=2, env=env)
+            runs = [load(pid, _url(self._port), "single.lua", seconds=self._seconds, env=env) for _ in range(3)]
+        cost = statistics.median(run.cpu / max(run.completions, 1) for run in runs) * 1_000
+        busy = statistics.median(run.busy for run in runs)
+        return [
+            Row(
+                "ValidateLogin, all around the hash", cost, None, None, 1.0, busy, "ms of CPU per call, lower is better"
+            ),
+            Row("memory of an idle worker", idle, None, None, 120.0, 1.0, "MB, lower is better"),
+        ]
+
+    def _own_token(self, pid: int, cookie: str, ours: bool) -> Load:
+        del cookie
+        secret = self.filled.secrets["bench-es256"] if ours else PEER_SECRET
+        env = {
+            "METHOD": "POST",
+            "TARGET": "/oauth/token" if ours else "/token",
+            "BODY": "grant_type=client_credentials" + ("&scope=api" if ours else ""),
+            "BASIC": _basic("bench-es256", secret),
+            "EXPECTED": "access_token",
+        }
+        return self._to(pid, ours, "single.lua", env)
+
+    def _flow(self, client: str) -> "Callable[[int, str, bool], Load]":
+        def side(pid: int, cookie: str, ours: bool) -> Load:
+            secret = self.filled.secrets[client] if ours else PEER_SECRET
+            env = {
+                "AUTHORIZE": authorize_path("/oauth/authorize" if ours else "/auth", client, REDIRECT),
+                "TOKEN": "/oauth/token" if ours else "/token",
+                "USERINFO": "/oauth/userinfo" if ours else "/me",
+                "COOKIE": cookie,
+                "BASIC": _basic(client, secret),
+                "REDIRECT": REDIRECT.replace(":", "%3A").replace("/", "%2F"),
+            }
+            return self._to(pid, ours, "flow.lua", env)
+
+        return side
+
+    def _to(self, pid: int, ours: bool, script: str, env: dict[str, str]) -> Load:
+        def run(seconds: float) -> Run:
+            port = self._port if ours else _port_of(pid)
+            return load(pid, _url(port), script, seconds=seconds, env=env)
+
+        return run
+
+    def _compared(self, name: str, ours: Load, theirs: Load, target: float, *_: object) -> Row:
+        for side in (ours, theirs):
+            side(3)  # node needs seconds until it is warm
+        pairs = [(ours(self._seconds), theirs(self._seconds)) for _ in range(self._rounds)]
+        for mine, other in pairs:
+            if mine.failures or other.failures:
+                raise RuntimeError(f"{name}: {mine.failures} of ours and {other.failures} of theirs failed")
+        return Row(
+            name,
+            round(statistics.median(mine.rate for mine, _ in pairs), 1),
+            round(statistics.median(other.rate for _, other in pairs), 1),
+            round(statistics.median(mine.rate / other.rate for mine, other in pairs), 3),
+            target,
+            round(min(statistics.median(run.busy for run in side) for side in zip(*pairs, strict=True)), 3),
+        )
+
+
+def table(rows: list[Row]) -> str:
+    """As docs/benchmarks.md has it."""
+    lines = ["| what | ours | theirs | ratio | to reach | busy |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        theirs, ratio = (f"{row.theirs:g}" if row.theirs else "–"), (f"{row.ratio:g}" if row.ratio else "–")
+        lines.append(
+            f"| {row.name} ({row.unit}) | {row.ours:.4g} | {theirs} | {ratio} | {row.target:g} | {row.busy:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def circumstances() -> dict[str, Any]:
+    """Date and versions."""
+    names = (
+        "login-bridge",
+        "starlette",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "redis",
+        "hiredis",
+        "cryptography",
+        "msgspec",
+    )
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "versions": {name: version(name) for name in names},
+    }
+
+
+def _secret(path: Path, prefix: str) -> Path:
+    path.write_text(prefix + base64.urlsafe_b64encode(path.name.encode().ljust(32, b"-")).decode().rstrip("=") + "\n")
+    return path
+
+
+def _basic(client: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _port_of(pid: int) -> int:
+    """The port in a server's command line: `node server.mjs PORT REDIS_PORT`."""
+    words: Iterator[str] = iter(Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+    return next(int(next(words)) for word in words if word.endswith("server.mjs"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
