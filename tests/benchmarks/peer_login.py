@@ -46,7 +46,7 @@ def sign_in(base: str, clients: list[str], redirect: str) -> str:
 class _StopAtApp(urllib.request.HTTPRedirectHandler):
     """The application itself is not there: being sent to it is the end."""
 
-    def redirect_request(
+    def redirect_request(  # noqa: PLR0917  # the library's shape
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         if "app.example.test" in newurl:
