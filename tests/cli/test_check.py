@@ -48,7 +48,7 @@ def test_five_mistakes_in_one_file_are_told_at_once(place: Path, command: Comman
         ("SERVER__TRUSTED_PROXIES=0.0.0.0/0", "server.trusted_proxies believes the whole internet"),
         ("SESSIONS__SHARED_DOMAIN=example.com", "sessions.shared_domain: every host below it"),
         ("SESSIONS__LEGACY_AT_ISSUER=true", "sessions.legacy_at_issuer: a portal's session files"),
-        ("LEGACY__ADMIN_MD5_LOGIN", "true", "legacy.admin_md5_login: that md5 is a password"),
+        ("LEGACY__ADMIN_MD5_LOGIN=true", "legacy.admin_md5_login: that md5 is a password"),
         ("LEGACY__ALLOW_GET=true", "legacy.allow_get: passwords in queries reach logs"),
         ("MAIL__URL=console:", "mail.url is console: every reset link is in the log"),
     ],
