@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.database.database import Database
+from bridge.keys.keyring import Keyring
 from bridge.stores.memory import MemoryStore
 from bridge.stores.store import Store
 from bridge.stores.url import open_store
@@ -18,20 +19,21 @@ from tests.oidc.world import World, furnish
 
 __all__ = ["sqlite_template"]
 
+Furnished = tuple[Path, Keyring]
+
 
 @pytest.fixture(scope="session")
-async def furnished(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with keys, people and clients in it, to be copied."""
+async def furnished(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Furnished:
+    """A database with keys, people and clients in it, to be copied, and its keyring: opening an RSA key takes 50 ms."""
     file = tmp_path_factory.mktemp("furnished") / "bridge.db"
     shutil.copy(sqlite_template, file)
     clock = Hands(time.time())
     async with _database(file, clock) as db:
-        await furnish(db, MemoryStore(clock))
-    return file
+        return file, await furnish(db, MemoryStore(clock))
 
 
 @pytest.fixture
-async def world(furnished: Path, tmp_path: Path) -> AsyncIterator[World]:
+async def world(furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
     """On a store in memory."""
     clock = Hands(time.time())
     async with _world(furnished, tmp_path, MemoryStore(clock), clock) as world:
@@ -39,7 +41,7 @@ async def world(furnished: Path, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-async def any_world(request: pytest.FixtureRequest, furnished: Path, tmp_path: Path) -> AsyncIterator[World]:
+async def any_world(request: pytest.FixtureRequest, furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
     """On each kind of store."""
     clock = Hands(time.time())
     match request.param:
@@ -54,12 +56,12 @@ async def any_world(request: pytest.FixtureRequest, furnished: Path, tmp_path: P
 
 
 @asynccontextmanager
-async def _world(furnished: Path, folder: Path, store: Store, clock: Hands) -> AsyncIterator[World]:
-    file = Path(shutil.copy(furnished, folder / "bridge.db"))
+async def _world(furnished: Furnished, folder: Path, store: Store, clock: Hands) -> AsyncIterator[World]:
+    file = Path(shutil.copy(furnished[0], folder / "bridge.db"))
     await store.open()
     try:
         async with _database(file, clock) as db:
-            world = await World(db, store, clock).open()
+            world = await World(db, store, clock, keyring=furnished[1]).open()
             yield world
             await world.http.aclose()
     finally:

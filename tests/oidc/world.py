@@ -107,7 +107,15 @@ class PlainPages:
 class World:
     """One worker of one installation."""
 
-    def __init__(self, db: Database, store: Store, clock: Hands, *, grants: GrantOptions | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: Store,
+        clock: Hands,
+        *,
+        grants: GrantOptions | None = None,
+        keyring: Keyring | None = None,
+    ) -> None:
         self.db, self.store, self.clock = db, store, clock
         self.names, self.slots = Names(ISSUER), Slots(SLOT_KEY)
         self.names.prefix = f"lb:{secrets.token_hex(4)}:"  # many worlds share one Redis
@@ -137,7 +145,7 @@ class World:
             events=self.events,
         )
         self.clients = Clients(db=db, ring=RING, versions=self.versions, clock=clock)
-        self.keyring = Keyring(db=db, ring=RING, clock=clock, events=self.events)
+        self.keyring = keyring or Keyring(db=db, ring=RING, clock=clock, events=self.events)
         self.families = Families(store=store, names=self.names, truth=self.endings, clock=clock)
         self.consents = Consents(store=store, names=self.names, rows=ConsentRows(db), families=self.families)
         self.interactions = Interactions(
@@ -183,7 +191,6 @@ class World:
         await endpoint(scope, receive, send)
 
     async def open(self) -> "World":
-        await self.keyring.refresh()
         await self.endings.refresh_epoch()
         await self.versions.republish()
         await self.versions.poll()
@@ -372,8 +379,8 @@ def form_fields(text: str) -> dict[str, str]:
     return {html.unescape(k): html.unescape(v) for k, v in re.findall(r'name="([^"]*)" value="([^"]*)"', text)}
 
 
-async def furnish(db: Database, store: Store) -> None:
-    """The rows that every world begins with: keys, two people, and the clients."""
+async def furnish(db: Database, store: Store) -> Keyring:
+    """The rows that every world begins with: keys, two people, and the clients.  The keyring has been opened."""
     world = World(db, store, Hands(time.time()))
     await world.keyring.ensure()
     await world.users.create(
@@ -395,3 +402,4 @@ async def furnish(db: Database, store: Store) -> None:
         )
         if made.secret is not None:
             _SECRETS[client_id] = made.secret.reveal()
+    return world.keyring
