@@ -18,15 +18,8 @@ PasswordFault = Literal["too-short", "too-long", "too-common", "too-personal"]
 LEFT_OVER: Final = 5
 """Characters that must remain when all that is guessed first has been taken out of a password."""
 
-_WORDS: Final = (
-    "administrator password passwort passwords passwd welcome willkommen bienvenue letmein changeme changeit iloveyou "
-    "trustno1 superman batman pokemon starwars football baseball basketball hockey soccer princess sunshine flower "
-    "shadow master monkey dragon tigger buster charlie jordan michael jennifer jessica ashley daniel thomas hunter "
-    "freedom whatever secret geheim default private computer internet service support summer winter spring autumn "
-    "sommer monday friday january february march april august september october november december hello hallo login "
-    "admin access google facebook whmcs hosting server cpanel webmaster customer client woaini wodemima mima guest "
-    "test user root demo temp pass love angel ninja killer orange banana cheese pepper cookie coffee matrix samsung"
-)
+MOST_COMMON: Final = 2_000
+_SHORTEST_WORD: Final = 4
 _ROWS: Final = (
     *("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "qsdfghjklm"),
     *("zxcvbnm", "yxcvbnm", "wxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujm"),
@@ -42,7 +35,7 @@ class PasswordPolicy:
 
     def __init__(self, options: UserOptions) -> None:
         self._options = options
-        self._words = sorted({*_WORDS.split(), *_runs()}, key=len, reverse=True)
+        self._common: list[str] | None = None
 
     def shortest(self, *, second_factor: bool) -> int:
         """How many characters a new password must have."""
@@ -61,6 +54,13 @@ class PasswordPolicy:
         personal = [*_parts((*about, *self._options.site_names)), *self._words]
         return "too-personal" if self._guessed(text, personal) else None
 
+    @property
+    def _words(self) -> list[str]:
+        """Loaded with the first password that is judged: few workers ever judge one, and the lists take 10 MB."""
+        if self._common is None:
+            self._common = sorted({*_most_common(), *_runs()}, key=len, reverse=True)
+        return self._common
+
     def _guessed(self, text: str, words: list[str]) -> bool:
         folded = unicodedata.normalize("NFKC", text).casefold()
         return any(_left(_APART.sub("", spelled), words) < LEFT_OVER for spelled in (folded, folded.translate(_LEET)))
@@ -72,6 +72,13 @@ def _left(text: str, words: list[str]) -> int:
         text = text.replace(word, " ")
     rest = _YEAR.sub("", _REPEATED.sub(r"\1", text))
     return len(rest.replace(" ", ""))
+
+
+def _most_common() -> Iterator[str]:
+    """The passwords that leak most often, as a well-kept list has them."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  # see `_words`
+
+    return (word for word in FREQUENCY_LISTS["passwords"][:MOST_COMMON] if len(word) >= _SHORTEST_WORD)
 
 
 def _runs() -> Iterator[str]:
