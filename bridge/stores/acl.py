@@ -17,6 +17,7 @@ def bridge_rules(prefix: str) -> str:
 
 
 def satellite_rules(prefix: str) -> str:
-    """The rules for who only asks "who is there?": sessions, stamps and the versions of what it may keep in memory, read
-    and watched, nothing written."""
+    """The rules for who only asks "who is there?": sessions, stamps and the versions of what it may keep in memory,
+    read and watched, nothing written.
+    """
     return f"resetkeys ~{prefix}s:* ~{prefix}v:* ~{prefix}ver:* resetchannels -@all {_SATELLITE}"

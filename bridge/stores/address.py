@@ -11,9 +11,11 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from bridge.errors import ConfigError
-from bridge.stores.lines import ANSWER_SECONDS
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+
+ANSWER_SECONDS = 0.5
+"""Two tries and a look at the witness end inside a door's 3 s (spec/store.md §4)."""
 
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
@@ -23,16 +25,17 @@ class Address:
 
     `redis://[user:password@]host[:6379][/db]`; `rediss://` for TLS, with `?ssl_ca_certs=FILE` (`ssl_certfile`,
     `ssl_keyfile`); `unix:///path?db=0`; `redis+sentinel://[user:password@]host[:26379],host…/name` (`rediss+…`), whose
-    own login is `?sentinel_username=…&sentinel_password=…`.
+    own login is `?sentinel_username=…&sentinel_password=…`.  `seconds`: for a connection, and again for its answers.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float = ANSWER_SECONDS) -> None:
         parts = _parts(url)
+        self.seconds = seconds
         self._kind: type[AbstractConnection] = Connection
         self._sentinel: Sentinel | None = None
         self._pool: SentinelConnectionPool | None = None
         self._contexts: list[Any] = []
-        self._arguments: dict[str, Any] = _timing() | _login(parts) | _options(parts)
+        self._arguments: dict[str, Any] = self._timing() | _login(parts) | _options(parts)
         if parts.scheme.endswith("+sentinel"):
             self._ask_sentinel(parts)
         elif parts.scheme == "unix":
@@ -72,23 +75,22 @@ class Address:
         hosts = [_host(text, 26379) for text in parts.netloc.rpartition("@")[2].split(",")]
         tls = {"ssl": True} if parts.scheme == "rediss+sentinel" else {}
         files = {name: value for name, value in self._arguments.items() if name in _FILES} if tls else {}
-        theirs = _timing() | tls | files | _sentinel_login(parts)
+        theirs = self._timing() | tls | files | _sentinel_login(parts)
         self._sentinel = Sentinel(hosts, sentinel_kwargs=theirs)  # type: ignore[no-untyped-call]
         service, _, database = unquote(parts.path).strip("/").partition("/")
         more = {"db": int(database)} if database.isdecimal() else {}
         ours = self._arguments | tls | more
         self._pool = SentinelConnectionPool(service, self._sentinel, **ours)  # type: ignore[no-untyped-call]
 
-
-def _timing() -> dict[str, Any]:
-    """Of every constructor: the library tries once and gives up soon (§3, 3).  Its default is ten more tries."""
-    return {
-        "retry": Retry(NoBackoff(), 0),
-        "socket_timeout": ANSWER_SECONDS,
-        "socket_connect_timeout": ANSWER_SECONDS,
-        "protocol": 2,
-        "driver_info": None,
-    }
+    def _timing(self) -> dict[str, Any]:
+        """Of every constructor: the library tries once and gives up soon (§3, 3).  Its default is ten more tries."""
+        return {
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": self.seconds,
+            "socket_connect_timeout": self.seconds,
+            "protocol": 2,
+            "driver_info": None,
+        }
 
 
 def _parts(url: str) -> SplitResult:

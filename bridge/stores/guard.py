@@ -81,10 +81,11 @@ def slot_of(window: Window, now: float) -> int:
 
 
 class MemoryGuard:
-    """A `Guard` of one process."""
+    """A `Guard` of one process, with at most `most` counts; whoever sprays names pushes out the oldest."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, most: int = MOST_COUNTS) -> None:
         self._clock = clock
+        self._most = most
         self._counts: dict[str, tuple[Count, float]] = {}
 
     async def admit(self, windows: Sequence[Window]) -> float:
@@ -112,9 +113,9 @@ class MemoryGuard:
     def _keep(self, window: Window, count: Count, now: float) -> None:
         self._counts.pop(window.key, None)
         self._counts[window.key] = (count, now + 2 * window.seconds)
-        if len(self._counts) > MOST_COUNTS:
+        if len(self._counts) > self._most:
             alive = [(key, held) for key, held in self._counts.items() if held[1] > now]
-            self._counts = dict(alive[-MOST_COUNTS // 2 :])  # whoever sprays names pushes out the oldest
+            self._counts = dict(alive[-(self._most // 2) :])
 
 
 class FallbackGuard:

@@ -10,8 +10,6 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from bridge.errors import Unavailable
 from bridge.stores.scripts import packed
 
-ANSWER_SECONDS = 0.5
-
 _INFO = (packed("INFO", "server"), packed("INFO", "replication"))
 _RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
 _POLICY = re.compile(r"^maxmemory_policy:(\S+)", re.MULTILINE)
@@ -24,11 +22,13 @@ class Connection(Protocol):
     async def connect(self) -> None: ...
     async def disconnect(self, nowait: bool = False) -> None: ...  # noqa: FBT001, FBT002  redis-py's signature
     async def send_packed_command(self, command: bytes, check_health: bool = True) -> None: ...  # noqa: FBT001, FBT002
-    async def read_response(self) -> Any: ...
+    async def read_response(self, *, disconnect_on_error: bool = True) -> Any: ...
 
 
 class Server(Protocol):
-    """Where connections come from."""
+    """Where connections come from; it has `seconds` for every answer."""
+
+    seconds: float
 
     def connection(self) -> Connection: ...
     async def close(self) -> None: ...
@@ -37,24 +37,21 @@ class Server(Protocol):
 class Line:
     """One connection that has shaken hands."""
 
-    __slots__ = ("_connection", "broken", "generation")
+    __slots__ = ("_connection", "_seconds", "broken", "generation")
 
-    def __init__(self, connection: Connection, generation: int) -> None:
+    def __init__(self, connection: Connection, seconds: float, generation: int) -> None:
         self._connection = connection
+        self._seconds = seconds
         self.generation = generation
         self.broken = False
 
     async def connect(self) -> None:
         """Raises `Unavailable`."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await self._connection.connect()
         except (RedisError, OSError) as error:
-            await self.hang_up()
             raise Unavailable(f"the store does not take the connection: {_named(error)}") from error
-        except BaseException:
-            await self.hang_up()
-            raise
 
     async def ask(self, commands: Sequence[bytes]) -> list[Any]:
         """Send all at once and bring the answers, in order; an error answer is one of them.
@@ -63,28 +60,27 @@ class Line:
         """
         answers: list[Any] = []
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await self._connection.send_packed_command(b"".join(commands), check_health=False)
                 for _ in commands:
                     answers.append(await self._answer())  # noqa: PERF401  what came before a break is kept
         except (RedisError, OSError):
             self.broken = True
         except BaseException:
-            self.broken = True
-            await self.hang_up()
+            self.broken = True  # an answer may still come: the next one here would take it for his
             raise
         return answers
 
     async def hang_up(self) -> None:
-        """Close without waiting for the other side."""
+        """Close, and wait for it: an event loop that ends must not find it half closed."""
         try:
-            await self._connection.disconnect(nowait=True)
+            await self._connection.disconnect()
         except (RedisError, OSError):
-            self.broken = True
+            await self._connection.disconnect(nowait=True)
 
     async def _answer(self) -> Any:
         try:
-            return await self._connection.read_response()
+            return await self._connection.read_response(disconnect_on_error=False)
         except ReadOnlyError:
             raise  # a primary that was demoted: whoever takes writes now is reached by a new connection
         except ResponseError as error:
@@ -101,6 +97,7 @@ class Lines:
         self._server = server
         self._reader = reader
         self._idle: list[Line] = []
+        self._closing: set[asyncio.Task[None]] = set()
         self._generation = 0
         self._met: str | None = None
         self._believed: str | None = None
@@ -110,29 +107,32 @@ class Lines:
         """A line for one's own use; raises `Unavailable`."""
         return self._idle.pop() if self._idle else await self._new()
 
-    async def give(self, line: Line) -> None:
+    def give(self, line: Line) -> None:
         """Bring it back.  If it broke, so did probably the idle ones: they are closed (spec/store.md §4)."""
         if line.broken:
-            await self._drop_idle()
+            self._drop_idle()
         if line.broken or line.generation != self._generation:
-            await line.hang_up()
+            self._let_go(line)
         else:
             self._idle.append(line)
 
     async def close(self) -> None:
-        await self._drop_idle()
+        self._drop_idle()
+        await asyncio.gather(*self._closing)
         await self._server.close()
 
     async def identity(self) -> str:
         """Ask the server who it is now; raises `Unavailable`."""
-        line = await self.take()
-        try:
-            if not self._reader:
+        if not self._reader and self._idle:
+            line = self._idle.pop()
+            try:
                 await self._meet(line)
-        except Unavailable:
-            await self.give(line)
-            line = await self._new()
-        await self.give(line)
+            except Unavailable:
+                line.broken = True
+            finally:
+                self.give(line)
+        if not self._idle:
+            self.give(await self._new())
         return self._met or ""
 
     async def eviction_policy(self) -> str:
@@ -141,7 +141,7 @@ class Lines:
         try:
             answers = await line.ask([packed("INFO", "memory")])
         finally:
-            await self.give(line)
+            self.give(line)
         found = _POLICY.search(_text(answers[0])) if answers else None
         if found is None:
             raise Unavailable("the store does not say what it does when it is full")
@@ -154,15 +154,15 @@ class Lines:
             self.lost = False
 
     async def _new(self) -> Line:
-        line = Line(self._server.connection(), self._generation)
-        await line.connect()
-        if not self._reader:
-            try:
+        line = Line(self._server.connection(), self._server.seconds, self._generation)
+        try:
+            await line.connect()
+            if not self._reader:
                 await self._meet(line)
-            except BaseException:
-                await line.hang_up()
-                raise
-            line.generation = self._generation
+        except BaseException:
+            self._let_go(line)
+            raise
+        line.generation = self._generation
         return line
 
     async def _meet(self, line: Line) -> None:
@@ -173,16 +173,22 @@ class Lines:
         if identity == self._met:
             return
         # Lines to the server of before must not answer for the one of now.
-        await self._drop_idle()
+        self._drop_idle()
         self._met = identity
         self._believed = self._believed or identity
         self.lost = self.lost or identity != self._believed
 
-    async def _drop_idle(self) -> None:
+    def _drop_idle(self) -> None:
         self._generation += 1
-        idle, self._idle = self._idle, []
-        for line in idle:
-            await line.hang_up()
+        for line in self._idle:
+            self._let_go(line)
+        self._idle = []
+
+    def _let_go(self, line: Line) -> None:
+        """Close it without making anybody wait."""
+        task = asyncio.get_running_loop().create_task(line.hang_up())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 def _identity_of(server: Any, replication: Any) -> str:

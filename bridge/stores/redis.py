@@ -42,7 +42,7 @@ class RedisStore:
 
     async def open(self) -> None:
         """Connect once, so that a wrong address or password shows now; raises `Unavailable`."""
-        await self._lines.give(await self._lines.take())
+        self._lines.give(await self._lines.take())
 
     async def close(self) -> None:
         for task in self._sending:
@@ -159,7 +159,7 @@ class RedisStore:
                 pairs = zip(items, answers, strict=False)
                 items = [item for item, answer in pairs if not item.take(answer)] + items[len(answers) :]
         finally:
-            await self._lines.give(line)
+            self._lines.give(line)
         return items
 
     async def _ask_witnesses(self, calls: list[Call]) -> None:

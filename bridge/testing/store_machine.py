@@ -46,11 +46,11 @@ async def agrees(store: Store, wait: Callable[[float], Awaitable[None]], history
     hands = Hands()
     model = MemoryStore(hands)
     for step in history:
-        if isinstance(step, float):
+        if isinstance(step, list):
+            assert await store.commit(*step) is await model.commit(*step), step
+        else:
             await wait(step)
             hands.move(step)
-        else:
-            assert await store.commit(*step) is await model.commit(*step), step
         assert list(await store.read(*KEYS)) == list(await model.read(*KEYS)), step
         for index in INDEXES:
             assert await store.members(index) == await model.members(index), (step, index)

@@ -281,6 +281,7 @@ async def test_tls_is_checked(secured: tuple[int, Path], url: str) -> None:
     async with opened(url.format(port=port, folder=folder)) as store:
         with pytest.raises(Unavailable):
             await store.open()
+        await asyncio.sleep(0.2)  # redis-py does not wait for the end of a connection that was refused
 
 
 # ── Sentinel ──

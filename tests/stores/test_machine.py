@@ -106,7 +106,7 @@ async def _follows_the_rules(history: list[Step]) -> None:
         return None
 
     for step in history:
-        if isinstance(step, float):
+        if not isinstance(step, list):
             hands.move(step)
             continue
         holds = all(_holds(change, held) for change in step)

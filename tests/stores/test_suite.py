@@ -85,7 +85,7 @@ class Lost(StoreLossSuite):
     """Lost answers of a server of the test's own."""
 
     async def connect(self, host: str, port: int) -> Store:
-        store = RedisStore(Lines(Address(f"redis://{host}:{port}")))
+        store = RedisStore(Lines(Address(f"redis://{host}:{port}", seconds=0.2)))
         await store.open()
         return store
 
