@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import tomllib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -14,12 +14,14 @@ from bridge.cli.rooms import opened
 from bridge.cli.settings import DEFAULT_FILE, load, settings_file
 from bridge.config import Config
 from bridge.config.keyfiles import MASTER_FILE, SLOT_FILE, make_master, make_private, make_slot
+from bridge.config.read import PREFIX, Mistakes, files_named, from_environment, from_toml, over
 from bridge.config.reference import reference
 from bridge.config.sections import Preset
 
 FOLDER: Final = Path("var")
 
-_Makers = {"master": make_master, "slot": make_slot}
+_BASE_URL: Final = f"{PREFIX}SERVER__BASE_URL"
+_Makers: Final = {"master": make_master, "slot": make_slot}
 
 
 @dataclass(slots=True)
@@ -41,15 +43,20 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make what is not there yet: settings, secrets, tables, signing keys.  What is there is never changed."""
-    file, report = settings_file(config) or DEFAULT_FILE, Report()
-    report.add(file, new=_write_settings(file, preset=preset, base_url=base_url))
+    file, report = settings_file(config), Report()
+    if file is None and _BASE_URL not in os.environ:
+        file = DEFAULT_FILE  # else all comes from the environment, as in a container
+    if file is not None:
+        report.add(file, new=_write_settings(file, preset=preset, base_url=base_url))
     for name, path in _secret_files(file).items():
         report.add(path, new=_Makers[name](path))
     settings = load(file)
+    if base_url not in (None, settings.server.base_url):
+        raise Refusal(f"server.base_url is {settings.server.base_url} already, in {file}")
     revision = asyncio.run(_prepare(settings))
     lines = [*(f"made  {each}" for each in report.made), *(f"kept  {each}" for each in report.kept)]
     lines += [f"the database is at revision {revision}", _next(file)]
-    value = {"config": str(file), "made": report.made, "kept": report.kept, "revision": revision}
+    value = {"config": str(file) if file else None, "made": report.made, "kept": report.kept, "revision": revision}
     say(value, "\n".join(lines), as_json=as_json)
 
 
@@ -75,8 +82,6 @@ async def _prepare(settings: Config) -> str:
 def _write_settings(file: Path, *, preset: Preset, base_url: str | None) -> bool:
     """The commented reference with what is known filled in.  False: a file was there."""
     if file.exists():
-        if base_url is not None:
-            raise Refusal(f"{file} is there already: set server.base_url in it")
         return False
     if base_url is None:
         raise Refusal("--base-url is needed: the public https address, such as https://login.example.com")
@@ -97,16 +102,14 @@ def _filled_in(text: str, name: str, value: str) -> str:
     return f"{before}\n{name} = {json.dumps(value)}\n{after.partition(chr(10))[2]}" if mark else text
 
 
-def _secret_files(file: Path) -> dict[str, Path]:
-    """The files that the settings name for the two secrets."""
-    try:
-        secrets: Any = tomllib.loads(file.read_text("utf-8")).get("secrets", {})
-    except (OSError, ValueError):
-        return {}  # told by whoever loads it
-    named = {name: secrets.get(f"{name}_file") for name in _Makers} if isinstance(secrets, dict) else {}
-    return {name: Path(path) for name, path in named.items() if path and isinstance(path, str)}
+def _secret_files(file: Path | None) -> dict[str, Path]:
+    """The files that the settings name for the two secrets; what cannot be read is told by whoever loads it."""
+    mistakes = Mistakes()
+    values = over(from_toml(file, mistakes) if file else {}, from_environment(os.environ))
+    named = files_named(values)
+    return {name: named[f"secrets.{name}"] for name in _Makers if f"secrets.{name}" in named}
 
 
-def _next(file: Path) -> str:
-    option = "" if file == DEFAULT_FILE else f" --config {file}"
+def _next(file: Path | None) -> str:
+    option = "" if file in (None, DEFAULT_FILE) else f" --config {file}"
     return f"next: login-bridge check{option} && login-bridge serve{option}"

@@ -58,7 +58,8 @@ def see_that_it_is_free(server: ServerOptions) -> None:
         family = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0][0]
         socket.create_server((server.host, server.port), family=family).close()
     except OSError as error:
-        raise Refusal(f"{server.host}:{server.port}: {error.strerror}; --port takes another") from None
+        why = str(error.strerror).partition(" (")[0]
+        raise Refusal(f"{server.host}:{server.port}: {why}; --port takes another") from None
 
 
 def become_the_server(file: Path | None, given: Mapping[tuple[str, ...], Any]) -> None:

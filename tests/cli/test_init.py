@@ -75,8 +75,31 @@ def test_an_address_for_settings_that_are_there_is_refused(place: Path, command:
     said = command("init", "--base-url", "https://other.example.com")
     assert (said.status, said.err) == (
         1,
-        "login-bridge: bridge.toml is there already: set server.base_url in it\n",
+        "login-bridge: server.base_url is https://login.example.com already, in bridge.toml\n",
     )
+    assert command("init", "--base-url", "https://login.example.com").status == 0
+
+
+def test_where_all_comes_from_the_environment_it_writes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        "SERVER__BASE_URL": "https://login.example.com",
+        "SECRETS__MASTER_FILE": "keys/master",
+        "SECRETS__SLOT_FILE": "keys/slot",
+        "DATABASE__URL": "sqlite:///data/bridge.db",
+        "STORE__URL": "sqlite:///data/store.db",
+    }.items():
+        monkeypatch.setenv(f"BRIDGE__{name}", value)
+    assert command("init", "--json").json == {
+        "config": None,
+        "made": ["keys/master", "keys/slot"],
+        "kept": [],
+        "revision": "0001",
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "keys"]
+    assert command("check").status == 0
 
 
 def test_migrate_brings_the_tables_and_may_come_again(place: Path, command: Command) -> None:

@@ -1,0 +1,319 @@
+"""`login-bridge serve`: the demo as printed, the server it becomes, and how it stops — DESIGN §3, §10; security §27."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests import servers
+from tests.cli.conftest import Command
+
+HEAVY = {"alembic", "typer", "rich", "click"}
+
+
+def test_the_printed_curl_validates_a_login(demo: "Demo") -> None:
+    curl = servers.need("curl", "apt install curl")
+    (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().startswith("curl ")]
+    done = subprocess.run(
+        ["bash", "-c", line.replace("curl ", f"{curl} -sS ")], capture_output=True, text=True, check=True
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["result"], answer["userid"], answer["twoFactorEnabled"]) == ("success", 1, False)
+    assert len(answer["passwordhash"]) == 40
+
+
+def test_the_printed_issuer_is_the_discovered_one(demo: "Demo") -> None:
+    issuer, discovery = demo.value("issuer"), demo.value("discovery")
+    assert issuer == demo.url
+    assert httpx2.get(discovery).json()["issuer"] == issuer
+
+
+def test_the_printed_page_is_there_for_a_browser(demo: "Demo") -> None:
+    page = next(line.strip() for line in demo.printed.splitlines() if line.strip().endswith("/account"))
+    with httpx2.Client(follow_redirects=True) as browser:
+        reply = browser.get(page)
+    assert (reply.status_code, reply.url.path) == (200, "/login")
+    assert 'name="password"' in reply.text
+
+
+def test_the_printed_client_may_ask_for_a_code_and_redeem_nothing_made_up(demo: "Demo") -> None:
+    sent = {"grant_type": "authorization_code", "code": "x", "redirect_uri": demo.value("redirect_uri")}
+    client = (demo.value("client_id"), demo.value("client_secret"))
+    reply = httpx2.post(f"{demo.url}/oauth/token", data=sent, auth=client)
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_grant")
+    reply = httpx2.post(f"{demo.url}/oauth/token", data=sent, auth=(client[0], "wrong"))
+    assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
+
+
+def test_the_printed_command_works_on_the_demo(demo: "Demo") -> None:
+    (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().endswith("login-bridge user list")]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=demo.folder,
+        env={**_clean(), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "demo@example.com" in done.stdout
+
+
+def test_a_second_start_prints_the_same_and_it_is_true_again(
+    demo: "Demo", command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(demo.folder)
+    for name, value in {"PROFILE": "dev", "SERVER__BASE_URL": demo.url}.items():
+        monkeypatch.setenv(f"BRIDGE__{name}", value)
+    assert command("user", "disable", "demo@example.com").status == 0
+    assert command("credential", "remove", "demo").status == 0
+    with serving(demo.folder, "--demo", port=servers.free_port()) as again:
+        for name in ("client_id", "client_secret"):
+            assert again.value(name) == demo.value(name)
+        assert again.value("curl").partition(" -d ")[2] == demo.value("curl").partition(" -d ")[2]
+        test_the_printed_curl_validates_a_login(again)
+
+
+def test_json_says_the_same(tmp_path: Path) -> None:
+    with serving(tmp_path, "--demo", "--json", port=servers.free_port()) as demo:
+        said = json.loads(demo.printed.splitlines()[0])
+        assert said["issuer"] == said["base_url"] == demo.url
+        assert said["discovery"] == f"{demo.url}/.well-known/openid-configuration"
+        assert said["client"]["redirect_uri"] == "http://127.0.0.1:8001/callback"
+        assert said["curl"].startswith(f"curl {demo.url}/includes/api.php -d action=ValidateLogin")
+        assert set(said["user"]) == {"email", "password"}
+
+
+def test_demo_secrets_are_random_and_private(demo: "Demo", tmp_path: Path) -> None:
+    with serving(tmp_path, "--demo", port=servers.free_port()) as other:
+        ours, theirs = ((each.folder / "var/demo.json").read_text() for each in (demo, other))
+        assert not set(json.loads(ours).values()) & set(json.loads(theirs).values())
+    for path in (demo.folder / "var").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_demo_writes_into_no_database_of_others(tmp_path: Path) -> None:
+    others = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/others.db",
+        "REDIS_URL": f"redis://127.0.0.1:{servers.free_port()}",
+    }
+    with serving(tmp_path, "--demo", port=servers.free_port(), environment=others):
+        assert (tmp_path / "var/bridge.db").exists()
+        assert not (tmp_path / "others.db").exists()
+
+
+def test_the_demo_answers_this_machine_alone(demo: "Demo") -> None:
+    for headers in ({"Host": "login.example.com"}, {"X-Forwarded-For": "10.0.0.1"}):
+        assert httpx2.get(f"{demo.url}/login", headers=headers).status_code == 421
+
+
+def test_the_server_tells_nobody_what_it_is(demo: "Demo") -> None:
+    headers = httpx2.get(f"{demo.url}/healthz").headers
+    assert "server" not in headers
+
+
+def test_no_query_is_logged(demo: "Demo") -> None:
+    httpx2.get(f"{demo.url}/includes/api.php?action=ValidateLogin&password2=PLANTED&identifier=PLANTED")
+    httpx2.get(f"{demo.url}/reset/t/PLANTED")
+    time.sleep(0.2)
+    assert "PLANTED" not in demo.log()
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server((servers.LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            _command("--demo", "--port", str(port)),
+            cwd=tmp_path,
+            env=_clean(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"login-bridge: 127.0.0.1:{port}: Address already in use; --port takes another\n"
+
+
+def test_production_serves_what_init_made_and_stops_in_good_order(place: Path) -> None:
+    with serving(place, port=servers.free_port()) as server:
+        assert httpx2.get(f"{server.url}/healthz").status_code == 200
+        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        assert (
+            httpx2.get(f"{server.url}/.well-known/openid-configuration").json()["issuer"] == "https://login.example.com"
+        )
+        assert server.stop() == 0
+    assert "Traceback" not in server.log()
+    for line in server.log().splitlines():
+        json.loads(line)
+
+
+def test_production_without_tables_names_the_remedy(place: Path, command: Command) -> None:
+    (place / "var/bridge.db").unlink()
+    said = command("serve", "--port", str(servers.free_port()))
+    assert said.status == 1
+    assert said.err.endswith("login-bridge migrate\n")
+    assert said.err.count("\n") == 1
+
+
+def test_a_worker_has_nothing_of_the_command_line(place: Path, tmp_path: Path) -> None:
+    spy = tmp_path / "spy"
+    spy.mkdir()
+    (spy / "sitecustomize.py").write_text(
+        "import signal, sys, pathlib\n"
+        "def tell(*_):\n"
+        f"    pathlib.Path({str(spy / 'modules')!r}).write_text('\\n'.join(sorted(sys.modules)))\n"
+        "signal.signal(signal.SIGUSR1, tell)\n"
+    )
+    environment = {"PYTHONPATH": str(spy)}
+    with serving(place, port=servers.free_port(), environment=environment) as server:
+        httpx2.get(f"{server.url}/login")
+        os.kill(server.process.pid, signal.SIGUSR1)
+        assert _within(5, (spy / "modules").exists)
+        modules = {name.partition(".")[0] for name in (spy / "modules").read_text().splitlines()}
+    assert {"bridge", "uvicorn", "sqlalchemy"} <= modules
+    assert modules & {"alembic", "typer", "rich"} == set()
+
+
+def test_two_workers_share_the_work_and_stop_together(place: Path) -> None:
+    with serving(place, "--workers", "2", port=servers.free_port()) as server:
+        children = _children(server.process.pid)
+        assert len(children) >= 2
+        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        assert server.stop() == 0
+        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def test_it_serves_tls_by_itself(place: Path, tmp_path: Path) -> None:
+    openssl = servers.need("openssl", "apt install openssl")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    request = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*request, "-out", cert, "-keyout", key], capture_output=True, check=True)
+    with serving(place, "--tls-cert", str(cert), "--tls-key", str(key), port=servers.free_port(), tls=True) as server:
+        assert httpx2.get(f"{server.url}/healthz", verify=False).status_code == 200
+
+
+def test_sigterm_under_load_lets_every_request_finish(place: Path) -> None:
+    with serving(place, port=servers.free_port()) as server:
+        found: list[int] = []
+        broken: list[str] = []
+        threads = [Thread(target=_knock, args=(server.url, found, broken)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        assert _within(5, lambda: len(found) > 50)
+        status = server.stop()
+        for thread in threads:
+            thread.join(10)
+    assert status == 0
+    assert broken == []
+    assert set(found) == {200}
+
+
+@dataclass(slots=True)
+class Demo:
+    """A running server: what it printed before it began, and where."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    tls: bool = False
+    ended: int | None = field(default=None)
+
+    @property
+    def printed(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def value(self, name: str) -> str:
+        """What stands behind a word in what was printed."""
+        lines = [line.strip() for line in self.printed.splitlines()]
+        return next(line for line in lines if line.startswith(f"{name} ")).partition(" ")[2].strip()
+
+    def log(self) -> str:
+        return self.printed
+
+    def stop(self) -> int:
+        """Ask it to stop, and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for all who only look."""
+    with serving(tmp_path_factory.mktemp("demo"), "--demo", port=servers.free_port()) as running:
+        yield running
+
+
+@contextmanager
+def serving(
+    folder: Path, *options: str, port: int, environment: dict[str, str] | None = None, tls: bool = False
+) -> Iterator[Demo]:
+    """`login-bridge serve` in that folder, from its first answer to the end of the block."""
+    url = f"http{'s' if tls else ''}://{servers.LOOPBACK}:{port}"
+    command = ["env", "-i", *(f"{name}={value}" for name, value in {**_clean(), **(environment or {})}.items())]
+    command += _command(*options, "--port", str(port))
+    (folder / "log").unlink(missing_ok=True)
+    with servers.running(command, folder=folder, ready=lambda: _answers(url)) as process:
+        yield Demo(url, folder, process, tls)
+
+
+def _command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "bridge", "serve", *options]
+
+
+def _clean() -> dict[str, str]:
+    """The environment without settings of ours."""
+    ours = ("BRIDGE_", "REDIS_URL", "DATABASE_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/healthz", verify=False, timeout=2).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def _knock(url: str, found: list[int], broken: list[str]) -> None:
+    """Ask again and again until nobody listens; half an answer is what must not happen."""
+    with httpx2.Client(timeout=10) as client:
+        while True:
+            try:
+                found.append(client.get(f"{url}/login").status_code)
+            except httpx2.ConnectError:
+                return
+            except httpx2.RemoteProtocolError as error:
+                # A kept connection that was closed between two requests is no answer lost: nothing had begun.
+                if "without sending a response" not in str(error):
+                    broken.append(str(error))
+                return
+            except httpx2.HTTPError as error:
+                broken.append(repr(error))
+                return
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def _within(seconds: float, true: Any) -> bool:
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
