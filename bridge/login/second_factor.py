@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import pyotp
+from pyotp.totp import TOTP
 
 from bridge.clock import Chance, Clock
 from bridge.errors import Unavailable
@@ -171,7 +171,7 @@ def step_of(secret: Secret, code: str, *, now: float, skew: int) -> int | None:
     typed = "".join(unicodedata.normalize("NFKC", code[:64]).split()).replace("-", "").encode("utf-8", "replace")
     present, found = int(now // STEP), None
     try:
-        totp = pyotp.TOTP(secret.reveal())
+        totp = TOTP(secret.reveal())
         for step in range(present - skew, present + skew + 1):  # all of them: the time tells nothing
             if hmac.compare_digest(totp.generate_otp(step).encode(), typed):
                 found = step

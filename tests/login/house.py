@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 
-import pyotp
+from pyotp.totp import TOTP as Authenticator
 
 from bridge.clock import chance
 from bridge.database.database import Database
@@ -39,6 +39,7 @@ PASSWORD = Secret("correct horse battery")
 WRONG = Secret("wrong horse battery")
 NEW = Secret("another one entirely")
 TOTP = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+CHEAP = UserOptions(argon2_memory=8, argon2_passes=1)
 IP = ip_address("192.0.2.7")
 BROWSER = Visit("pages", ip=IP, user_agent="Firefox")
 PORTAL = Visit("legacy", ip=IP, caller="portal")
@@ -110,8 +111,10 @@ class House:
         guard: Guard | None = None,
         options: LoginOptions | None = None,
         backend: UserBackend | None = None,
+        hashing: UserOptions | None = None,
         issuer: str = "https://login.example.com",
     ) -> None:
+        self.db = db
         self.clock = Hands()
         self.options = options or LoginOptions(floor_ms=0)
         self.store = store or MemoryStore(self.clock)
@@ -125,9 +128,7 @@ class House:
         self.arrivals = Arrivals()
         self.users = SqlUsers(
             db=db,
-            passwords=Passwords(
-                UserOptions(argon2_memory=8, argon2_passes=1), count=lambda name: self.hashes.update([name])
-            ),
+            passwords=Passwords(hashing or CHEAP, count=lambda name: self.hashes.update([name])),
             ring=self.ring,
             slots=Slots(Secret(b"s" * 32)),
             clock=self.clock,
@@ -205,7 +206,7 @@ class House:
 
     def code(self, *, later: float = 0) -> str:
         """The code that the authenticator shows now, or shows then."""
-        return pyotp.TOTP(TOTP).at(int(self.clock.now() + later))
+        return Authenticator(TOTP).at(int(self.clock.now() + later))
 
     def wrong_code(self) -> str:
         near = {self.code(later=30 * step) for step in range(-2, 3)}

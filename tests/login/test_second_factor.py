@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from bridge.clock import chance
 from bridge.errors import Unavailable
@@ -191,6 +192,23 @@ async def test_s14_a_pending_login_dies_with_the_stamp_it_was_given(house: House
             await house.endings.restamp(user.id, Stamp("u" + "x" * 22))
     assert await house.finish(pending, house.code()) == Refused("stale")
     assert house.heard.told("session.created") == []
+
+
+async def test_s14_a_row_that_says_disabled_is_believed_whatever_its_stamp(house: House) -> None:
+    user = await house.ada(totp=True)
+    pending = await house.pending()
+    async with house.db.begin() as tx:
+        await tx.execute(text("UPDATE users SET disabled_at = 1"))
+    assert await house.finish(pending, house.code()) == Refused("stale")
+    assert (await house.row(user)).stamp == user.stamp
+
+
+async def test_rule_3_a_pending_login_is_born_under_the_stamp_of_the_checked_row_only(house: House) -> None:
+    user = await house.ada(totp=True)
+    await house.pending()
+    house.backend.then, house.backend.checks = lambda: house.sessions.end_all(user.id, user.tag, "user"), 0
+    born(await house.finish(await house.pending(), house.code()))
+    assert house.backend.checks == 2
 
 
 async def test_s14_also_when_it_happens_between_the_check_of_the_code_and_the_birth(house: House) -> None:
