@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 
-from pyotp.totp import TOTP as Authenticator
+from pyotp import totp as authenticator
 
 from bridge.clock import chance
 from bridge.database.database import Database
@@ -206,7 +206,7 @@ class House:
 
     def code(self, *, later: float = 0) -> str:
         """The code that the authenticator shows now, or shows then."""
-        return Authenticator(TOTP).at(int(self.clock.now() + later))
+        return authenticator.TOTP(TOTP).at(int(self.clock.now() + later))
 
     def wrong_code(self) -> str:
         near = {self.code(later=30 * step) for step in range(-2, 3)}
