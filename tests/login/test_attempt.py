@@ -20,6 +20,7 @@ from bridge.login.outcome import (
 from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
+from bridge.sessions.sessions import Stale
 from bridge.testing.user_backend_suite import HOSTILE
 from bridge.types import Visit
 from tests.databases import opened
@@ -173,6 +174,20 @@ async def test_who_always_loses_is_told_to_come_back(house: House) -> None:
     house.backend.then = again
     with pytest.raises(Unavailable, match="contended"):
         await house.attempt()
+
+
+async def test_who_cannot_write_to_the_store_is_told_to_come_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.ada()
+    monkeypatch.setattr(house.sessions, "start", _always_late)
+    with pytest.raises(Unavailable, match="contended"):
+        await house.attempt()
+    assert house.backend.checks == 1  # nothing changed, so nothing was checked again
+
+
+async def _always_late(*arguments: object, **more: object) -> Stale:
+    return Stale()
 
 
 # --- over a session that is there already

@@ -19,7 +19,7 @@ from bridge.testing.hands import Hands
 from bridge.tokens import Slots
 from bridge.types import SlotTag, Subject, UserId
 from bridge.users.backend import Authenticated, Refused
-from bridge.users.last_logins import LastLogins
+from bridge.users.last_logins import EVERY, LastLogins
 from bridge.users.sql import SqlUsers
 from bridge.users.user import Taken, User
 from tests.users.conftest import SLOTS, Told, users_of
@@ -363,6 +363,28 @@ async def test_a_login_that_could_not_be_written_waits_for_the_next_batch(clock:
     down = False
     await logins.flush()
     assert written == [(1, int(clock.now()) - 7, None), (2, int(clock.now()), None)]
+
+
+async def test_logins_are_written_within_a_second(clock: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert EVERY <= 1
+    monkeypatch.setattr("bridge.users.last_logins.EVERY", 0.01)
+    written = asyncio.Event()
+
+    async def write(logins: Sequence[tuple[UserId, int, str | None]]) -> None:
+        written.set()
+
+    logins = LastLogins(write, clock)
+    running = asyncio.create_task(logins.run())
+    logins.note(UserId(1), None)
+    await asyncio.wait_for(written.wait(), 5)
+    running.cancel()
+
+
+async def test_a_person_is_called_by_his_names_or_by_his_address(users: SqlUsers) -> None:
+    user = await ada(users)
+    assert user.name == "Ada@Example.com"
+    named = await users.change_profile(user.id, first_name="Ada", last_name="Lovelace")
+    assert named is not None and named.name == "Ada Lovelace"
 
 
 async def test_what_was_noted_is_written_when_the_process_ends(clock: Hands) -> None:
