@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.app.doors import home, make_doors
 from bridge.app.health import Health
+from bridge.app.leaving import SIGN_OUT, LateSignOuts
 from bridge.app.mail import PASSWORD_CHANGED, Notices
 from bridge.app.rooms import Rooms, make_rooms
 from bridge.asgi import ASGIApp, Proxies, Receive, Scope, Send
@@ -60,7 +61,6 @@ class Bridge:
         self._opening = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._open = False
-        self._touching: set[asyncio.Task[None]] = set()
         self._proxies = Proxies(config.server.trusted_proxies)
         everybody: tuple[Listener, ...] = (self.rooms.metrics, self.rooms.audit, *listeners)
         for listener in everybody:
@@ -147,7 +147,7 @@ class Bridge:
             if not self._open:
                 return
             self._open = False
-            await asyncio.gather(*self._touching, return_exceptions=True)
+            await self.rooms.sessions.finish()
             await self.rooms.resets.close()
             for task in self._tasks:
                 task.cancel()
@@ -166,14 +166,7 @@ class Bridge:
 
     def used(self, alive: Alive) -> None:
         """His session was used: noted after the answer, at most once a minute."""
-        if self.rooms.sessions.due(alive):
-            task = asyncio.create_task(self._touch(alive))
-            self._touching.add(task)
-            task.add_done_callback(self._touching.discard)
-
-    async def _touch(self, alive: Alive) -> None:
-        with suppress(Unavailable):
-            await self.rooms.sessions.touch(alive)
+        self.rooms.sessions.used(alive)
 
     async def _person(self, user: UserId, alive: Alive) -> Any:
         return await self.rooms.cached_users.by_id(user, stamp=alive.record.stamp)
@@ -193,7 +186,11 @@ class Bridge:
             events=rooms.events,
             base_url=config.base_url,
         )
-        senders: dict[str, Sender] = {RESET: sender, PASSWORD_CHANGED: self._notices.send_password_changed}
+        senders: dict[str, Sender] = {
+            RESET: sender,
+            PASSWORD_CHANGED: self._notices.send_password_changed,
+            SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
+        }
         worker = OutboxWorker(rooms.database, senders, rooms.clock, rooms.events, config.mail)
         return [
             rooms.reconciler.run(),

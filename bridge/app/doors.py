@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge.api import endpoints as api_endpoints
 from bridge.api.touch import Touch
+from bridge.app.leaving import LateSignOuts
 from bridge.app.mail import Notices
 from bridge.app.rooms import Rooms
 from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
@@ -31,6 +32,7 @@ from bridge.pages.signin import SignIn
 from bridge.pages.trouble import Troubles
 from bridge.resets.change import PasswordChange
 from bridge.resets.complete import ResetCompletion
+from bridge.resets.judge import NewPasswords
 
 HOME: Final = "/account"
 
@@ -51,7 +53,7 @@ def make_doors(rooms: Rooms, notices: Notices, *, proxies: Proxies, actions: Seq
     pages = Pages(config.pages)
     troubles = Troubles(pages=pages, clock=rooms.clock, https=config.base_url.startswith("https:"))
     offered = _actions(rooms, actions)
-    page_door = _pages(rooms, notices, pages, proxies)
+    page_door = _pages(rooms, notices, pages, troubles, proxies)
     endpoints: dict[str, ASGIApp] = {**page_door.endpoints(), **_api(rooms, proxies)}
     if config.oidc.enabled:
         endpoints |= _provider(rooms, pages, troubles, proxies).endpoints()
@@ -65,11 +67,12 @@ async def home(scope: Scope, receive: Receive, send: Send) -> None:
     await see_other(f"{scope.get('root_path', '')}{HOME}")(scope, receive, send)
 
 
-def _pages(rooms: Rooms, notices: Notices, pages: Pages, proxies: Proxies) -> PagesDoor:
+def _pages(rooms: Rooms, notices: Notices, pages: Pages, troubles: Troubles, proxies: Proxies) -> PagesDoor:
     config = rooms.config
     desk = Desk(
         pages=pages,
         sessions=rooms.sessions,
+        users=rooms.users,
         interactions=rooms.interactions,
         cookies=rooms.cookies,
         proxies=proxies,
@@ -77,12 +80,12 @@ def _pages(rooms: Rooms, notices: Notices, pages: Pages, proxies: Proxies) -> Pa
         base_url=config.base_url,
         dev=config.dev,
     )
+    passwords = NewPasswords(policy=rooms.policy, users=rooms.users, about=(config.pages.brand_name,))
     completion = ResetCompletion(
         links=rooms.links,
         users=rooms.users,
         sessions=rooms.sessions,
-        policy=rooms.policy,
-        about=(config.pages.brand_name,),
+        passwords=passwords,
         notify=notices.password_changed,
         events=rooms.events,
     )
@@ -93,21 +96,30 @@ def _pages(rooms: Rooms, notices: Notices, pages: Pages, proxies: Proxies) -> Pa
         sign_in=SignIn(
             desk=desk,
             login=rooms.login,
-            users=rooms.users,
             devices=rooms.devices,
             pending_seconds=config.login.pending_seconds,
         ),
-        consenting=Consenting(desk=desk, users=rooms.users, consents=rooms.consents),
-        leaving=Leaving(desk=desk, users=rooms.users),
+        consenting=Consenting(desk=desk, consents=rooms.consents, events=rooms.events),
+        leaving=Leaving(desk=desk, later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later),
         resetting=Resetting(
             desk=desk,
             requests=rooms.resets,
             completion=completion,
-            policy=rooms.policy,
+            passwords=passwords,
             minutes=config.resets.lifetime // 60,
         ),
-        accounting=Accounting(desk=desk, users=rooms.users, login=rooms.login, change=change, policy=rooms.policy),
+        accounting=Accounting(
+            desk=desk,
+            login=rooms.login,
+            change=change,
+            passwords=passwords,
+            consents=rooms.consents,
+            clients=rooms.clients.get,
+            events=rooms.events,
+            fresh=config.pages.fresh,
+        ),
         stylesheet=pages.stylesheet,
+        troubles=troubles,
     )
 
 

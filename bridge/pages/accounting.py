@@ -1,33 +1,54 @@
-"""The person's own page: where he is signed in, and his password — S9, S10, A3."""
+"""The person's own page: where he is signed in, what he allowed to whom, and his password — S9, S10, S15, A3, O3."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from bridge.asgi import Receive, Reply, Scope, Send
+from bridge.clients.client import Client
 from bridge.errors import Unavailable
+from bridge.events.event import Events
+from bridge.grants.consents import Consents
 from bridge.login.attempt import Login
-from bridge.login.outcome import LoggedIn, Refused, SecondFactorNeeded, TooMany
+from bridge.login.outcome import (
+    LoggedIn,
+    Refused,
+    SecondFactorElsewhere,
+    SecondFactorNeeded,
+    TooMany,
+    Unreachable,
+)
 from bridge.outbox.device import device_name
+from bridge.pages.app import App
 from bridge.pages.browser import Asked, Desk
-from bridge.pages.models import Account, AccountNotice, ChangeProblem, PasswordChanged, SessionRow
+from bridge.pages.models import Account, AccountNotice, AllowedApp, ChangeProblem, PasswordChanged, SessionRow
+from bridge.pages.models import Scope as ScopeLine
 from bridge.resets.change import PasswordChange
+from bridge.resets.judge import NewPasswords
 from bridge.secret import Secret
+from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Header
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.view import SessionView
-from bridge.users.backend import Capability, UserBackend
-from bridge.users.policy import PasswordPolicy
+from bridge.types import ClientId
 from bridge.users.user import User
+
+_CONFIRMS = "account-page"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
-    """`/account`, `/account/sessions`, `/account/password`."""
+    """`/account`, and what its forms are sent to."""
 
     desk: Desk
-    users: UserBackend
     login: Login
     change: PasswordChange
-    policy: PasswordPolicy
+    passwords: NewPasswords
+    consents: Consents
+    clients: Callable[[str], Awaitable[Client | None]]
+    events: Events
+    fresh: int
+    """Seconds after a sign-in for which sessions may be ended without showing again who it is (S10, S15)."""
 
     async def account(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The page."""
@@ -38,6 +59,11 @@ class Accounting:
         """POST ends one session (its `id`), "others" or "all"; GET is the page."""
         asked = await self.desk.read(scope, receive)
         await (await (self._end(asked) if asked.posted else self._shown(asked)))(scope, receive, send)
+
+    async def apps(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST takes back what an application (`client`) was allowed; GET is the page."""
+        asked = await self.desk.read(scope, receive)
+        await (await (self._withdraw(asked) if asked.posted else self._shown(asked)))(scope, receive, send)
 
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST changes the password, with the current one; GET is the page."""
@@ -52,34 +78,42 @@ class Accounting:
         wait: int | None = None,
         notice: AccountNotice | None = None,
         status: int = 200,
-        alive: Alive | None = None,
+        kept: Alive | None = None,
         cookies: tuple[Header, ...] = (),
     ) -> Reply:
-        session = alive or asked.alive
-        user = await self.users.by_id(session.record.uid) if session else None
+        """The page; `kept`: the session as it is now, after a change."""
+        session, user = kept or asked.alive, asked.user
         if session is None or user is None:
-            return self.desk.go(asked, "login", next=asked.paths["account"])
+            return self._gone(asked)
+        views = await self.desk.sessions.list_of(user.id, user.tag)
         page = Account(
-            csrf=self.desk.proof(asked, "account-page", session.record.id),
+            csrf=self.desk.proof(asked, _CONFIRMS, session.record.id),
             name=user.name,
             email=user.email,
-            sessions=tuple(_row(view, session) for view in await self._sessions_of(user)),
+            sessions=tuple([await self._row(view, session) for view in views]),
+            apps=tuple([await self._app(row.client, row.scopes) for row in await self.consents.list_of(user.id)]),
             second_factor=user.second_factor,
-            shortest=self._shortest(user),
+            shortest=self.passwords.shortest(user) if self.passwords.kept_here(user) else None,
             problem=problem,
             wait=wait,
             notice=notice,
         )
         return self.desk.page(asked, page, status=status, cookies=cookies)
 
+    def _gone(self, asked: Asked, cookies: tuple[Header, ...] = ()) -> Reply:
+        """Nobody is signed in (any more): the sign-in page says why, if that is known."""
+        return self.desk.go(asked, "login", next=asked.paths["account"], cookies=cookies)
+
     async def _end(self, asked: Asked) -> Reply:
-        alive = asked.alive
-        if alive is None or not self.desk.proven(asked, "account-page", alive.record.id):
-            return await self._shown(asked, problem="stale" if alive else None, status=403)
+        alive = self._proven(asked)
+        if alive is None:
+            return await self._shown(asked, problem="stale", status=403)
+        if self.desk.clock.now() - alive.record.auth_time > self.fresh:
+            return self.desk.go(asked, "login", confirm="1", next=asked.paths["account"])
         match asked.form.get("end", ""):
             case "all":
                 await self.desk.sessions.end_all(alive.record.uid, alive.token.tag, "user")
-                return self.desk.go(asked, "login", cookies=self._cleared())
+                return self.desk.go(asked, "login", cookies=self.desk.signed_out())
             case "others":
                 return await self._end_others(asked, alive)
             case one:
@@ -88,23 +122,33 @@ class Accounting:
     async def _end_others(self, asked: Asked, alive: Alive) -> Reply:
         kept = await self.desk.sessions.end_others(alive)
         if isinstance(kept, Dead):
-            return self.desk.go(asked, "login", cookies=self._cleared())
-        return await self._shown(asked, notice="others-ended", alive=kept, cookies=await self._child(kept))
+            return self._gone(asked)
+        return await self._shown(asked, notice="others-ended", kept=kept, cookies=await self._child(kept))
 
     async def _end_one(self, asked: Asked, alive: Alive, session_id: str) -> Reply:
         mine = {view.id for view in await self.desk.sessions.list_of(alive.record.uid, alive.token.tag)}
         if session_id not in mine:
             return await self._shown(asked, notice="nothing-ended")
         await self.desk.sessions.end(alive.record.uid, alive.token.tag, session_id, "you")
+        if session_id == alive.record.id:
+            return self._gone(asked, cookies=self.desk.signed_out())
         return await self._shown(asked, notice="session-ended")
 
+    async def _withdraw(self, asked: Asked) -> Reply:
+        alive = self._proven(asked)
+        if alive is None:
+            return await self._shown(asked, problem="stale", status=403)
+        user, client = alive.record.uid, ClientId(asked.form.get("client", ""))
+        if client not in {row.client for row in await self.consents.list_of(user)}:
+            return await self._shown(asked, notice="nothing-withdrawn")
+        await self.consents.withdraw(user, alive.token.tag, client)
+        self.events.tell("consent.withdrawn", asked.visit, user=user, client=client, session=alive.record.id)
+        return await self._shown(asked, notice="withdrawn")
+
     async def _change(self, asked: Asked) -> Reply:
-        alive = asked.alive
-        if alive is None or not self.desk.proven(asked, "account-page", alive.record.id):
-            return await self._shown(asked, problem="stale" if alive else None, status=403)
-        user = await self.users.by_id(alive.record.uid)
-        if user is None or self._shortest(user) is None:
-            return await self._shown(asked, problem="unreachable", status=422)
+        alive, user = self._proven(asked), asked.user
+        if alive is None or user is None:
+            return await self._shown(asked, problem="stale", status=403)
         current, new = Secret(asked.form.get("current_password", "")), Secret(asked.form.get("new_password", ""))
         if problem := self._problem(user, current, new, asked.form.get("new_password_again", "")):
             return await self._shown(asked, problem=problem, status=422)
@@ -115,24 +159,31 @@ class Accounting:
                 return await self._shown(asked, problem="wrong-current", status=422)
             case TooMany(retry_after):
                 return await self._shown(asked, problem="too-many", wait=int(retry_after), status=429)
-            case _:
+            case Unreachable() | SecondFactorElsewhere():
                 return await self._shown(asked, problem="unreachable", status=503)
+            case outcome:
+                assert_never(outcome)
 
     async def _write(self, asked: Asked, alive: Alive, user: User, new: Secret) -> Reply:
-        kept = await self.change.change(user, new, alive, asked.visit)
-        if kept is None:
-            return await self._shown(asked, problem="stale", status=409)
-        if isinstance(kept, Dead):
-            return self.desk.go(asked, "login", cookies=self._cleared())
-        return self.desk.page(asked, PasswordChanged(others_ended=True), cookies=await self._child(kept))
+        match await self.change.change(user, new, alive, asked.visit):
+            case Born() as born:
+                return self.desk.page(asked, PasswordChanged(others_ended=True), cookies=self.desk.signed_in(born))
+            case Dead():
+                return self.desk.go(asked, "login", reset="done", cookies=self.desk.signed_out())
+            case None:
+                return await self._shown(asked, problem="stale", status=409)
 
     def _problem(self, user: User, current: Secret, new: Secret, again: str) -> ChangeProblem | None:
+        if not self.passwords.kept_here(user):
+            return "unreachable"
         if not new.matches(again):
             return "different"
-        if new.matches(current):
-            return "unchanged"
-        about = (user.email, user.first_name, user.last_name)
-        return self.policy.judge(new, about=about, second_factor=user.second_factor != "none")
+        return "unchanged" if new.matches(current) else self.passwords.judge(user, new)
+
+    def _proven(self, asked: Asked) -> Alive | None:
+        """The session that one of the page's own forms was sent under."""
+        alive = asked.alive
+        return alive if alive is not None and self.desk.proven(asked, _CONFIRMS, alive.record.id) else None
 
     async def _child(self, parent: Alive) -> tuple[Header, ...]:
         """The kept session's own app session ended with the others: it gets a new one."""
@@ -142,26 +193,27 @@ class Accounting:
             return ()
         return () if isinstance(born, Dead) else (self.desk.cookies.set("app", born.token.text.reveal()),)
 
-    async def _sessions_of(self, user: User) -> list[SessionView]:
-        return await self.desk.sessions.list_of(user.id, user.tag)
+    async def _row(self, view: SessionView, session: Alive) -> SessionRow:
+        return SessionRow(
+            id=view.id,
+            device=device_name(view.user_agent) or None,
+            ip=view.ip,
+            started=view.since,
+            last_seen=view.last,
+            current=view.id == session.record.id,
+            via=None if view.via == "pages" else view.via,
+            apps=tuple([await self._name(client) for client in view.clients]),
+        )
 
-    def _shortest(self, user: User) -> int | None:
-        if Capability.SET_PASSWORD not in self.users.capabilities:
-            return None
-        return self.policy.shortest(second_factor=user.second_factor != "none")
+    async def _app(self, client_id: ClientId, scopes: tuple[str, ...]) -> AllowedApp:
+        return AllowedApp(
+            client=client_id,
+            name=await self._name(client_id),
+            scopes=tuple(ScopeLine(name=name) for name in scopes),
+        )
 
-    def _cleared(self) -> tuple[Header, ...]:
-        return (self.desk.cookies.clear("op"), self.desk.cookies.clear("app"))
-
-
-def _row(view: SessionView, session: Alive) -> SessionRow:
-    return SessionRow(
-        id=view.id,
-        device=device_name(view.user_agent) or None,
-        ip=view.ip,
-        started=view.since,
-        last_seen=view.last,
-        current=view.id == session.record.id,
-        via=None if view.via == "pages" else view.via,
-        apps=tuple(view.clients),
-    )
+    async def _name(self, client_id: ClientId) -> str:
+        """An application's name, cleaned as everywhere; of one that is gone, its id."""
+        client = await self.clients(client_id)
+        name = client.name if client is not None else ""
+        return App(name=name or client_id, redirect_uri="", verified=True).name

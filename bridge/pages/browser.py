@@ -1,47 +1,47 @@
-"""One request of a browser to the pages, read once, and the one way to answer it — DESIGN §7, W2.
+"""One request of a browser to the pages, read once, and the one way to answer it — DESIGN §7, W2, W3.
 
 A change is taken only by POST, from our own origin, with a proof that this browser was shown this very form.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from bridge.asgi import Proxies, Receive, Reply, Scope, header, query, read_form, see_other
 from bridge.clock import Clock
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Interaction
-from bridge.pages.models import Page
+from bridge.pages.models import Onward, Page
 from bridge.pages.paths import Paths
 from bridge.pages.render import Links, Pages
+from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Ambiguous, Cookies, Header, Purpose
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.sessions import Sessions
 from bridge.tokens import LoginToken
 from bridge.types import Visit
+from bridge.users.backend import UserBackend
+from bridge.users.user import User
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_PORTS: Final = {"http": 80, "https": 443}
+
+InteractionKind = Literal["authorize", "logout"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the browser sent."""
+class Heard:
+    """What the browser sent; nothing was asked of anybody yet."""
 
     scope: Scope
     visit: Visit
     query: dict[str, str]
     form: dict[str, str]
-    binding: str
-    """The value of `__Host-lb_pre`: from the cookie, or new."""
-    fresh: bool
-    """The binding is new: the answer must set it."""
-    interaction: Interaction | None
-    session: Alive | Dead | None
-    """The person at the issuer; None: no cookie, or an ambiguous one."""
-    locale: str
-    asked_locale: bool
-    paths: Paths
+    pre: str | None
+    """`__Host-lb_pre` as it came; None: no cookie, or an ambiguous one."""
+    token: LoginToken | None
+    """The issuer's own cookie; None: no cookie, an ambiguous one, or no token."""
 
     @property
     def method(self) -> str:
@@ -52,9 +52,54 @@ class Asked:
         return self.method == "POST"
 
     @property
+    def interaction(self) -> str | None:
+        """The visit it names."""
+        return self.form.get("interaction") or self.query.get("interaction") or None
+
+    def given(self, name: str) -> str | None:
+        """A parameter of the form, else of the query."""
+        return self.form.get(name) or self.query.get(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the browser sent, and who and what is behind it."""
+
+    heard: Heard
+    binding: str
+    """The value of `__Host-lb_pre`: from the cookie, or new."""
+    interaction: Interaction | None
+    """A visit of this very browser, of the kind that the page is for."""
+    session: Alive | Dead | None
+    """The person at the issuer; None: no cookie."""
+    user: User | None
+    """The row of the person whose session is alive."""
+    locale: str
+    asked_locale: bool
+    """The language was chosen on the page."""
+    paths: Paths
+
+    @property
     def alive(self) -> Alive | None:
         """The living session at the issuer."""
         return self.session if isinstance(self.session, Alive) else None
+
+    @property
+    def session_id(self) -> str:
+        """The living session's id; empty: nobody is signed in."""
+        return self.session.record.id if isinstance(self.session, Alive) else ""
+
+    @property
+    def form(self) -> dict[str, str]:
+        return self.heard.form
+
+    @property
+    def visit(self) -> Visit:
+        return self.heard.visit
+
+    @property
+    def posted(self) -> bool:
+        return self.heard.posted
 
     @property
     def interaction_id(self) -> str | None:
@@ -62,8 +107,8 @@ class Asked:
 
     @property
     def lost_interaction(self) -> bool:
-        """It names a visit that is over, finished, or another browser's."""
-        return self.interaction is None and bool(self.query.get("interaction") or self.form.get("interaction"))
+        """It names a visit that is over, finished, of another kind, or another browser's."""
+        return self.interaction is None and self.heard.interaction is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +117,7 @@ class Desk:
 
     pages: Pages
     sessions: Sessions
+    users: UserBackend
     interactions: Interactions
     cookies: Cookies
     proxies: Proxies
@@ -81,33 +127,43 @@ class Desk:
     resume: str = field(default="/oauth/authorize")
     """Where the dispatcher of visits is."""
 
-    async def read(self, scope: Scope, receive: Receive) -> Asked:
-        """Raises BadRequest for what cannot be read, `Unavailable` when the store does not answer."""
+    async def hear(self, scope: Scope, receive: Receive) -> Heard:
+        """What was sent.  Raises BadRequest for what cannot be read."""
         asked_query = query(scope)
         form = await read_form(scope, receive) if scope["method"] == "POST" else {}
-        pre = self._cookie(scope, "pre")
+        value = self.cookie(scope, "op")
         visit = Visit(
             "pages",
             self.proxies.client(scope),
             (header(scope, b"user-agent") or "")[:512],
-            device=self._cookie(scope, "dev"),
+            device=self.cookie(scope, "dev"),
         )
-        name = form.get("interaction") or asked_query.get("interaction")
-        interaction = await self.interactions.load(name, pre) if name and pre else None
-        locale, chosen = self._locale(scope, form.get("lang") or asked_query.get("lang", ""), interaction)
-        return Asked(
+        return Heard(
             scope=scope,
             visit=visit,
             query=asked_query,
             form=form,
-            binding=pre or self.interactions.new_binding(),
-            fresh=pre is None,
-            interaction=interaction,
-            session=await self._session(scope, visit),
-            locale=locale,
-            asked_locale=chosen,
-            paths=Paths(scope.get("root_path", "")),
+            pre=self.cookie(scope, "pre"),
+            token=LoginToken.parse(value) if value else None,
         )
+
+    async def know(self, heard: Heard, kind: InteractionKind = "authorize") -> Asked:
+        """Who and what is behind it.  Raises `Unavailable` when the store or the database does not answer."""
+        interaction = None
+        if heard.interaction and heard.pre:
+            interaction = await self.interactions.load(heard.interaction, heard.pre)
+        if interaction is not None and interaction.record.kind != kind:
+            interaction = None
+        session, user = await self._person(heard)
+        return self._asked(heard, interaction, session, user)
+
+    def unknown(self, heard: Heard) -> Asked:
+        """The same while nobody can be asked: as if nobody were behind it."""
+        return self._asked(heard, None, None, None)
+
+    async def read(self, scope: Scope, receive: Receive, kind: InteractionKind = "authorize") -> Asked:
+        """Both.  `kind`: of the visits that the page is for."""
+        return await self.know(await self.hear(scope, receive), kind)
 
     def page(self, asked: Asked, page: Page, *, status: int = 200, cookies: Sequence[Header] = ()) -> Reply:
         """The page, with its headers; sets the binding where the browser had none."""
@@ -119,13 +175,24 @@ class Desk:
         return Reply(status, body, headers=(*headers, *self._binding(asked), *cookies))
 
     def go(self, asked: Asked, place: str, *, cookies: Sequence[Header] = (), **parameters: str | None) -> Reply:
-        """303 to one of our own pages."""
+        """303 to one of our own pages, which answers by itself and sends nobody on."""
         link = Links(asked.paths, asked.locale if asked.asked_locale else None)
         return see_other(link(place, **parameters), (*self._binding(asked), *cookies))
 
+    def onward(self, asked: Asked, target: str, *, cookies: Sequence[Header] = ()) -> Reply:
+        """On to `target`: a path of this host or a checked address, which may lead on to anywhere.
+
+        After a form a browser is given a page that moves on by itself.  Chromium holds every redirect that follows a
+        form against its `form-action`, also those that the application makes on its own way; a page that has arrived
+        ends that chain, so the policy need name nobody (docs/decisions/0010).  A program is redirected.
+        """
+        if not asked.posted or not reads_html(asked.heard.scope):
+            return see_other(target, (*self._binding(asked), *cookies))
+        return self.page(asked, Onward(target=target), cookies=cookies)
+
     def back(self, asked: Asked, interaction: str, *, cookies: Sequence[Header] = ()) -> Reply:
-        """303 to the dispatcher, which decides anew."""
-        return see_other(f"{asked.paths.root}{self.resume}?interaction={interaction}", cookies)
+        """On to the dispatcher, which decides anew."""
+        return self.onward(asked, f"{asked.paths.root}{self.resume}?interaction={interaction}", cookies=cookies)
 
     def proof(self, asked: Asked, purpose: str, *bound: str) -> str:
         """What the form carries: for this question, this visit, this browser (and `bound`: this session)."""
@@ -133,9 +200,67 @@ class Desk:
 
     def proven(self, asked: Asked, purpose: str, *bound: str) -> bool:
         """Whether this POST came from our own form in this browser (W2)."""
-        return self._same_origin(asked.scope) and self.interactions.proven(
-            asked.form.get("csrf", ""), asked.interaction_id or "", asked.binding, purpose, *bound
+        return self.proves(asked.heard, asked.interaction_id or "", purpose, *bound)
+
+    def proves(self, heard: Heard, interaction: str, purpose: str, *bound: str) -> bool:
+        """The same for who has not looked yet who that is."""
+        return (
+            heard.pre is not None
+            and self._same_origin(heard.scope)
+            and self.interactions.proven(heard.form.get("csrf", ""), interaction, heard.pre, purpose, *bound)
         )
+
+    def cookie(self, scope: Scope, purpose: Purpose) -> str | None:
+        """The cookie's value; None: there is none, or it came twice, and we do not guess which is ours."""
+        value = self.cookies.read(scope, purpose)
+        return None if isinstance(value, Ambiguous) else value or None
+
+    def token(self, asked: Asked, purpose: Purpose) -> LoginToken | None:
+        """The token in that cookie."""
+        value = self.cookie(asked.heard.scope, purpose)
+        return LoginToken.parse(value) if value else None
+
+    def signed_in(self, born: Born) -> tuple[Header, ...]:
+        """The headers that give this browser its session, and the app's on this origin."""
+        child = () if born.child is None else (self.cookies.set("app", born.child.text.reveal()),)
+        return (self.cookies.set("op", born.token.text.reveal()), *child)
+
+    def signed_out(self) -> tuple[Header, ...]:
+        """The headers that make this browser forget who was signed in."""
+        return (self.cookies.clear("op"), self.cookies.clear("app"))
+
+    def _asked(
+        self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None
+    ) -> Asked:
+        chosen, languages = heard.given("lang") or "", self.pages.languages
+        locale = languages.choose(
+            asked=chosen,
+            user=user.language if user else "",
+            ui_locales=interaction.record.ui_locales if interaction else "",
+            accept_language=header(heard.scope, b"accept-language") or "",
+        )
+        return Asked(
+            heard=heard,
+            binding=heard.pre or self.interactions.new_binding(),
+            interaction=interaction,
+            session=session,
+            user=user,
+            locale=locale,
+            asked_locale=bool(chosen) and languages.match(chosen) is not None,
+            paths=Paths(heard.scope.get("root_path", "")),
+        )
+
+    async def _person(self, heard: Heard) -> tuple[Alive | Dead | None, User | None]:
+        if heard.token is None:
+            return None, None
+        session = await self.sessions.resolve(heard.token, "issuer", heard.visit.ip)
+        if isinstance(session, Dead):
+            return session, None
+        user = await self.users.by_id(session.record.uid)
+        if user is None or user.disabled:  # SQL knows it first
+            return Dead("disabled", session.record), None
+        self.sessions.used(session)
+        return session, user
 
     def _same_origin(self, scope: Scope) -> bool:
         origin, site = header(scope, b"origin"), header(scope, b"sec-fetch-site")
@@ -143,7 +268,7 @@ class Desk:
             # `null` is what a page without referrer sends; then the browser itself must say that it was ours.
             return site == "same-origin" or (origin is None and site is None)
         return site in (None, "same-origin") and (
-            origin == _origin(self.base_url) or self._same_loopback(origin, scope)
+            origin == origin_of(self.base_url) or self._same_loopback(origin, scope)
         )
 
     def _same_loopback(self, origin: str, scope: Scope) -> bool:
@@ -151,26 +276,13 @@ class Desk:
         host = header(scope, b"host")
         return self.dev and origin == f"http://{host}" and urlsplit(origin).hostname in _LOOPBACK
 
-    async def _session(self, scope: Scope, visit: Visit) -> Alive | Dead | None:
-        value = self._cookie(scope, "op")
-        token = LoginToken.parse(value) if value else None
-        return await self.sessions.resolve(token, "issuer", visit.ip) if token else None
-
-    def _cookie(self, scope: Scope, purpose: Purpose) -> str | None:
-        value = self.cookies.read(scope, purpose)
-        return None if isinstance(value, Ambiguous) else value or None
-
     def _binding(self, asked: Asked) -> tuple[Header, ...]:
-        return (self.cookies.set("pre", asked.binding),) if asked.fresh else ()
+        return (self.cookies.set("pre", asked.binding),) if asked.heard.pre is None else ()
 
-    def _locale(self, scope: Scope, chosen: str, interaction: Interaction | None) -> tuple[str, bool]:
-        languages = self.pages.languages
-        wished = interaction.record.ui_locales if interaction else ""
-        accepted = header(scope, b"accept-language") or ""
-        return (
-            languages.choose(asked=chosen, ui_locales=wished, accept_language=accepted),
-            bool(chosen) and languages.match(chosen) is not None,
-        )
+
+def reads_html(scope: Scope) -> bool:
+    """Browsers ask for `text/html`; programs seldom do."""
+    return "text/html" in (header(scope, b"accept") or "")
 
 
 def local_path(text: str | None) -> str | None:
@@ -180,6 +292,9 @@ def local_path(text: str | None) -> str | None:
     return text if text.startswith("/") and not text.startswith("//") and "\\" not in text and " " not in text else None
 
 
-def _origin(url: str) -> str:
+def origin_of(url: str) -> str:
+    """The origin of an address as browsers write it: lower-case, without the port that its scheme implies."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"

@@ -6,10 +6,10 @@ The answers are noted in the visit; what follows from them the dispatcher decide
 from dataclasses import dataclass
 
 from bridge.asgi import Receive, Reply, Scope, Send
+from bridge.events.event import Events
 from bridge.grants.consents import Consents
 from bridge.interactions.interactions import Visit as Interaction
-from bridge.interactions.record import Step
-from bridge.pages.app import App
+from bridge.interactions.record import Display, Step
 from bridge.pages.browser import Asked, Desk
 from bridge.pages.models import Consent as ConsentPage
 from bridge.pages.models import ContinueAs as ContinuePage
@@ -17,7 +17,6 @@ from bridge.pages.models import Error as ErrorPage
 from bridge.pages.models import Scope as ScopeLine
 from bridge.pages.signin import app_from
 from bridge.sessions.judge import Alive
-from bridge.users.backend import UserBackend
 from bridge.users.user import User
 
 
@@ -26,7 +25,7 @@ class Question:
     """A visit that asks somebody who is signed in."""
 
     interaction: Interaction
-    app: App
+    app: Display
     session: Alive
     user: User
 
@@ -36,74 +35,75 @@ class Consenting:
     """`/consent` and `/login/continue`."""
 
     desk: Desk
-    users: UserBackend
     consents: Consents
+    events: Events
 
     async def consent(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks; POST takes "allow" or "deny"."""
         asked = await self.desk.read(scope, receive)
-        found = await self._question(asked)
+        found = self._question(asked)
         if isinstance(found, Reply):
             reply = found
         elif asked.posted and self.desk.proven(asked, "consent", found.session.record.id):
             reply = await self._answer_consent(asked, found)
         else:
-            reply = self._ask_consent(asked, found, status=403 if asked.posted else 200)
+            reply = self._ask_consent(asked, found)
         await reply(scope, receive, send)
 
     async def continue_as(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks "is it you?"; POST takes "continue", "other" or "cancel"."""
         asked = await self.desk.read(scope, receive)
-        found = await self._question(asked)
+        found = self._question(asked)
         if isinstance(found, Reply):
             reply = found
         elif asked.posted and self.desk.proven(asked, "account", found.session.record.id):
             reply = await self._answer_account(asked, found)
         else:
-            reply = self._ask_account(asked, found, status=403 if asked.posted else 200)
+            reply = self._ask_account(asked, found)
         await reply(scope, receive, send)
 
-    async def _question(self, asked: Asked) -> Question | Reply:
+    def _question(self, asked: Asked) -> Question | Reply:
         """The visit and the person, or the way back to where one of them is made."""
-        interaction, session = asked.interaction, asked.alive
+        interaction = asked.interaction
         if interaction is None or interaction.record.app is None:
             page = ErrorPage(kind="stale", detail="interaction", reference=None)
             return self.desk.page(asked, page, status=page.status)
-        if session is None:
+        if asked.alive is None or asked.user is None:
             return self.desk.back(asked, interaction.id)
-        user = await self.users.by_id(session.record.uid)
-        if user is None:
-            return self.desk.back(asked, interaction.id)
-        return Question(interaction, app_from(interaction.record.app), session, user)
+        return Question(interaction, interaction.record.app, asked.alive, asked.user)
 
-    def _ask_consent(self, asked: Asked, question: Question, *, status: int) -> Reply:
+    def _ask_consent(self, asked: Asked, question: Question) -> Reply:
         page = ConsentPage(
             csrf=self.desk.proof(asked, "consent", question.session.record.id),
             interaction=question.interaction.id,
-            app=question.app,
+            app=app_from(question.app),
             email=question.user.email,
             scopes=tuple(ScopeLine(name=name) for name in question.interaction.record.scopes),
+            problem="stale" if asked.posted else None,
         )
-        return self.desk.page(asked, page, status=status)
+        return self.desk.page(asked, page, status=403 if asked.posted else 200)
 
     async def _answer_consent(self, asked: Asked, question: Question) -> Reply:
-        record = question.interaction.record
         if asked.form.get("answer") != "allow":
             return await self._note(asked, question, "deny")
-        if record.app is not None:
-            tag = question.session.token.tag
-            await self.consents.grant(question.user.id, tag, record.app.client, record.scopes)
+        session, user, client = question.session, question.user.id, question.app.client
+        scopes = question.interaction.record.scopes
+        await self.consents.grant(user, session.token.tag, client, scopes)
+        self.events.tell(
+            "consent.granted", asked.visit, user=user, client=client, session=session.record.id, scope=" ".join(scopes)
+        )
         return await self._note(asked, question, "consent")
 
-    def _ask_account(self, asked: Asked, question: Question, *, status: int) -> Reply:
+    def _ask_account(self, asked: Asked, question: Question) -> Reply:
         page = ContinuePage(
             csrf=self.desk.proof(asked, "account", question.session.record.id),
             interaction=question.interaction.id,
-            app=question.app,
+            app=app_from(question.app),
             name=question.user.name,
             email=question.user.email,
+            problem="stale" if asked.posted else None,
         )
-        return self.desk.page(asked, page, status=status)
+        return self.desk.page(asked, page, status=403 if asked.posted else 200)
 
     async def _answer_account(self, asked: Asked, question: Question) -> Reply:
         match asked.form.get("answer"):
@@ -112,7 +112,7 @@ class Consenting:
             case "cancel":
                 return await self._note(asked, question, "deny")
             case _:  # another account: he signs in anew, and that replaces whoever is signed in
-                return self.desk.go(asked, "login", interaction=question.interaction.id)
+                return self.desk.go(asked, "login", interaction=question.interaction.id, other="1")
 
     async def _note(self, asked: Asked, question: Question, step: Step) -> Reply:
         session = question.session.record.id

@@ -1,7 +1,7 @@
 """The pages' paths and what stands behind each — DESIGN §7."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.asgi import ASGIApp, Endpoints, Receive, Reply, Scope, Send
@@ -12,6 +12,7 @@ from bridge.pages.paths import PLACES
 from bridge.pages.resetting import Resetting
 from bridge.pages.signin import SignIn
 from bridge.pages.stylesheet import Stylesheet
+from bridge.pages.trouble import Troubles
 from bridge.resets.send import PATH
 
 _READ: Final = ("GET", "HEAD")
@@ -28,26 +29,28 @@ class PagesDoor:
     resetting: Resetting
     accounting: Accounting
     stylesheet: Stylesheet
+    troubles: Troubles
 
     def endpoints(self) -> Endpoints:
         """Exact paths below the mount point."""
         return {
-            PLACES["login"]: only(_ALL, self.sign_in.password),
-            PLACES["second_factor"]: only(_ALL, self.sign_in.code),
-            PLACES["continue_as"]: only(_ALL, self.consenting.continue_as),
-            PLACES["consent"]: only(_ALL, self.consenting.consent),
-            PLACES["logout"]: only(_ALL, self.leaving.logout),
-            PLACES["reset"]: only(_ALL, self.resetting.forgot),
-            PLACES["new_password"]: only(_ALL, self.resetting.choose),
-            PLACES["account"]: only(_READ, self.accounting.account),
-            PLACES["change_password"]: only(_ALL, self.accounting.password),
-            PLACES["end_sessions"]: only(_ALL, self.accounting.sessions),
-            PLACES["stylesheet"]: only(_READ, self._style),
+            PLACES["login"]: self._only(_ALL, self.sign_in.password),
+            PLACES["second_factor"]: self._only(_ALL, self.sign_in.code),
+            PLACES["continue_as"]: self._only(_ALL, self.consenting.continue_as),
+            PLACES["consent"]: self._only(_ALL, self.consenting.consent),
+            PLACES["logout"]: self._only(_ALL, self.leaving.logout),
+            PLACES["reset"]: self._only(_ALL, self.resetting.forgot),
+            PLACES["new_password"]: self._only(_ALL, self.resetting.choose),
+            PLACES["account"]: self._only(_READ, self.accounting.account),
+            PLACES["change_password"]: self._only(_ALL, self.accounting.password),
+            PLACES["end_sessions"]: self._only(_ALL, self.accounting.sessions),
+            PLACES["withdraw"]: self._only(_ALL, self.accounting.apps),
+            PLACES["stylesheet"]: self._only(_READ, self._style),
         }
 
     def prefixes(self) -> Mapping[str, ASGIApp]:
         """Paths that carry something after them."""
-        return {PATH: only(_READ, self.resetting.follow)}
+        return {PATH: self._only(_READ, self.resetting.follow)}
 
     async def _style(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = Reply(
@@ -58,14 +61,15 @@ class PagesDoor:
         )
         await reply(scope, receive, send)
 
+    def _only(self, methods: tuple[str, ...], endpoint: ASGIApp) -> ASGIApp:
+        """The endpoint for these methods; 405 for any other."""
+        allow = (b"allow", ", ".join(methods).encode())
 
-def only(methods: tuple[str, ...], endpoint: ASGIApp) -> ASGIApp:
-    """The endpoint for these methods; 405 for any other."""
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] in methods:
+                await endpoint(scope, receive, send)
+                return
+            shown = self.troubles.show(scope, status=405, why="", reference=None, retry_after=None)
+            await replace(shown, headers=(*shown.headers, allow))(scope, receive, send)
 
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in methods:
-            await endpoint(scope, receive, send)
-            return
-        await Reply(405, headers=((b"allow", ", ".join(methods).encode()),))(scope, receive, send)
-
-    return guarded
+        return guarded

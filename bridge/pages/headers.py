@@ -1,4 +1,4 @@
-"""The headers of every page — sessions-and-accounts §3.5 (W1), §1.10; openid-provider §7.2, no. 6."""
+"""The headers of every page — sessions-and-accounts §3.5 (W1), §1.10; docs/decisions/0010."""
 
 import re
 from collections.abc import Iterable
@@ -50,9 +50,9 @@ def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: s
 
 
 def content_security_policy(*, forms: Iterable[str] = (), images: Iterable[str] = (), nonce: str = "") -> str:
-    """Nothing but our style sheet, the pictures' hosts, and forms to us and to where the answer goes.
+    """Nothing but our style sheet, the pictures' hosts, and forms to us.
 
-    `forms` and `images` are addresses; one that cannot be written as a source is left out.
+    `forms` and `images` are addresses, or schemes with a colon; one that cannot be written as a source is left out.
     """
     directives = [
         "default-src 'none'",
@@ -70,19 +70,19 @@ def content_security_policy(*, forms: Iterable[str] = (), images: Iterable[str] 
 
 
 def form_targets(page: Page) -> tuple[str, ...]:
-    """Where a form of this page may end up: Chromium applies `form-action` to the redirects after it, too."""
-    match page:
-        case Login() | SecondFactor() | Consent() | ContinueAs() | Logout():
-            return (page.app.redirect_uri,) if page.app else ()
-        case FormPost():
-            return (page.target,)
-        case _:
-            return ()
+    """Where a form of this page may end up, besides us: nowhere, as forms to us never lead away (`Desk.onward`).
+
+    The one that carries an answer to an application must, and Chromium holds the redirects that the application makes
+    next against `form-action` too: so it may go on to any place of that scheme, or of https.
+    """
+    return (f"{urlsplit(page.target).scheme}:", "https:") if isinstance(page, FormPost) else ()
 
 
 def source(url: str) -> str | None:
-    """The address as a source of a policy: its origin, or its scheme where no host can be named."""
+    """The address as a source of a policy: its origin, or its scheme where no host can be named or only it was."""
     scheme = urlsplit(url).scheme
+    if scheme in ("http", "https") and url == f"{scheme}:":
+        return url
     host = wire_host(url)
     if _HOST.fullmatch(host):
         return f"{scheme}://{host}"

@@ -1,82 +1,104 @@
 """Signing out: one session, here and in the applications that share it — RP-Initiated Logout 1.0 §2, S7.
 
-Asks first, unless the wish came with a genuine ID token of this very session.  With the store down the browser is
-signed out all the same: the ending is in SQL, and the reconciler publishes it.
+Asks first, unless the wish came with a genuine ID token of this very session.  What cannot be ended now, because the
+store does not answer, is queued, and the browser is signed out all the same; what cannot even be queued is not said to
+have ended (sessions-and-accounts §5.7).
 """
 
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bridge.asgi import Receive, Reply, Scope, Send, see_other
+from bridge.asgi import Receive, Reply, Scope, Send, header
 from bridge.errors import Unavailable
 from bridge.interactions.record import Logout
-from bridge.pages.browser import Asked, Desk
+from bridge.pages.browser import Asked, Desk, Heard
 from bridge.pages.models import Logout as LogoutPage
 from bridge.pages.models import SignedOut
 from bridge.pages.signin import app_of
 from bridge.sessions.cookie import Header
 from bridge.sessions.judge import Alive, Dead
-from bridge.users.backend import UserBackend
+from bridge.tokens import LoginToken
+
+Later = Callable[[LoginToken], Awaitable[object]]
+"""Queues the end of the session that this token opens.  Raises `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """`/logout`, and `/signed-out`."""
+    """`/logout`."""
 
     desk: Desk
-    users: UserBackend
+    later: Later
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks (or ends, where the wish proves itself); POST ends."""
-        asked = await self.desk.read(scope, receive)
-        wish = asked.interaction.record.logout if asked.interaction else None
-        reply = await (self._posted(asked, wish) if asked.posted else self._shown(asked, wish))
+        heard = await self.desk.hear(scope, receive)
+        try:
+            asked = await self.desk.know(heard, "logout")
+        except Unavailable:
+            reply = await self._unseen(heard)
+        else:
+            wish = asked.interaction.record.logout if asked.interaction else None
+            reply = await (self._posted(asked, wish) if asked.posted else self._shown(asked, wish))
         await reply(scope, receive, send)
 
     async def _shown(self, asked: Asked, wish: Logout | None) -> Reply:
         alive = asked.alive
         if alive is None:
             return self._gone(asked, wish)
-        if wish is not None and self._proves_itself(asked, alive, wish):
+        if wish is not None and self._proves_itself(asked, alive, wish) and not _looks_ahead(asked.heard):
             return await self._end(asked, alive, wish)
-        return await self._ask(asked, alive)
+        return self._ask(asked, alive)
 
     async def _posted(self, asked: Asked, wish: Logout | None) -> Reply:
         alive = asked.alive
         if alive is None:
             return self._gone(asked, wish)
-        if not self.desk.proven(asked, "logout", alive.record.id):
-            return await self._ask(asked, alive, status=403)
+        if not self.desk.proven(asked, "logout", alive.token.sid):
+            return self._ask(asked, alive)
         if asked.form.get("answer") == "stay":
             return self.desk.go(asked, "account")
         return await self._end(asked, alive, wish)
 
-    async def _ask(self, asked: Asked, alive: Alive, *, status: int = 200) -> Reply:
-        user = await self.users.by_id(alive.record.uid)
+    async def _unseen(self, heard: Heard) -> Reply:
+        """The store does not answer.  Raises `Unavailable` unless this is the sign-out of our own form."""
+        token = heard.token
+        if token is None or not heard.posted or heard.form.get("answer") == "stay":
+            raise Unavailable
+        if not self.desk.proves(heard, heard.interaction or "", "logout", token.sid):
+            raise Unavailable
+        await self.later(token)
+        asked = self.desk.unknown(heard)
+        return self.desk.page(asked, SignedOut(why="signed-out"), cookies=self.desk.signed_out())
+
+    def _ask(self, asked: Asked, alive: Alive) -> Reply:
         page = LogoutPage(
-            csrf=self.desk.proof(asked, "logout", alive.record.id),
+            # Bound to the cookie itself, so that it can be checked while nobody answers.
+            csrf=self.desk.proof(asked, "logout", alive.token.sid),
             interaction=asked.interaction_id,
             app=app_of(asked),
-            email=user.email if user else None,
+            email=asked.user.email if asked.user else None,
+            problem="stale" if asked.posted else None,
         )
-        return self.desk.page(asked, page, status=status)
+        return self.desk.page(asked, page, status=403 if asked.posted else 200)
 
     async def _end(self, asked: Asked, alive: Alive, wish: Logout | None) -> Reply:
-        # SQL knows of it before the store is told; a store that does not answer is told by the reconciler.
-        with suppress(Unavailable):
+        try:
             await self.desk.sessions.end(alive.record.uid, alive.token.tag, alive.record.id, "you")
-        return self._onward(asked, wish, self._cleared())
+        except Unavailable:
+            await self.later(alive.token)
+        return self._onward(asked, wish, self.desk.signed_out())
 
     def _gone(self, asked: Asked, wish: Logout | None) -> Reply:
         """Nobody is signed in: the wish is fulfilled already."""
-        cookies = self._cleared() if asked.session is not None else ()
+        cookies = self.desk.signed_out() if asked.session is not None else ()
         if isinstance(asked.session, Dead) and wish is None:
             return self.desk.page(asked, SignedOut(why=asked.session.reason), cookies=cookies)
         return self._onward(asked, wish, cookies)
 
     def _onward(self, asked: Asked, wish: Logout | None, cookies: tuple[Header, ...]) -> Reply:
         if wish is not None and wish.target is not None:
-            return see_other(wish.target, cookies)
+            return self.desk.onward(asked, wish.target, cookies=cookies)
         return self.desk.page(asked, SignedOut(why="signed-out"), cookies=cookies)
 
     @staticmethod
@@ -84,5 +106,7 @@ class Leaving:
         app = asked.interaction.record.app if asked.interaction else None
         return wish.means(alive.record.clients, app.client if app else None)
 
-    def _cleared(self) -> tuple[Header, ...]:
-        return (self.desk.cookies.clear("op"), self.desk.cookies.clear("app"))
+
+def _looks_ahead(heard: Heard) -> bool:
+    """Nobody has gone there yet: a HEAD, or a browser that fetches what may be wanted next."""
+    return heard.method == "HEAD" or "prefetch" in (header(heard.scope, b"sec-purpose") or "")

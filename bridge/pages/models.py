@@ -17,11 +17,12 @@ Why = DeadReason | Literal["signed-out"]
 LoginProblem = Literal["wrong", "too-many", "unreachable", "stale", "no-email", "no-password", "signed-in-elsewhere"]
 LoginNotice = Literal["password-reset", "confirm"]
 CodeProblem = Literal["wrong", "too-many", "stale", "no-code", "used"]
+AnswerProblem = Literal["stale"]
 ResetProblem = Literal["no-email", "stale"]
 PasswordProblem = PasswordFault | Literal["different", "stale", "unreachable"]
 ChangeProblem = PasswordProblem | Literal["wrong-current", "too-many", "unchanged"]
 LinkProblem = Literal["expired", "used", "bad"]
-AccountNotice = Literal["session-ended", "others-ended", "nothing-ended"]
+AccountNotice = Literal["session-ended", "others-ended", "nothing-ended", "withdrawn", "nothing-withdrawn"]
 SecondStep = SecondFactorState | Literal["elsewhere"]
 ErrorKind = Literal["bad-request", "stale", "forbidden", "not-found", "method", "too-large", "ours"]
 
@@ -88,6 +89,7 @@ class Consent:
     app: App
     email: str
     scopes: tuple[Scope, ...]
+    problem: AnswerProblem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ class ContinueAs:
     app: App | None
     name: str
     email: str
+    problem: AnswerProblem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,7 @@ class Logout:
     interaction: str | None
     app: App | None
     email: str | None
+    problem: AnswerProblem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +195,15 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedApp:
+    """One application that the person has allowed something, until he takes it back."""
+
+    client: str
+    name: str
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The person's own page. `shortest` is None where the password is kept elsewhere and cannot be changed here."""
 
@@ -199,6 +212,7 @@ class Account:
     name: str
     email: str
     sessions: tuple[SessionRow, ...]
+    apps: tuple[AllowedApp, ...]
     second_factor: SecondStep
     shortest: int | None
     problem: ChangeProblem | None = None
@@ -236,6 +250,15 @@ class TryLater:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Onward:
+    """Everything is done here: the browser moves on by itself, and by a link where it does not."""
+
+    template: ClassVar[str] = "onward.html"
+    target: str
+    """A path on this host, or a checked address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormPost:
     """Fields that the browser carries to another place by POST (OAuth 2.0 Form Post Response Mode §2)."""
 
@@ -262,6 +285,7 @@ Page = (
     | Account
     | Error
     | TryLater
+    | Onward
     | FormPost
 )
 

@@ -19,6 +19,8 @@ class PagesOptions:
     """An https address, a path on this host or data:image/…, 36 pixels high.  Empty: a mark made from the name."""
     accent: str = DEFAULT_ACCENT
     """The colour of the main button, such as #1d4ed8.  Text upon it and links are made readable by themselves."""
+    fresh: int = 300
+    """Seconds after signing in for which somebody may end sessions on his account page without his password."""
     template_dirs: tuple[Path, ...] = ()
     """Folders whose templates go before ours, by file name."""
     locale_dirs: tuple[Path, ...] = ()
@@ -26,6 +28,8 @@ class PagesOptions:
 
     def __post_init__(self) -> None:
         _ = self.brand
+        if self.fresh < 0:
+            raise ValueError("fresh must be 0 or more")
 
     @property
     def brand(self) -> Brand:

@@ -15,6 +15,7 @@ PLACES: Final[Mapping[str, str]] = {
     "account": "/account",
     "change_password": "/account/password",
     "end_sessions": "/account/sessions",
+    "withdraw": "/account/apps",
     "stylesheet": "/static/bridge.css",
 }
 

@@ -12,13 +12,15 @@ from bridge.pages.masking import masked
 from bridge.pages.models import Forgot, LinkRefused, NewPassword, PasswordProblem, ResetSent
 from bridge.resets.ask import ResetRequests
 from bridge.resets.complete import Changed, Ready, Refused, ResetCompletion, Unfit
+from bridge.resets.judge import NewPasswords
 from bridge.resets.send import PATH
 from bridge.secret import Secret
+from bridge.sessions.cookie import Header
 from bridge.tokens import digest
-from bridge.users.policy import PasswordPolicy
 from bridge.users.user import User
 
 COOKIE_SECONDS: Final = 900
+_QUIET: Final = (b"referrer-policy", b"no-referrer")  # the address that is being left holds the token (R4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class Resetting:
     desk: Desk
     requests: ResetRequests
     completion: ResetCompletion
-    policy: PasswordPolicy
+    passwords: NewPasswords
     minutes: int
 
     async def forgot(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,17 +46,17 @@ class Resetting:
         found = await self.completion.look(token)
         if isinstance(found, Refused):
             reply = self._refused(asked, found)
-        elif asked.method == "HEAD":
-            reply = Reply(303, headers=((b"location", asked.paths["new_password"].encode()),))
+        elif asked.heard.method == "HEAD":
+            reply = see_other(asked.paths["new_password"], (_QUIET,))
         else:
             cookie = self.desk.cookies.set("reset", token, max_age=COOKIE_SECONDS)
-            reply = self.desk.go(asked, "new_password", cookies=(cookie,))
+            reply = self.desk.go(asked, "new_password", cookies=(cookie, _QUIET))
         await reply(scope, receive, send)
 
     async def choose(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The form for a new password, and its use."""
         asked = await self.desk.read(scope, receive)
-        token = self._token(asked)
+        token = self.desk.cookie(scope, "reset")
         if token is None:
             reply = self.desk.go(asked, "reset")
         elif asked.posted:
@@ -89,7 +91,7 @@ class Resetting:
             csrf=self.desk.proof(asked, "new-password", digest(token)),
             nonce=self.desk.proof(asked, "reset-nonce", digest(token)),
             masked_address=masked(user.email),
-            shortest=self.policy.shortest(second_factor=user.second_factor != "none"),
+            shortest=self.passwords.shortest(user),
             problem=problem,
         )
         return self.desk.page(asked, page, status=status)
@@ -109,17 +111,19 @@ class Resetting:
                 return self._refused(asked, refused)
             case Unfit(fault, user):
                 return self._choose(asked, token, user, problem=fault, status=422)
-            case Changed():
-                cookies = tuple(self.desk.cookies.clear(name) for name in ("reset", "op", "app"))
-                return see_other(f"{asked.paths['login']}?reset=done", cookies)
+            case Changed(user):
+                return self.desk.go(asked, "login", reset="done", cookies=self._done(asked, user))
+
+    def _done(self, asked: Asked, user: User) -> tuple[Header, ...]:
+        """The link is used and so is its cookie.  Whoever else is signed in with this browser stays so."""
+        somebody_else = asked.user is not None and asked.user.id != user.id
+        return (self.desk.cookies.clear("reset"), *(() if somebody_else else self.desk.signed_out()))
 
     def _same_nonce(self, asked: Asked, name: str) -> bool:
         given = asked.form.get("nonce", "")
         return self.desk.interactions.proven(given, asked.interaction_id or "", asked.binding, "reset-nonce", name)
 
     def _refused(self, asked: Asked, refused: Refused) -> Reply:
-        return self.desk.page(asked, LinkRefused(problem=refused.problem), status=410)
-
-    def _token(self, asked: Asked) -> str | None:
-        value = self.desk.cookies.read(asked.scope, "reset")
-        return value if isinstance(value, str) and value else None
+        return self.desk.page(
+            asked, LinkRefused(problem=refused.problem), status=410, cookies=(self.desk.cookies.clear("reset"),)
+        )

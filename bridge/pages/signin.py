@@ -6,7 +6,7 @@ Which steps a visit still needs is not decided here: each ends with the browser 
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from bridge.asgi import Receive, Reply, Scope, Send, see_other
+from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.errors import Unavailable
 from bridge.interactions.record import Display
 from bridge.login.attempt import Login
@@ -28,10 +28,10 @@ from bridge.pages.models import Login as LoginPage
 from bridge.pages.models import SecondFactor as SecondFactorPage
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
-from bridge.sessions.cookie import Header, Purpose
+from bridge.sessions.cookie import Header
 from bridge.sessions.judge import Dead
 from bridge.tokens import LoginToken
-from bridge.users.backend import UserBackend
+from bridge.users.email import email_key
 from bridge.users.user import User
 
 _QUIET: Final = ("unknown", "wrong-place", "rotated")
@@ -43,7 +43,6 @@ class SignIn:
 
     desk: Desk
     login: Login
-    users: UserBackend
     devices: Devices
     pending_seconds: int
     """How long a right password waits for its code."""
@@ -52,7 +51,7 @@ class SignIn:
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET shows the form; POST takes it."""
         asked = await self.desk.read(scope, receive)
-        reply = await (self._take_password(asked) if asked.posted else self._show_password(asked))
+        reply = await self._take_password(asked) if asked.posted else self._show_password(asked)
         await reply(scope, receive, send)
 
     async def code(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,30 +60,29 @@ class SignIn:
         reply = await self._take_code(asked) if asked.posted else self._show_code(asked)
         await reply(scope, receive, send)
 
-    async def _show_password(self, asked: Asked) -> Reply:
+    def _show_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
             return _stale(self.desk, asked)
-        if asked.interaction is None and asked.alive is not None:
+        if asked.interaction is None and asked.alive is not None and "confirm" not in asked.heard.query:
             return self._onward(asked)
         ended = asked.session.reason if isinstance(asked.session, Dead) else None
-        cookies = self._cleared() if ended else ()
-        return await self._form(asked, ended=ended if ended not in _QUIET else None, cookies=cookies)
+        return self._form(asked, ended=ended if ended not in _QUIET else None, cookies=self._forgotten(asked))
 
     async def _take_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
             return _stale(self.desk, asked)
-        if not self.desk.proven(asked, "login", _session_of(asked)):
-            return await self._form(asked, problem="stale", status=403)
+        if not self.desk.proven(asked, "login", asked.session_id):
+            return self._form(asked, problem="stale", status=403)
         if asked.interaction is not None and asked.form.get("cancel"):
             return await _deny(self.desk, asked)
         email, password = asked.form.get("email", ""), Secret(asked.form.get("password", ""))
         if not email.strip():
-            return await self._form(asked, problem="no-email", status=422)
+            return self._form(asked, problem="no-email", status=422)
         if not password:
-            return await self._form(asked, problem="no-password", status=422)
+            return self._form(asked, problem="no-password", status=422)
         wish = Birth.browser(self.desk.sessions.options, ip=asked.visit.ip)
         outcome = await self.login.attempt(
-            email, password, wish=wish, visit=asked.visit, over=asked.alive, child=self._child_of(asked)
+            email, password, wish=wish, visit=asked.visit, over=asked.alive, child=self.desk.token(asked, "app")
         )
         return await self._answer_password(asked, outcome)
 
@@ -106,18 +104,18 @@ class SignIn:
             case SecondFactorElsewhere(url):
                 return self.desk.page(asked, Elsewhere(interaction=asked.interaction_id, url=url))
             case Refused():
-                return await self._form(asked, problem="wrong", status=422)
+                return self._form(asked, problem="wrong", status=422)
             case TooMany(retry_after):
-                return await self._form(asked, problem="too-many", wait=int(retry_after), status=429)
+                return self._form(asked, problem="too-many", wait=int(retry_after), status=429)
             case Unreachable():
-                return await self._form(asked, problem="unreachable", status=503)
+                return self._form(asked, problem="unreachable", status=503)
             case _:
                 assert_never(outcome)
 
     def _show_code(
         self, asked: Asked, *, problem: CodeProblem | None = None, wait: int | None = None, status: int = 200
     ) -> Reply:
-        pending = self._pending_of(asked)
+        pending = self.desk.token(asked, "pending")
         if asked.lost_interaction:
             return _stale(self.desk, asked)
         if pending is None:
@@ -126,14 +124,14 @@ class SignIn:
             csrf=self.desk.proof(asked, "code", pending.sid),
             interaction=asked.interaction_id,
             app=app_of(asked),
-            next=local_path(_given(asked, "next")),
+            next=local_path(asked.heard.given("next")),
             problem=problem,
             wait=wait,
         )
         return self.desk.page(asked, page, status=status)
 
     async def _take_code(self, asked: Asked) -> Reply:
-        pending = self._pending_of(asked)
+        pending = self.desk.token(asked, "pending")
         if pending is None or asked.lost_interaction:
             return self._show_code(asked)
         if not self.desk.proven(asked, "code", pending.sid):
@@ -145,7 +143,7 @@ class SignIn:
             return self._show_code(asked, problem="no-code", status=422)
         wish = Birth.browser(self.desk.sessions.options, ip=asked.visit.ip)
         outcome = await self.login.finish(
-            pending, code, wish=wish, visit=asked.visit, over=asked.alive, child=self._child_of(asked)
+            pending, code, wish=wish, visit=asked.visit, over=asked.alive, child=self.desk.token(asked, "app")
         )
         match outcome:
             case LoggedIn(user, born):
@@ -153,18 +151,18 @@ class SignIn:
             case TooMany(retry_after):
                 return self._show_code(asked, problem="too-many", wait=int(retry_after), status=429)
             case Refused("stale"):
-                return await self._form(asked, problem="stale", status=422, cookies=(self._no_pending(),))
+                return self._form(asked, problem="stale", status=422, cookies=(self._no_pending(),))
             case Refused(why):
                 return self._show_code(asked, problem=why, status=422)
             case _:
-                return await self._form(asked, problem="unreachable", status=503)
+                return self._form(asked, problem="unreachable", status=503)
 
     async def _welcome(self, asked: Asked, user: User, born: Born | None) -> Reply:
         """He is who he says: new cookies for everything, and on to where he was going."""
         if born is None:
             raise Unavailable("a sign-in without a session")
         binding = self.desk.interactions.new_binding()
-        cookies = [*self._cookies_of(born), self.desk.cookies.set("pre", binding), self._no_pending()]
+        cookies = [*self.desk.signed_in(born), self.desk.cookies.set("pre", binding), self._no_pending()]
         cookies.append(self.desk.cookies.set("dev", self.devices.mark(user.email), max_age=self.devices.seconds))
         if asked.interaction is None:
             return self._onward(asked, cookies=tuple(cookies))
@@ -180,7 +178,7 @@ class SignIn:
             return await _deny(self.desk, asked, cookies=(self._no_pending(),))
         return self.desk.go(asked, "login", cookies=(self._no_pending(),))
 
-    async def _form(
+    def _form(
         self,
         asked: Asked,
         *,
@@ -191,51 +189,37 @@ class SignIn:
         cookies: tuple[Header, ...] = (),
     ) -> Reply:
         page = LoginPage(
-            csrf=self.desk.proof(asked, "login", _session_of(asked)),
+            csrf=self.desk.proof(asked, "login", asked.session_id),
             interaction=asked.interaction_id,
             app=app_of(asked),
-            next=local_path(_given(asked, "next")),
-            email=asked.form.get("email") or await self._known_email(asked),
+            next=local_path(asked.heard.given("next")),
+            email=asked.form.get("email") or self._known_email(asked),
             problem=problem,
             wait=wait,
-            notice="confirm" if asked.alive is not None else "password-reset" if "reset" in asked.query else None,
+            notice="confirm" if _again(asked) else "password-reset" if "reset" in asked.heard.query else None,
             ended=ended,
         )
         return self.desk.page(asked, page, status=status, cookies=cookies)
 
-    async def _known_email(self, asked: Asked) -> str:
-        if asked.alive is not None:
-            user = await self.users.by_id(asked.alive.record.uid)
-            return user.email if user else ""
+    def _known_email(self, asked: Asked) -> str:
+        if asked.user is not None:
+            return asked.user.email if _again(asked) else ""
         return asked.interaction.record.login_hint[:320] if asked.interaction else ""
 
     def _onward(self, asked: Asked, *, cookies: tuple[Header, ...] = ()) -> Reply:
-        target = local_path(_given(asked, "next"))
+        target = local_path(asked.heard.given("next"))
         if target is None:
             return self.desk.go(asked, self.home, cookies=cookies)
-        return see_other(target, cookies)
+        return self.desk.onward(asked, target, cookies=cookies)
 
-    def _cookies_of(self, born: Born) -> list[Header]:
-        made = [self.desk.cookies.set("op", born.token.text.reveal())]
-        if born.child is not None:
-            made.append(self.desk.cookies.set("app", born.child.text.reveal()))
-        return made
-
-    def _cleared(self) -> tuple[Header, ...]:
-        return (self.desk.cookies.clear("op"), self.desk.cookies.clear("app"))
+    def _forgotten(self, asked: Asked) -> tuple[Header, ...]:
+        """What is over need not be sent again.  An app's session may be busy while the issuer's idles away."""
+        if not isinstance(asked.session, Dead):
+            return ()
+        return (self.desk.cookies.clear("op"),) if asked.session.reason == "idle" else self.desk.signed_out()
 
     def _no_pending(self) -> Header:
         return self.desk.cookies.clear("pending")
-
-    def _pending_of(self, asked: Asked) -> LoginToken | None:
-        return self._token_in(asked, "pending")
-
-    def _child_of(self, asked: Asked) -> LoginToken | None:
-        return self._token_in(asked, "app")
-
-    def _token_in(self, asked: Asked, purpose: Purpose) -> LoginToken | None:
-        value = self.desk.cookies.read(asked.scope, purpose)
-        return LoginToken.parse(value) if isinstance(value, str) else None
 
 
 def app_of(asked: Asked) -> App | None:
@@ -260,7 +244,7 @@ async def _deny(desk: Desk, asked: Asked, *, cookies: tuple[Header, ...] = ()) -
     """Turned back: the dispatcher tells the application."""
     if asked.interaction is None:
         return _stale(desk, asked, cookies=cookies)
-    session = asked.alive.record.id if asked.alive else None
+    session = asked.session_id or None
     await desk.interactions.answer(asked.interaction.id, asked.binding, "deny", session=session)
     return desk.back(asked, asked.interaction.id, cookies=cookies)
 
@@ -271,9 +255,9 @@ def _stale(desk: Desk, asked: Asked, *, cookies: tuple[Header, ...] = ()) -> Rep
     return desk.page(asked, page, status=page.status, cookies=cookies)
 
 
-def _session_of(asked: Asked) -> str:
-    return asked.alive.record.id if asked.alive else ""
-
-
-def _given(asked: Asked, name: str) -> str | None:
-    return asked.form.get(name) or asked.query.get(name)
+def _again(asked: Asked) -> bool:
+    """Somebody is signed in and is to show that it is him; not so who says, or types, that he is somebody else."""
+    if asked.user is None or "other" in asked.heard.query:
+        return False
+    typed = asked.form.get("email")
+    return not typed or email_key(typed) == asked.user.email_key

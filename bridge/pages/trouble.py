@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.asgi import NO_STORE, Headers, Reply, Scope, header, json_reply
 from bridge.clock import Clock
+from bridge.pages.browser import reads_html
 from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -35,7 +36,7 @@ class Troubles:
     def show(self, scope: Scope, *, status: int, why: str, reference: str | None, retry_after: int | None) -> Reply:
         """`why` is fixed English that may be shown; `reference` is what the operator's log has; seconds."""
         retry = ((b"retry-after", str(retry_after).encode()),) if retry_after is not None else ()
-        if not _reads_html(scope):
+        if not reads_html(scope):
             return self._said(status, why, reference, retry)
         if status == 503:
             page: Error | TryLater = TryLater(kind="unavailable", wait=retry_after, reference=reference)
@@ -71,8 +72,3 @@ class Troubles:
             **({"reference": reference} if reference else {}),
         }
         return json_reply(content, status, (*NO_STORE, *retry))
-
-
-def _reads_html(scope: Scope) -> bool:
-    """Browsers ask for `text/html`; programs seldom do."""
-    return "text/html" in (header(scope, b"accept") or "")

@@ -25,6 +25,8 @@ from bridge.users.email import email_key
 from bridge.users.user import User
 
 PURPOSE = "reset"
+MOST_AT_ONCE = 1_000
+"""Requests of the public form that may be under way; whoever sends more is not heard, and cannot tell."""
 _HOUR = 3_600.0
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ class UnknownUser:
 class Users(Protocol):
     """Who has an account here."""
 
+    @property
+    def name(self) -> str: ...
     @property
     def capabilities(self) -> Capability: ...
     async def by_id(self, user: UserId) -> User | None: ...
@@ -79,6 +83,9 @@ class ResetRequests:
 
     def ask(self, email: str, visit: Visit, *, language: str = "") -> None:
         """The public form: returns at once, the same for everybody; all else happens after the answer."""
+        if len(self._running) >= MOST_AT_ONCE:
+            self._events.tell("reset.refused", visit, reason="busy")
+            return
         task = asyncio.create_task(self._ask(email, visit, language))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

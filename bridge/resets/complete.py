@@ -4,7 +4,6 @@ Looking at a link changes nothing, however often.  Using it is one UPDATE that c
 of fifty who post at once, one has changed the password.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -12,12 +11,14 @@ from typing import Literal, Protocol
 from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.resets.ask import Users
+from bridge.resets.change import Notify, tell_owner
+from bridge.resets.judge import NewPasswords
 from bridge.resets.link import Bad, Expired, Links
 from bridge.resets.send import state_of
 from bridge.secret import Secret
 from bridge.sessions.sessions import Sessions
 from bridge.types import UserId, Visit
-from bridge.users.policy import PasswordFault, PasswordPolicy
+from bridge.users.policy import PasswordFault
 from bridge.users.user import User
 
 LinkProblem = Literal["expired", "used", "bad"]
@@ -69,16 +70,14 @@ class ResetCompletion:
         links: Links,
         users: PasswordWriter,
         sessions: Sessions,
-        policy: PasswordPolicy,
-        about: Iterable[str],
-        notify: Callable[[User, Visit], Awaitable[object]],
+        passwords: NewPasswords,
+        notify: Notify,
         events: Events,
     ) -> None:
         self._links = links
         self._users = users
         self._sessions = sessions
-        self._policy = policy
-        self._about = tuple(about)
+        self._passwords = passwords
         self._notify = notify
         self._events = events
 
@@ -90,7 +89,7 @@ class ResetCompletion:
         if isinstance(link, Bad):
             return Refused("bad")
         user = await self._users.by_id(UserId(link.user))
-        if user is None or user.disabled:
+        if user is None or user.disabled or not self._passwords.kept_here(user):
             return Refused("bad")
         return Ready(user) if self._links.fits(link, state_of(user)) else Refused("used")
 
@@ -100,7 +99,7 @@ class ResetCompletion:
         if isinstance(found, Refused):
             self._events.tell("reset.refused", visit, reason=found.problem)
             return found
-        if fault := self.judge(found.user, new):
+        if fault := self._passwords.judge(found.user, new):
             return Unfit(fault, found.user)
         changed = await self._users.set_password(found.user, new)
         if changed is None:
@@ -111,10 +110,5 @@ class ResetCompletion:
         # doors reopen the reconciler has published this stamp.
         with suppress(Unavailable):
             await self._sessions.publish_stamp(changed.id, changed.tag)
-        await self._notify(changed, visit)
+        await tell_owner(self._notify, changed, visit)
         return Changed(changed)
-
-    def judge(self, user: User, new: Secret) -> PasswordFault | None:
-        """What is wrong with a new password of this user, or None."""
-        about = (*self._about, user.email, user.first_name, user.last_name)
-        return self._policy.judge(new, about=about, second_factor=user.second_factor != "none")

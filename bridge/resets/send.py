@@ -36,12 +36,16 @@ class ResetSender:
     async def __call__(self, delivery: Delivery) -> None:
         """Its payload is what `ResetRequests` queued.  Raises what the mailer raises: the outbox tries again."""
         user = await self.users.by_email(delivery.payload["email_key"])
-        if user is None or user.disabled or Capability.SEND_RESET not in self.users.capabilities:
+        if user is None or user.disabled or not self._sends_to(user):
             self.events.tell("reset.refused", _VISIT, user=user.id if user else None, reason="no-account")
             return
         token = self.links.make(user.id, state_of(user)).reveal()
         letter = ResetLetter(email=user.email, link=f"{self.base_url}{PATH}{token}", minutes=self.links.lifetime // 60)
         await self.post.send(delivery, user, letter, asked=delivery.payload.get("language", ""))
+
+    def _sends_to(self, user: User) -> bool:
+        """Whether it is ours to reset: a link to a password that another system keeps would change nothing."""
+        return user.authority == self.users.name and Capability.SEND_RESET in self.users.capabilities
 
 
 def state_of(user: User) -> AccountState:

@@ -8,6 +8,7 @@ from bridge.pages.app import App
 from bridge.pages.models import (
     Account,
     AccountNotice,
+    AllowedApp,
     ChangeProblem,
     CodeProblem,
     Consent,
@@ -24,6 +25,7 @@ from bridge.pages.models import (
     LoginProblem,
     Logout,
     NewPassword,
+    Onward,
     Page,
     PasswordChanged,
     PasswordProblem,
@@ -90,12 +92,15 @@ ACCOUNT: Final = Account(
     name="Ada Lovelace",
     email="ada@example.com",
     sessions=(HERE, PHONE, PORTAL),
+    apps=(AllowedApp(client="notes", name="Acme Notes", scopes=(Scope(name="openid"), Scope(name="email"))),),
     second_factor="totp",
     shortest=8,
 )
 FORM_POST: Final = FormPost(
     target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("submit", "a b"))
 )
+
+ONWARD: Final = Onward(target="https://notes.example.com/bye")
 
 SCREENS: Final[dict[str, Page]] = {
     "login": LOGIN,
@@ -132,13 +137,19 @@ SCREENS: Final[dict[str, Page]] = {
     "not-found": Error(kind="not-found", detail=None, reference=None),
     "try-later": TryLater(kind="too-many", wait=170),
     "unavailable": TryLater(kind="unavailable", wait=2, reference="01JD8Q2M7H"),
+    "onward": ONWARD,
     "form-post": FORM_POST,
 }
+MOVING: Final = ("onward", "form-post")
+"""Those that no browser stays on."""
 
 
 def faces() -> Iterator[list[Page]]:
     """For each choice that a model offers, the page with every answer: no two may read alike."""
     yield [LOGIN, *(replace(LOGIN, problem=each) for each in get_args(LoginProblem))]
+    yield [CONSENT, replace(CONSENT, problem="stale")]
+    yield [CONTINUE, replace(CONTINUE, problem="stale")]
+    yield [LOGOUT, replace(LOGOUT, problem="stale")]
     yield [LOGIN, *(replace(LOGIN, notice=each) for each in get_args(LoginNotice))]
     yield [SignedOut(why=each) for each in choices(Why) if each not in _ALIKE]
     yield [replace(LOGIN, ended=each) for each in choices(Why) if each not in _ALIKE]

@@ -10,7 +10,7 @@ from bridge.pages.headers import content_security_policy, page_headers, source
 from bridge.pages.models import Page
 from bridge.pages.options import PagesOptions
 from bridge.pages.render import Pages
-from tests.pages.samples import CONSENT, DESKTOP, FORM_POST, LOGIN, LOGIN_TO, LOGOUT, SCREENS
+from tests.pages.samples import CONSENT, FORM_POST, LOGIN, LOGIN_TO, SCREENS
 
 NONCE = "n" * 22
 
@@ -51,20 +51,19 @@ def test_the_language_is_told() -> None:
     assert headers(LOGIN, locale="zh_Hans")["content-language"] == "zh-Hans"
 
 
-def test_a_page_without_an_app_lets_forms_go_to_us_alone() -> None:
-    assert directives(LOGIN)["form-action"] == "'self'"
+@pytest.mark.parametrize("page", [page for page in SCREENS.values() if page is not FORM_POST])
+def test_forms_lead_to_us_alone(page: Page) -> None:
+    assert directives(page)["form-action"] == "'self'"
+
+
+def test_the_form_that_carries_an_answer_may_go_on_to_wherever_the_application_goes() -> None:
+    assert directives(FORM_POST)["form-action"] == "'self' https:"
+    loopback = replace(FORM_POST, target="http://127.0.0.1:4711/cb")
+    assert directives(loopback)["form-action"] == "'self' http: https:"
+
+
+def test_without_an_app_there_are_no_pictures_but_ours() -> None:
     assert directives(LOGIN)["img-src"] == "'self' data:"
-
-
-@pytest.mark.parametrize(
-    "page", [LOGIN_TO, CONSENT, LOGOUT, SCREENS["continue-as"], SCREENS["second-factor"], FORM_POST]
-)
-def test_forms_may_lead_to_where_the_client_gets_its_answer(page: Page) -> None:
-    assert directives(page)["form-action"] == "'self' https://notes.example.com"
-
-
-def test_an_app_on_the_device_is_named_by_its_scheme() -> None:
-    assert directives(replace(CONSENT, app=DESKTOP))["form-action"] == "'self' com.example.desktop:"
 
 
 def test_pictures_come_from_the_brand_and_the_client_alone() -> None:
@@ -101,6 +100,9 @@ def test_a_nonce_that_could_be_guessed_or_says_more_is_an_error(nonce: str) -> N
         ("https://a b.example/", None),
         ("https://:99999/", None),
         ("", None),
+        ("https:", "https:"),
+        ("http:", "http:"),
+        ("javascript:", None),
     ],
 )
 def test_an_address_becomes_one_source_or_none(url: str, expected: str | None) -> None:
