@@ -7,6 +7,7 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -157,10 +158,11 @@ class Proxies:
 
     def __init__(self, trusted: Iterable[IPNetwork] = ()) -> None:
         self._trusted = tuple(trusted)
+        self._peer = lru_cache(maxsize=1_024)(parse_ip)  # a connection sends many requests
 
     def client(self, scope: Scope) -> IPAddress | None:
         """The nearest address that is not a trusted proxy; None: none is known (a unix socket, say)."""
-        peer = parse_ip((scope.get("client") or ("",))[0])
+        peer = self._peer((scope.get("client") or ("",))[0])
         if peer is None or not self._trusts(peer):
             return peer
         hops = (header(scope, b"x-forwarded-for") or "").split(",")

@@ -76,12 +76,17 @@ def _private(send: Send) -> Send:
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
-            message["headers"] = headers
-            given = [(name.lower(), value.lower()) for name, value in headers]
-            if not any(name == b"cache-control" for name, _ in given):
+            headers = message["headers"] = list(message.get("headers", ()))
+            cache, vary = True, True
+            for name, value in headers:
+                match name.lower():
+                    case b"cache-control":
+                        cache = False
+                    case b"vary" if b"cookie" in value.lower() or value == b"*":
+                        vary = False
+            if cache:
                 headers.append((b"cache-control", b"no-store"))
-            if not any(name == b"vary" and (b"cookie" in value or value == b"*") for name, value in given):
+            if vary:
                 headers.append((b"vary", b"Cookie"))
         await send(message)
 

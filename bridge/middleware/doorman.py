@@ -85,22 +85,19 @@ class Doorman:
         return Visitor.signed_in(_user(verdict, person), verdict)
 
     def _find(self, scope: Scope) -> tuple[LoginToken, Place] | None:
-        found: dict[str, tuple[LoginToken, Place]] = {}
+        found: tuple[LoginToken, Place] | None = None
         for look, place in self._looks:
             text = look(scope)
-            if text is None:
-                continue
             if isinstance(text, Ambiguous):
                 self._tell(scope, "cookie-twice")
                 return None
-            if (token := LoginToken.parse(text)) is not None:
-                found.setdefault(text, (token, place))
-        if len(found) > 1:
-            self._tell(scope, "two-tokens")
-            return None
-        if not found or not self._from_here(scope):
-            return None
-        return next(iter(found.values()))
+            token = LoginToken.parse(text) if text else None
+            if token is not None and found is not None and found[0].sid != token.sid:
+                self._tell(scope, "two-tokens")
+                return None
+            if token is not None and found is None:
+                found = token, place
+        return found if found is not None and self._from_here(scope) else None
 
     def _from_here(self, scope: Scope) -> bool:
         """A browser lets any page open a WebSocket with our cookie; only pages of this origin may (DESIGN §7)."""

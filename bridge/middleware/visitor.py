@@ -1,8 +1,9 @@
 """What an app sees as `request.user` and `request.auth` — DESIGN §6, §7."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Never
 
+from msgspec import Struct
 from starlette.authentication import AuthCredentials
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
@@ -57,8 +58,7 @@ class SessionInfo:
         return f"SessionInfo(id={self.id!r}, kind={self.kind!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BridgeUser:
+class BridgeUser(Struct, frozen=True, kw_only=True):
     """The person who is signed in."""
 
     id: UserId
@@ -67,7 +67,7 @@ class BridgeUser:
     name: str
     email: str
     groups: tuple[str, ...]
-    session: SessionInfo = field(compare=False)
+    session: SessionInfo
 
     @property
     def is_authenticated(self) -> bool:
@@ -162,8 +162,7 @@ class UnknownCredentials:
         self._silence.fall()
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(Struct, frozen=True):
     """Who sends a request: what `scope["user"]` and `scope["auth"]` become."""
 
     user: BridgeUser | Anonymous | UnknownUser

@@ -4,7 +4,6 @@ Names compare as bytes.  The same name twice is ambiguous: somebody may have tos
 """
 
 import re
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from bridge.asgi import Scope
@@ -52,14 +51,16 @@ class Cookies:
         """The cookie's value exactly as sent, None when there is none, `Ambiguous` when there are several."""
         wanted = self._names[purpose]
         found: bytes | None = None
-        for raw in _named_like(scope, wanted):
-            name, equals, value = raw.partition(b"=")
-            # SP and HTAB only: str.strip would make "\xa0__Host-lb_op" our cookie.
-            if not equals or name.strip(b" \t") != wanted:
+        for header, value in scope["headers"]:
+            if header != b"cookie" or wanted not in value:
                 continue
-            if found is not None:
-                return Ambiguous()
-            found = value.strip(b" \t")
+            for pair in value.split(b";"):
+                name, equals, text = pair.partition(b"=")
+                # SP and HTAB only: str.strip would make "\xa0__Host-lb_op" our cookie.
+                if name.strip(b" \t") == wanted and equals:
+                    if found is not None:
+                        return Ambiguous()
+                    found = text.strip(b" \t")
         return None if found is None else found.decode("latin-1")
 
     def set(self, purpose: Purpose, value: str, *, max_age: int | None = None) -> Header:
@@ -79,9 +80,3 @@ class Cookies:
     def clear(self, purpose: Purpose) -> Header:
         """The header that removes it, with the attributes it was set with (S7)."""
         return b"set-cookie", b"%b=%b; Max-Age=0" % (self._names[purpose], self._attributes[purpose])
-
-
-def _named_like(scope: Scope, wanted: bytes) -> Iterator[bytes]:
-    for name, value in scope["headers"]:
-        if name == b"cookie" and wanted in value:
-            yield from value.split(b";")

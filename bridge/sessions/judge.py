@@ -6,12 +6,13 @@ docs/session-record.md.
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from bridge.sessions.options import IpCheck, SessionOptions
 from bridge.sessions.record import Ended, EndReason, RecordCodec, Rotated, SessionRecord
-from bridge.sessions.stamp import read_stamp, reason_of
+from bridge.sessions.stamp import read_stamp, reason_of, stamp_value
 from bridge.tokens import LoginToken
 from bridge.types import IPAddress, Key, Place, SessionKind, StampReason
 
@@ -34,8 +35,7 @@ DeadReason = Literal[
 session replaced it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alive:
+class Alive(Struct, frozen=True):
     """A living session: what was read of it, and where."""
 
     token: LoginToken
@@ -45,8 +45,7 @@ class Alive:
     record: SessionRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(Struct, frozen=True):
     """Nobody.  `record` is there when there was a genuine one."""
 
     reason: DeadReason
@@ -138,11 +137,9 @@ def unused(record: SessionRecord) -> bool:
 
 
 def _refusal(record: SessionRecord, raw_stamp: bytes | None, now: float) -> DeadReason | None:
-    stamp = read_stamp(raw_stamp)
-    if stamp is None or stamp[0] != record.uid:
-        return "unknown"
-    if stamp[1] != record.stamp:
-        return _OF_STAMP[reason_of(stamp[1])]
+    if raw_stamp != stamp_value(record.uid, record.stamp):
+        stamp = read_stamp(raw_stamp)
+        return _OF_STAMP[reason_of(stamp[1])] if stamp is not None and stamp[0] == record.uid else "unknown"
     if now >= record.abs:
         return "absolute"
     if now - record.last >= record.idle:
