@@ -10,6 +10,8 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from bridge.errors import Unavailable
 from bridge.stores.scripts import packed
 
+# uvloop says RuntimeError of a connection that the other side has reset.
+_BROKEN = (RedisError, OSError, RuntimeError)
 _INFO = (packed("INFO", "server"), packed("INFO", "replication"))
 _RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
 _POLICY = re.compile(r"^maxmemory_policy:(\S+)", re.MULTILINE)
@@ -50,7 +52,7 @@ class Line:
         try:
             async with asyncio.timeout(self._seconds):
                 await self._connection.connect()
-        except (RedisError, OSError) as error:
+        except _BROKEN as error:
             raise Unavailable(f"the store does not take the connection: {_named(error)}") from error
 
     async def ask(self, commands: Sequence[bytes]) -> list[Any]:
@@ -64,7 +66,7 @@ class Line:
                 await self._connection.send_packed_command(b"".join(commands), check_health=False)
                 for _ in commands:
                     answers.append(await self._answer())  # noqa: PERF401  what came before a break is kept
-        except (RedisError, OSError):
+        except _BROKEN:
             self.broken = True
         except BaseException:
             self.broken = True  # an answer may still come: the next one here would take it for his
@@ -75,7 +77,7 @@ class Line:
         """Close, and wait for it: an event loop that ends must not find it half closed."""
         try:
             await self._connection.disconnect()
-        except (RedisError, OSError):
+        except _BROKEN:
             await self._connection.disconnect(nowait=True)
 
     async def _answer(self) -> Any:

@@ -1,8 +1,8 @@
 """What runs inside Redis, and how a commit is written down for it — spec/store.md §5."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, assert_never, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import hiredis
 
@@ -59,6 +59,7 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)
 """)
 
 Word = str | int | bytes
+_Written = tuple[str, tuple[Word, Word, Word, Word]]
 
 
 def written(changes: Sequence[Change]) -> tuple[list[str], list[Word]]:
@@ -66,8 +67,8 @@ def written(changes: Sequence[Change]) -> tuple[list[str], list[Word]]:
     keys: list[str] = []
     arguments: list[Word] = []
     for change in changes:
-        key, *words = _words(change)
-        keys.append(cast(str, key))
+        key, words = _WORDS[type(change)](change)
+        keys.append(key)
         arguments += words
     return keys, arguments
 
@@ -87,28 +88,31 @@ def packed_text(script: Script, keys: Sequence[str], arguments: Sequence[Word]) 
     return packed("EVAL", script.text, len(keys), *keys, *arguments)
 
 
-def _words(change: Change) -> tuple[Word, Word, Word, Word, Word]:
-    match change:
-        case Expect(key, None):
-            return key, "absent", b"", b"", 0
-        case Expect(key, value):
-            return key, "expect", value or b"", b"", 0
-        case Add(key, value, ttl):
-            return key, "add", b"", value, _ms(ttl)
-        case Take(key, seen):
-            return key, "take", seen, b"", 0
-        case Swap(key, seen, value, ttl):
-            return key, "swap", seen, value, _ms(ttl)
-        case Put(key, value, ttl):
-            return key, "put", b"", value, _ms(ttl)
-        case Drop(key):
-            return key, "drop", b"", b"", 0
-        case Tag(index, member, ttl):
-            return INDEX_PREFIX + index, "tag", b"", member, _ms(ttl)
-        case Untag(index, member):
-            return INDEX_PREFIX + index, "untag", b"", member, 0
-        case _:
-            assert_never(change)
+def _expect(change: Expect) -> _Written:
+    if change.value is None:
+        return change.key, ("absent", b"", b"", 0)
+    return change.key, ("expect", change.value, b"", 0)
+
+
+def _swap(change: Swap) -> _Written:
+    return change.key, ("swap", change.seen, change.value, _ms(change.ttl))
+
+
+def _tag(change: Tag) -> _Written:
+    return INDEX_PREFIX + change.index, ("tag", b"", change.member, _ms(change.ttl))
+
+
+# One look-up instead of a row of comparisons: this runs for every change of every commit.
+_WORDS: Mapping[type[Change], Callable[[Any], _Written]] = {
+    Expect: _expect,
+    Add: lambda change: (change.key, ("add", b"", change.value, _ms(change.ttl))),
+    Take: lambda change: (change.key, ("take", change.seen, b"", 0)),
+    Swap: _swap,
+    Put: lambda change: (change.key, ("put", b"", change.value, _ms(change.ttl))),
+    Drop: lambda change: (change.key, ("drop", b"", b"", 0)),
+    Tag: _tag,
+    Untag: lambda change: (INDEX_PREFIX + change.index, ("untag", b"", change.member, 0)),
+}
 
 
 def _ms(ttl: float) -> int:

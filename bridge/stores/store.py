@@ -1,7 +1,7 @@
 """The store: one read, one atomic commit — spec/store.md §1."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -124,44 +124,64 @@ class Store(Protocol):
 
 def slot(key: str) -> str:
     """What decides where a key lives: the text in its first {…}, else the whole key (as Redis Cluster has it)."""
-    _, _, rest = key.partition("{")
-    tag, closed, _ = rest.partition("}")
-    return tag if closed and tag else key
+    start = key.find("{")
+    end = key.find("}", start)
+    return key[start + 1 : end] if 0 <= start < end - 1 else key
 
 
 def check(changes: Sequence[Change]) -> None:
     """Raise ValueError for what no store may be asked to do (spec/store.md §1, rule 3)."""
     if len(changes) > MOST_CHANGES:
         raise ValueError(f"a commit of {len(changes)} changes; at most {MOST_CHANGES}")
-    slots = {_check_one(change) for change in changes}
+    slots = {_CHECKS[type(change)](change) for change in changes}
     if len(slots) > 1:
         raise ValueError("a commit over two slots")
 
 
-def _check_one(change: Change) -> str:
-    match change:
-        case Add(key, value, ttl) | Put(key, value, ttl):
-            _check_values(value)
-            _check_ttl(ttl)
-        case Swap(key, seen, value, ttl):
-            _check_values(seen, value)
-            _check_ttl(ttl)
-        case Take(key, seen):
-            _check_values(seen)
-        case Expect(key, value):
-            _check_values(b"" if value is None else value)
-        case Drop(key):
-            pass
-        case Tag(index, member, ttl):
-            _check_ttl(ttl)
-            return _check_index(index, member)
-        case Untag(index, member):
-            return _check_index(index, member)
-    return _check_key(key)
+def _check_expect(change: Expect) -> str:
+    if change.value is not None:
+        _check_value(change.value)
+    return _check_key(change.key)
 
 
-def _check_values(*values: bytes) -> None:
-    if any(type(value) is not bytes for value in values):
+def _check_write(change: Add | Put) -> str:
+    _check_value(change.value)
+    _check_ttl(change.ttl)
+    return _check_key(change.key)
+
+
+def _check_take(change: Take) -> str:
+    _check_value(change.seen)
+    return _check_key(change.key)
+
+
+def _check_swap(change: Swap) -> str:
+    _check_value(change.seen)
+    _check_value(change.value)
+    _check_ttl(change.ttl)
+    return _check_key(change.key)
+
+
+def _check_tag(change: Tag) -> str:
+    _check_ttl(change.ttl)
+    return _check_index(change.index, change.member)
+
+
+# One look-up instead of a row of comparisons: this runs for every change of every commit.
+_CHECKS: Mapping[type[Change], Callable[[Any], str]] = {
+    Expect: _check_expect,
+    Add: _check_write,
+    Put: _check_write,
+    Take: _check_take,
+    Swap: _check_swap,
+    Drop: lambda change: _check_key(change.key),
+    Tag: _check_tag,
+    Untag: lambda change: _check_index(change.index, change.member),
+}
+
+
+def _check_value(value: bytes) -> None:
+    if type(value) is not bytes:
         raise ValueError("a value that is not bytes")
 
 
@@ -174,7 +194,8 @@ def _check_key(key: str) -> str:
     # A string key here would meet an index there, and an error in the write phase leaves half a commit.
     if key.startswith(INDEX_PREFIX):
         raise ValueError(f"a key may not begin with {INDEX_PREFIX!r}: indexes live there")
-    _check_text(key)
+    if not key.isascii():
+        _check_text(key)
     return slot(key)
 
 
@@ -185,5 +206,4 @@ def _check_index(index: str, member: str) -> str:
 
 
 def _check_text(text: str) -> None:
-    if not text.isascii():
-        text.encode()  # a lone surrogate is a ValueError now, not a half-sent batch later
+    text.encode()  # a lone surrogate is a ValueError now, not a half-sent batch later

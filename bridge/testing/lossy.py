@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import socket
+import struct
 from contextlib import suppress
 from typing import Literal, Self
 
@@ -22,12 +24,17 @@ class LossyProxy:
         self._listener: asyncio.Server | None = None
         self._losses: list[Loss] = []
         self._talks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
         self.seen: list[bytes] = []
 
     def lose(self, *losses: Loss) -> None:
         """These happen to the next requests, one each, in this order."""
         self._losses = list(losses)
+
+    def move(self, host: str, port: int) -> None:
+        """New connections lead there; the present ones stay where they are."""
+        self._server_address = (host, port)
 
     @property
     def losses_left(self) -> int:
@@ -43,6 +50,14 @@ class LossyProxy:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
 
+    async def reset_all(self) -> None:
+        """End every connection now, and not politely: what is sent into it afterwards is an error (RST)."""
+        for writer in self._writers:
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            writer.transport.abort()
+        await self.cut_all()
+
     async def __aenter__(self) -> Self:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
@@ -57,12 +72,14 @@ class LossyProxy:
         task = asyncio.current_task()
         assert task
         self._talks.add(task)
+        self._writers.add(writer)
         try:
             await self._talk(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass
         finally:
             self._talks.discard(task)
+            self._writers.discard(writer)
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,8 +7,8 @@ import pytest
 from bridge.stores.store import Add, Change, Drop, Expect, Put, Store, Swap, Tag, Take, Untag
 
 LONG = 100.0
-SHORT = 0.2
-LATER = 0.3
+SHORT = 0.3
+LATER = 0.4
 """The suite waits this long for what lives `SHORT`.  Seconds; real ones where the store has a server."""
 
 A, B = "lb:a:{t}", "lb:b:{t}"

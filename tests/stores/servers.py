@@ -12,6 +12,9 @@ from bridge.stores.lines import Lines
 from bridge.stores.redis import RedisStore
 from tests.servers import LOOPBACK, Server, need, running
 
+PATIENT = 5.0
+"""Seconds for an answer where a test is not about its lateness: the machine may be busy."""
+
 
 def say(port: int, *words: str, before: Sequence[Sequence[str]] = ()) -> bytes:
     """One command to the server at `port`, past every client library; its answer as it came.
@@ -45,9 +48,11 @@ def started(binary: str, port: int, folder: Path, *arguments: str) -> Iterator[s
 
 
 @asynccontextmanager
-async def opened(url: str, *, monotonic: Callable[[], float] = time.monotonic) -> AsyncIterator[RedisStore]:
+async def opened(
+    url: str, *, monotonic: Callable[[], float] = time.monotonic, seconds: float = PATIENT
+) -> AsyncIterator[RedisStore]:
     """A store on that server, closed at the end of the block whatever happens in it."""
-    store = RedisStore(Lines(Address(url)), monotonic=monotonic)
+    store = RedisStore(Lines(Address(url, seconds=seconds)), monotonic=monotonic)
     try:
         yield store
     finally:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import Unavailable
+from bridge.stores.address import ANSWER_SECONDS, Address
 from bridge.stores.gate import Gate
+from bridge.stores.lines import Lines
 from bridge.stores.redis import MOST_LINES, RedisStore
 from bridge.stores.store import Add, Drop, Put, Swap, Tag, Take
 from bridge.testing.lossy import LossyProxy
@@ -222,6 +224,44 @@ async def test_everything_of_a_tick_leaves_in_one_write(valkey_server: Server) -
         assert proxy.sent(b"\r\n" + A.encode() + b"\r\n") == 1, "a key that many ask for is asked for once"
 
 
+@pytest.mark.parametrize("ending", ["cut_all", "reset_all"])
+async def test_idle_connections_that_somebody_ended_cost_nobody_an_answer(valkey_server: Server, ending: str) -> None:
+    """A balancer or a firewall between us and the server; uvloop has an error of its own for the second kind."""
+    async with (
+        LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy,
+        opened(f"redis://127.0.0.1:{proxy.port}") as store,
+    ):
+        for turn in range(5):
+            await _at_once(store)
+            await getattr(proxy, ending)()
+            await asyncio.sleep(0.01 * turn)
+            outcomes = await asyncio.gather(*(store.commit(Add(f"{A}:{turn}:{i}", b"v", LONG)) for i in range(5)))
+            assert outcomes == [True] * 5
+        assert not store.lost
+
+
+async def test_once_another_server_was_met_nobody_hears_the_one_before(
+    server: Restartable, valkey_server: Server
+) -> None:
+    """An address that was moved to a new primary, while the old one lives on alone and answers whoever is connected."""
+    async with LossyProxy("127.0.0.1", server.port) as proxy:
+        lines = Lines(Address(f"redis://127.0.0.1:{proxy.port}"))
+        first, second = await lines.take(), await lines.take()
+        proxy.move("127.0.0.1", valkey_server.port)
+        coming = asyncio.ensure_future(lines.take())
+        await asyncio.sleep(0)
+        lines.give(first)  # idle while the new one is met
+        third = await coming
+        lines.give(second)  # comes back after the new one was met
+        lines.give(third)
+        one, other = await lines.take(), await lines.take()
+        lines.give(one)
+        lines.give(other)
+        await lines.close()
+        assert lines.lost
+        assert one is third and other not in (first, second)
+
+
 async def test_a_cancelled_caller_does_not_shift_the_answers(steady: RedisStore) -> None:
     """The next one on that connection must not get what he was waiting for."""
     await steady.commit(*(Put(f"{A}:{i}", b"%d" % i, LONG) for i in range(20)))
@@ -323,7 +363,7 @@ async def test_a_black_hole_costs_half_a_second(valkey_server: Server) -> None:
     """A server that takes the connection and says nothing."""
     async with LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy:
         say(valkey_server.port, "CLIENT", "PAUSE", "700", "ALL")
-        async with opened(f"redis://127.0.0.1:{proxy.port}") as store:
+        async with opened(f"redis://127.0.0.1:{proxy.port}", seconds=ANSWER_SECONDS) as store:
             begun = time.monotonic()
             with pytest.raises(Unavailable):
                 await store.read(A)

@@ -14,7 +14,7 @@ from bridge.stores.store import Store
 from bridge.testing.hands import Hands
 from bridge.testing.store_suite import StoreLossSuite, StoreSuite
 from tests.servers import Server
-from tests.stores.servers import emptied
+from tests.stores.servers import PATIENT, emptied
 
 RIVALS = 5
 
@@ -57,7 +57,7 @@ class Served(StoreSuite):
 
     @pytest.fixture
     async def rivals(self, server: Server) -> AsyncIterator[Sequence[Store]]:
-        stores = [RedisStore(Lines(Address(server.url))) for _ in range(RIVALS)]
+        stores = [RedisStore(Lines(Address(server.url, seconds=PATIENT))) for _ in range(RIVALS)]
         for store in stores:
             await store.open()
         yield stores
