@@ -1,0 +1,202 @@
+"""Asking for a link: the form learns nothing, the account and the network are not flooded — R1, R8."""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bridge.errors import Unavailable
+from bridge.events.event import Event, Events
+from bridge.resets import ask
+from bridge.resets.ask import PURPOSE, Queued, ResetRequests, UnknownUser
+from bridge.resets.options import ResetOptions
+from bridge.ring import MasterKey, Ring
+from bridge.secret import Secret
+from bridge.stores.guard import MemoryGuard
+from bridge.testing.hands import Hands
+from bridge.tokens import Names
+from bridge.types import SlotTag, Stamp, Subject, UserId, Visit
+from bridge.users.backend import Capability
+from bridge.users.user import User
+
+ADA = User(
+    id=UserId(7),
+    sub=Subject("7"),
+    tag=SlotTag("a" * 11),
+    email="Ada@Example.com",
+    email_key="ada@example.com",
+    stamp=Stamp("n1"),
+)
+
+
+@dataclass
+class Directory:
+    """One user; counts who looks him up."""
+
+    name: str = "bridge"
+    capabilities: Capability = Capability.SEND_RESET
+    looked: int = 0
+
+    async def by_id(self, user: UserId) -> User | None:
+        self.looked += 1
+        return ADA if user == ADA.id else None
+
+    async def by_email(self, email: str) -> User | None:
+        self.looked += 1
+        return ADA if email.casefold() == ADA.email_key else None
+
+
+@dataclass
+class Queue:
+    """The outbox, which may be out of order or slow."""
+
+    jobs: list[tuple[UserId | None, Mapping[str, str]]] = field(default_factory=list[Any])
+    down: bool = False
+    gate: asyncio.Event | None = None
+
+    async def put(self, tx: None, purpose: str, user: UserId | None, payload: Mapping[str, str]) -> None:
+        assert purpose == PURPOSE
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.down:
+            raise Unavailable("the database is away")
+        self.jobs.append((user, payload))
+
+
+@dataclass
+class Desk:
+    """What a test looks at."""
+
+    requests: ResetRequests
+    queue: Queue
+    users: Directory
+    clock: Hands
+    events: list[Event]
+
+    def hear(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def asked(self, email: str, ip: str | None = "203.0.113.5", language: str = "en") -> int:
+        """By the public form; how many jobs there are once all is done."""
+        self.requests.ask(email, visit(ip), language=language)
+        await self.requests.close()
+        return len(self.queue.jobs)
+
+    def reasons(self) -> list[str]:
+        return [event.reason for event in self.events if event.kind == "reset.refused"]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    clock, queue, users, heard = Hands(), Queue(), Directory(), list[Event]()
+    events = Events(clock)
+    requests = ResetRequests(
+        users=users,
+        outbox=queue,
+        guard=MemoryGuard(clock),
+        names=Names("https://login.example"),
+        ring=Ring([MasterKey("k1", Secret(b"m" * 32))]),
+        events=events,
+        options=ResetOptions(per_account=3, per_address=20, in_all=30),
+    )
+    made = Desk(requests, queue, users, clock, heard)
+    events.listen(made)
+    return made
+
+
+def visit(ip: str | None) -> Visit:
+    return Visit("pages", ipaddress.ip_address(ip) if ip else None)
+
+
+async def test_r1_the_form_is_answered_before_anything_is_looked_at(desk: Desk) -> None:
+    desk.queue.gate = asyncio.Event()
+    for email in (ADA.email, "nobody@example.com", "no address at all"):
+        desk.requests.ask(email, visit("203.0.113.5"))  # returns, although the outbox hangs
+    await asyncio.sleep(0)
+    assert desk.users.looked == 0 and desk.queue.jobs == []
+    desk.queue.gate.set()
+    await desk.requests.close()
+    assert desk.users.looked == 0, "the look-up is the worker's"
+    assert [user for user, _ in desk.queue.jobs] == [None, None]
+
+
+async def test_r1_a_job_is_the_same_for_whoever_is_known_and_whoever_is_not(desk: Desk) -> None:
+    await desk.asked(" ADA@example.COM", language="zh_Hans")
+    await desk.asked("nobody@example.com", language="zh_Hans")
+    for (user, payload), key in zip(desk.queue.jobs, ("ada@example.com", "nobody@example.com"), strict=True):
+        assert user is None
+        assert payload == {"email_key": key, "language": "zh_Hans", "ip": "203.0.113.5"}
+
+
+async def test_r8_an_account_gets_three_links_an_hour(desk: Desk) -> None:
+    counted = [await desk.asked(ADA.email, f"198.51.100.{number}") for number in range(5)]
+    assert counted == [1, 2, 3, 3, 3] and desk.reasons() == ["limit", "limit"]
+    desk.clock.move(2 * 3_600)
+    assert await desk.asked(ADA.email) == 4
+
+
+async def test_r8_other_spellings_of_an_address_are_the_same_account(desk: Desk) -> None:
+    for spelling in ("ada@example.com", "ADA@EXAMPLE.COM", " ada@example.com\t", "ａda@example.com"):
+        await desk.asked(spelling)
+    assert len(desk.queue.jobs) == 3
+
+
+async def test_r8_one_address_asks_twenty_times_an_hour(desk: Desk) -> None:
+    for number in range(25):
+        await desk.asked(f"user{number}@example.com")
+    assert len(desk.queue.jobs) == 20
+    assert await desk.asked("another@example.com", "203.0.113.6") == 21
+
+
+async def test_r8_whoever_has_a_64_of_ipv6_has_one_address(desk: Desk) -> None:
+    for number in range(25):
+        await desk.asked(f"user{number}@example.com", f"2001:db8:1:2::{number:x}")
+    assert len(desk.queue.jobs) == 20
+    assert await desk.asked("another@example.com", "2001:db8:1:3::1") == 21
+
+
+async def test_r8_all_together_ask_so_often_and_no_more(desk: Desk) -> None:
+    for number in range(35):
+        await desk.asked(f"user{number}@example.com", f"198.51.100.{number}")
+    assert len(desk.queue.jobs) == 30
+    assert await desk.asked("unix@example.com", None) == 30, "who comes from nowhere counts too"
+
+
+async def test_a_flood_does_not_fill_the_memory(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask, "MOST_AT_ONCE", 5)
+    desk.queue.gate = asyncio.Event()
+    for number in range(9):
+        desk.requests.ask(f"user{number}@example.com", visit(None))
+    desk.queue.gate.set()
+    await desk.requests.close()
+    assert len(desk.queue.jobs) == 5 and desk.reasons() == ["busy"] * 4
+
+
+async def test_a_request_that_could_not_be_kept_is_told_to_the_operator(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.queue.down = True
+    with caplog.at_level(logging.ERROR):
+        assert await desk.asked(ADA.email) == 0
+    assert "lost" in caplog.text and "ada" not in caplog.text.casefold()
+
+
+async def test_r9_an_api_caller_is_told_who_is_unknown(desk: Desk) -> None:
+    caller = Visit("legacy", caller="portal")
+    assert await desk.requests.ask_for(ADA.id, caller) == Queued()
+    assert await desk.requests.ask_for("ada@example.com", caller) == Queued()
+    assert await desk.requests.ask_for(UserId(8), caller) == UnknownUser()
+    assert await desk.requests.ask_for("eve@example.com", caller) == UnknownUser()
+    assert [user for user, _ in desk.queue.jobs] == [ADA.id, ADA.id]
+
+
+async def test_r9_an_api_caller_counts_for_the_account_and_not_for_an_address(desk: Desk) -> None:
+    caller = Visit("legacy", ipaddress.ip_address("203.0.113.5"), caller="portal")
+    for _ in range(5):
+        assert await desk.requests.ask_for(ADA.id, caller) == Queued(), "the limit does not show"
+    assert len(desk.queue.jobs) == 3
+    assert await desk.asked(ADA.email) == 3, "the account's limit is one for all doors"
