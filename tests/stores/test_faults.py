@@ -281,18 +281,26 @@ async def test_what_everybody_gave_up_on_before_it_left_is_not_sent(steady: Redi
     assert list(await steady.read(A)) == [None]
 
 
-async def test_connections_are_bounded_and_nobody_starves(valkey_server: Server) -> None:
-    async with opened(emptied(valkey_server).url) as store:
+async def test_connections_are_bounded_and_nobody_starves(steady: RedisStore, valkey_server: Server) -> None:
+    """While the server is slow, what comes waits together for the next free connection."""
+    say(valkey_server.port, "CLIENT", "PAUSE", "300", "ALL")
+    commits: list[asyncio.Future[bool]] = []
+    for number in range(3 * MOST_LINES):
+        commits.append(asyncio.ensure_future(steady.commit(Add(f"{A}:{number}", b"v", LONG))))
+        await asyncio.sleep(0.001)
+    assert await asyncio.gather(*commits) == [True] * 3 * MOST_LINES
+    clients = say(valkey_server.port, "CLIENT", "LIST", "TYPE", "normal").count(b" age=")
+    assert MOST_LINES // 2 < clients <= MOST_LINES + 3
 
-        async def one(number: int) -> bool:
-            for _ in range(number % 7):
-                await asyncio.sleep(0)  # many ticks
-            return await store.commit(Add(f"{A}:{number}", b"v", LONG))
 
-        for turn in range(5):
-            assert all(await asyncio.gather(*(one(turn * 1000 + number) for number in range(500))))
-        clients = say(valkey_server.port, "CLIENT", "LIST", "TYPE", "normal").count(b"id=")
-        assert clients <= MOST_LINES + 5
+async def test_who_stops_asking_for_the_identity_leaves_no_answer_behind(
+    steady: RedisStore, valkey_server: Server
+) -> None:
+    await steady.commit(Put(A, b"v", LONG))
+    say(valkey_server.port, "CLIENT", "PAUSE", "200", "ALL")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(steady.identity(), 0.05)
+    assert list(await steady.read(A)) == [b"v"]
 
 
 async def test_closing_leaves_nobody_waiting(valkey_server: Server) -> None:
