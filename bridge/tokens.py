@@ -69,8 +69,8 @@ class Names:
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
-        self.instance = hashlib.sha256(issuer.encode()).hexdigest()[:8]
-        self.prefix = f"lb:{self.instance}:"
+        self.instance: str = hashlib.sha256(issuer.encode()).hexdigest()[:8]
+        self.prefix: str = f"lb:{self.instance}:"
 
     def session(self, token: LoginToken) -> Key:
         return Key(f"{self.prefix}s:{{{token.tag}}}:{token.sid}")

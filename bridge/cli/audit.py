@@ -11,7 +11,7 @@ from bridge.cli.output import AsJson, ConfigFile, Refusal
 from bridge.cli.rooms import within
 from bridge.events.export import export as export_rows
 
-app = typer.Typer(help="The audit log.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="The audit log.", no_args_is_help=True)
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

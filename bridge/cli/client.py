@@ -15,7 +15,7 @@ from bridge.clients.clients import Imported, Registered
 from bridge.clients.metadata import InvalidMetadata
 from bridge.types import ClientId
 
-app = typer.Typer(help="OAuth clients.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="OAuth clients.", no_args_is_help=True)
 
 ThatClient = Annotated[str, typer.Argument(metavar="CLIENT_ID")]
 Many = list[str] | None

@@ -8,7 +8,7 @@ import typer
 from bridge.cli.output import AsJson, ConfigFile, say_table
 from bridge.cli.settings import load
 
-app = typer.Typer(help="The settings.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="The settings.", no_args_is_help=True)
 
 
 @app.callback()

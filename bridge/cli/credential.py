@@ -13,7 +13,7 @@ from bridge.clients.credential import EVERY_ACTION, Credential, Rights, SessionT
 from bridge.clients.credentials import CredentialTaken
 from bridge.secret import Secret
 
-app = typer.Typer(help="API credentials.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="API credentials.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="What the audit calls it.")]
 Seconds = Annotated[int | None, typer.Option(min=1, help="Of the sessions it makes; default: as sessions.* says.")]

@@ -16,7 +16,7 @@ INTERRUPTED: Final = 130
 _UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 """What the parser raises; typer does not export it."""
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="login-bridge",
     help="One login for the legacy WHMCS API, for ASGI apps and for OpenID Connect.",
     no_args_is_help=True,

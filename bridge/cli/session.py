@@ -16,7 +16,7 @@ from bridge.sessions.view import SessionView, view
 from bridge.tokens import LoginToken
 from bridge.types import SlotTag
 
-app = typer.Typer(help="Sessions.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="Sessions.", no_args_is_help=True)
 
 ThatSession = Annotated[str, typer.Argument(metavar="SESSION", help="The id that `user sessions` shows.")]
 

@@ -17,7 +17,7 @@ from bridge.types import Subject, UserId
 from bridge.users.policy import PasswordFault, PasswordPolicy
 from bridge.users.user import Taken, User
 
-app = typer.Typer(help="Users.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="Users.", no_args_is_help=True)
 
 Who = Annotated[str, typer.Argument(metavar="USER", help="E-mail address or number.")]
 

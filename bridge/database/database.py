@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.clock import Clock
-from bridge.database.address import parse_address
+from bridge.database.address import Address, parse_address
 from bridge.database.engine import WRITES, make_engine
 from bridge.database.trouble import Sacrificed, told
 from bridge.errors import Unavailable
@@ -34,9 +34,11 @@ class Database:
     def __init__(self, url: str, clock: Clock, *, pool_size: int = 5, patience: float = 3.0) -> None:
         """`patience`: seconds to wait for a connection, a lock, an answer.  Raises ConfigError for a wrong URL."""
         self.clock = clock
-        self.address = parse_address(url)
+        self.address: Address = parse_address(url)
         # A moment more for the answer, so that a lock that is not had is the server's to tell.
-        self.engine = make_engine(self.address, pool_size=pool_size, patience=patience, answer=patience + 1)
+        self.engine: AsyncEngine = make_engine(
+            self.address, pool_size=pool_size, patience=patience, answer=patience + 1
+        )
         self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
         self._patience = patience
         # SQLite has one writer.  Waiting here is fair and wakes at once; SQLite's own waiting sleeps, and starves.

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-metadata = MetaData(
+metadata: MetaData = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -41,7 +41,7 @@ def _exact(length: int) -> String:
     return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_nopad_bin"), "mysql", "mariadb")
 
 
-users = Table(
+users: Table = Table(
     "users",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
@@ -72,7 +72,7 @@ users = Table(
     sqlite_autoincrement=True,  # an id is never used again
 )
 
-second_factors = Table(
+second_factors: Table = Table(
     "second_factors",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
@@ -85,7 +85,7 @@ second_factors = Table(
     sqlite_autoincrement=True,
 )
 
-oauth_clients = Table(
+oauth_clients: Table = Table(
     "oauth_clients",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
@@ -105,7 +105,7 @@ oauth_clients = Table(
     sqlite_autoincrement=True,
 )
 
-api_credentials = Table(
+api_credentials: Table = Table(
     "api_credentials",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
@@ -122,7 +122,7 @@ api_credentials = Table(
     sqlite_autoincrement=True,
 )
 
-signing_keys = Table(
+signing_keys: Table = Table(
     "signing_keys",
     metadata,
     Column("kid", _exact(64), primary_key=True),
@@ -134,7 +134,7 @@ signing_keys = Table(
     Column("changed_at", BigInteger, nullable=False),
 )
 
-consents = Table(
+consents: Table = Table(
     "consents",
     metadata,
     Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
@@ -146,7 +146,7 @@ consents = Table(
     Column("changed_at", BigInteger, nullable=False, index=True),
 )
 
-ended_sessions = Table(
+ended_sessions: Table = Table(
     "ended_sessions",
     metadata,
     Column("session_id", _exact(22), primary_key=True),
@@ -157,7 +157,7 @@ ended_sessions = Table(
     Column("until", BigInteger, nullable=False, index=True),
 )
 
-ended_keys = Table(
+ended_keys: Table = Table(
     "ended_keys",
     metadata,
     Column("key", _exact(120), primary_key=True),
@@ -168,7 +168,7 @@ ended_keys = Table(
     Column("until", BigInteger, nullable=False, index=True),
 )
 
-ended_families = Table(
+ended_families: Table = Table(
     "ended_families",
     metadata,
     Column("tag", _exact(11), primary_key=True),
@@ -178,7 +178,7 @@ ended_families = Table(
     Column("until", BigInteger, nullable=False, index=True),
 )
 
-store_epoch = Table(
+store_epoch: Table = Table(
     "store_epoch",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
@@ -186,14 +186,14 @@ store_epoch = Table(
     Column("identity", _exact(255), nullable=False, default=""),
 )
 
-versions = Table(
+versions: Table = Table(
     "versions",
     metadata,
     Column("name", _exact(32), primary_key=True),
     Column("version", BigInteger, nullable=False),
 )
 
-outbox = Table(
+outbox: Table = Table(
     "outbox",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
@@ -212,7 +212,7 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
-audit = Table(
+audit: Table = Table(
     "audit",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),

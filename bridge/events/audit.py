@@ -39,7 +39,7 @@ class AuditLog:
         self._waiting: deque[Event] = deque()
         self._flushing = asyncio.Lock()
         self._untold = 0
-        self.lost = 0
+        self.lost: int = 0
         """Events that found no room, since the start."""
 
     @property

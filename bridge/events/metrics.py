@@ -23,7 +23,7 @@ class Metrics:
     """A listener that counts, and the page that Prometheus reads."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry: CollectorRegistry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._events = Counter(
             "bridge_events", "What happened, by kind and reason.", ["kind", "reason"], registry=self.registry

@@ -37,7 +37,7 @@ from bridge.types import IPAddress, IPNetwork, Place, Subject, UserId
 
 ANSWER_SECONDS: Final = 3.0
 LONGEST_ANSWER: Final = 64 * 1024
-log = logging.getLogger("bridge.satellite")
+log: Final = logging.getLogger("bridge.satellite")
 
 
 @dataclass(frozen=True, slots=True)

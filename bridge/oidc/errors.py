@@ -49,7 +49,7 @@ class OAuthError(Exception):
         super().__init__(description)
         self.code: ErrorCode = code
         self.description = description
-        self.status = status or STATUS.get(code, 400)
+        self.status: int = status or STATUS.get(code, 400)
         self.headers = headers
 
     def reply(self) -> Reply:

@@ -103,7 +103,7 @@ class Letters:
     """
 
     def __init__(self, brand: Brand, *, template_dirs: Sequence[Path] = (), locale_dirs: Sequence[Path] = ()) -> None:
-        self.languages = Languages(*locale_dirs, _HERE / "locale")
+        self.languages: Languages = Languages(*locale_dirs, _HERE / "locale")
         folders = [*template_dirs, _HERE / "templates"]
         self._speaking = {name: self._environment(brand, folders, name) for name in self.languages.names}
 

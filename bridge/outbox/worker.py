@@ -53,9 +53,9 @@ class OutboxWorker:
         self._events = events
         self._options = options
         self._stopped = asyncio.Event()
-        self.waiting = 0
+        self.waiting: int = 0
         """Jobs that wait, as last counted: a gauge."""
-        self.dead = 0
+        self.dead: int = 0
         """Jobs that were given up and not yet forgotten, as last counted: a gauge."""
 
     async def run(self) -> None:

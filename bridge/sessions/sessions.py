@@ -55,8 +55,8 @@ class Sessions:
         events: Events,
     ) -> None:
         self.options = options
-        self.tools = Tools(names, codec, options)
-        self.reader = Reader(store=store, names=names, codec=codec, clock=clock, options=options)
+        self.tools: Tools = Tools(names, codec, options)
+        self.reader: Reader = Reader(store=store, names=names, codec=codec, clock=clock, options=options)
         self._store = store
         self._truth = truth
         self._clock = clock

@@ -46,7 +46,7 @@ class SqlUsers:
     """A `UserBackend` whose users are ours.  Every method raises `Unavailable` when the database does not answer."""
 
     name = "bridge"
-    capabilities = (
+    capabilities: Capability = (
         Capability.SET_PASSWORD | Capability.SEND_RESET | Capability.LIST | Capability.SECOND_FACTOR | Capability.CREATE
     )
 
