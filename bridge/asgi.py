@@ -28,11 +28,12 @@ NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"), (b"pragma", b"no-ca
 
 
 class BadRequest(Exception):
-    """The request cannot be read.  `status` is the HTTP status (400, 413, 415), the text is for the caller."""
+    """The request cannot be read.  `status` is the HTTP status (400, 405, 413, 415), the text is for the caller."""
 
-    def __init__(self, why: str, status: int = 400) -> None:
+    def __init__(self, why: str, status: int = 400, headers: "Headers" = ()) -> None:
         super().__init__(why)
         self.status = status
+        self.headers = headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,18 @@
 """The front door: finds the endpoint of a request by its exact path, and turns trouble into a clear answer.
 
-Decides on `scope["path"]` below the mount point only; `//token`, `/./token` and `%74` are other paths, and nobody's.
+Decides on `scope["path"]` below the issuer's own path or the mount point; `//token`, `/./token` and `%74oken` are other
+paths, and nobody's (engine §11).
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from bridge.asgi import ASGIApp, BadRequest, Endpoints, Message, Receive, Reply, Scope, Send, header, parse_ip, path_of
+from bridge.asgi import ASGIApp, BadRequest, Endpoints, Headers, Message, Receive, Reply, Scope, Send, path_of
 from bridge.errors import Unavailable
 
-_FORWARDING: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
-)
+_WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 
 
 class Trouble(Protocol):
@@ -22,8 +21,20 @@ class Trouble(Protocol):
     def show(self, scope: Scope, *, status: int, why: str, reference: str | None, retry_after: int | None) -> Reply: ...
 
 
-Told = Callable[[BaseException, str, Scope], None]
-"""Is told of an exception nobody expected: the exception, the reference that the caller was shown, the request."""
+class Tell(Protocol):
+    """Hears of the exceptions that became an answer.  `place`: the endpoint's own path, never that of the request,
+    which may carry a token; `reference`: what the caller was shown of an exception that nobody expected."""
+
+    def __call__(self, error: Exception, *, place: str, reference: str | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An endpoint, the path (or prefix) it was registered under, and the request as it shall see it."""
+
+    place: str
+    endpoint: ASGIApp
+    scope: Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,52 +44,77 @@ class Front:
     exact: Endpoints
     prefixes: Mapping[str, ASGIApp]
     trouble: Trouble
-    tell: Told
+    tell: Tell
     admit: Callable[[Scope], str | None]
-    """Why a request is not answered at all (421), or None: the dev profile's guard against leaking (security §27)."""
+    """Why a request is not answered at all (421), or None."""
+    base: str = ""
+    """The issuer's path: the bridge is there on its host, whether or not somebody mounts it there."""
+    alone: Endpoints = field(default_factory=dict[str, ASGIApp])
+    """More exact paths, where no other app stands behind the bridge."""
 
-    def find(self, scope: Scope) -> ASGIApp | None:
-        """The endpoint of this path, or None: it is not ours."""
-        path = path_of(scope)
-        if (endpoint := self.exact.get(path)) is not None:
-            return endpoint
-        return next((app for prefix, app in self.prefixes.items() if path.startswith(prefix)), None)
+    def find(self, scope: Scope) -> Found | None:
+        """The endpoint of this path on the host; None: it is not ours."""
+        if self.base and scope["path"] == _WELL_KNOWN + self.base:  # RFC 8414 §3.1: always at the root of the host
+            return self._at(_WELL_KNOWN, scope, self.exact)
+        placed = self._placed(scope)
+        return self._at(*placed, self.exact) if placed else None
 
-    async def answer(self, endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    def find_alone(self, scope: Scope) -> Found | None:
+        """The same where no other app is behind us, also under another mount point than the issuer's."""
+        if (found := self.find(scope)) is not None:
+            return found
+        placed = self._placed(scope)
+        if placed is None and scope.get("root_path"):
+            placed = path_of(scope), scope
+            if (found := self._at(*placed, self.exact)) is not None:
+                return found
+        return self._at(*placed, self.alone) if placed else None
+
+    async def answer(self, found: Found, receive: Receive, send: Send) -> None:
         """Run the endpoint; an exception before its answer began becomes a clear one."""
-        if (refusal := self.admit(scope)) is not None:
-            await self._show(scope, receive, send, status=421, why=refusal)
+        if (refusal := self.admit(found.scope)) is not None:
+            await self._show(found.scope, receive, send, status=421, why=refusal)
             return
         watched = _Watched(send)
         try:
-            await endpoint(scope, receive, watched)
-        except Unavailable as error:
-            await self._unless_begun(watched, scope, receive, status=503, why="", retry_after=error.retry_after)
-        except BadRequest as error:
-            await self._unless_begun(watched, scope, receive, status=error.status, why=str(error))
-        except Exception as error:  # noqa: BLE001  # the last resort: told, with a reference
-            reference = secrets.token_hex(5)
-            self.tell(error, reference, scope)
-            await self._unless_begun(watched, scope, receive, status=500, why="", reference=reference)
+            await found.endpoint(found.scope, receive, watched)
+        except Exception as error:  # the last resort
+            if watched.begun:
+                self.tell(error, place=found.place, reference=None)
+                raise HalfSent from error
+            await self._sorry(error, found, receive, send)
 
     async def refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """404."""
-        await self._show(scope, receive, send, status=404, why="")
+        refusal = self.admit(scope)
+        await self._show(scope, receive, send, status=421 if refusal else 404, why=refusal or "")
 
-    async def _unless_begun(
-        self,
-        send: "_Watched",
-        scope: Scope,
-        receive: Receive,
-        *,
-        status: int,
-        why: str,
-        reference: str | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        if send.begun:
-            raise ConnectionError("the answer had begun")  # the server cuts the connection; half an answer is none
-        await self._show(scope, receive, send, status=status, why=why, reference=reference, retry_after=retry_after)
+    def _placed(self, scope: Scope) -> tuple[str, Scope] | None:
+        """The path below the issuer's own."""
+        if not self.base:
+            return path_of(scope), scope
+        path: str = scope["path"]
+        if path != self.base and not path.startswith(self.base + "/"):
+            return None
+        return path[len(self.base) :], {**scope, "root_path": self.base}
+
+    def _at(self, path: str, scope: Scope, exact: Endpoints) -> Found | None:
+        if (endpoint := exact.get(path)) is not None:
+            return Found(path, endpoint, scope) if _as_written(path, scope) else None
+        return next((Found(name, app, scope) for name, app in self.prefixes.items() if path.startswith(name)), None)
+
+    async def _sorry(self, error: Exception, found: Found, receive: Receive, send: Send) -> None:
+        scope = found.scope
+        match error:
+            case BadRequest():
+                await self._show(scope, receive, send, status=error.status, why=str(error), headers=error.headers)
+            case Unavailable():
+                self.tell(error, place=found.place, reference=None)
+                await self._show(scope, receive, send, status=503, retry_after=error.retry_after)
+            case _:
+                reference = secrets.token_hex(5)
+                self.tell(error, place=found.place, reference=reference)
+                await self._show(scope, receive, send, status=500, reference=reference)
 
     async def _show(
         self,
@@ -87,12 +123,17 @@ class Front:
         send: Send,
         *,
         status: int,
-        why: str,
+        why: str = "",
         reference: str | None = None,
         retry_after: int | None = None,
+        headers: Headers = (),
     ) -> None:
         reply = self.trouble.show(scope, status=status, why=why, reference=reference, retry_after=retry_after)
-        await reply(scope, receive, send)
+        await replace(reply, headers=(*reply.headers, *headers))(scope, receive, send)
+
+
+class HalfSent(ConnectionError):
+    """The answer had begun: the server cuts the connection, because half an answer is none."""
 
 
 class _Watched:
@@ -107,40 +148,7 @@ class _Watched:
         await self._send(message)
 
 
-def local_only(scope: Scope) -> str | None:
-    """The dev profile answers this machine only: a local Host, and no proxy in between (security §27)."""
-    host = (header(scope, b"host") or "").strip().lower()
-    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
-    if name not in ("localhost", "127.0.0.1", "[::1]"):
-        return "The dev profile answers to localhost, 127.0.0.1 and [::1] only."
-    if any(key in _FORWARDING for key, _ in scope["headers"]):
-        return "The dev profile does not stand behind a proxy."
-    return None
-
-
-def anybody(scope: Scope) -> str | None:  # noqa: ARG001  # the shape of `admit`
-    """Production answers everybody: nothing is ever built from Host."""
-    return None
-
-
-def is_local(scope: Scope) -> bool:
-    """Whether the peer itself is this machine."""
-    peer = parse_ip((scope.get("client") or ("",))[0])
-    return peer is not None and peer.is_loopback
-
-
-Lifespan = Callable[[], Awaitable[None]]
-
-
-async def lifespan(receive: Receive, send: Send, opening: Lifespan, closing: Lifespan) -> None:
-    """ASGI's lifespan protocol: open at start-up, close at shut-down; a failure is told to the server."""
-    await receive()
-    try:
-        await opening()
-    except Exception as error:
-        await send({"type": "lifespan.startup.failed", "message": str(error)})
-        raise
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await closing()
-    await send({"type": "lifespan.shutdown.complete"})
+def _as_written(path: str, scope: Scope) -> bool:
+    """Whether the path came without an escape: a proxy that guards one spelling must not be passed by another."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw is None or raw.partition(b"?")[0].endswith(path.encode())

@@ -7,36 +7,45 @@ app = Starlette(routes=[Mount("/sso", login)], lifespan=login.lifespan)
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
 
+from bridge.app.admission import hosts_only, local_only
+from bridge.app.claim import claim
 from bridge.app.doors import home, make_doors
 from bridge.app.health import Health
-from bridge.app.leaving import SIGN_OUT, LateSignOuts
-from bridge.app.mail import PASSWORD_CHANGED, Notices
+from bridge.app.interceptor import Interceptor
+from bridge.app.life import live
+from bridge.app.mail import Notices
 from bridge.app.rooms import Rooms, make_rooms
-from bridge.asgi import ASGIApp, Proxies, Receive, Scope, Send
+from bridge.app.telling import Careful, Teller
+from bridge.app.turnstile import Turnstile
+from bridge.app.work import Work
+from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send
 from bridge.clock import Chance, Clock, SystemClock, chance
 from bridge.config import Config
 from bridge.database.revision import check_revision
-from bridge.errors import ConfigError, Unavailable
+from bridge.errors import BridgeError, Unavailable
 from bridge.events.event import Listener
-from bridge.front import Front, anybody, lifespan, local_only
+from bridge.front import Front
 from bridge.legacy.actions import Action
-from bridge.legacy.local import LocalApi
-from bridge.middleware.asgi import BridgeMiddleware
+from bridge.legacy.local import LocalApi, Request
+from bridge.legacy.params import Plain
+from bridge.legacy.wire import Content
 from bridge.middleware.doorman import Doorman
 from bridge.middleware.visitor import Visitor
 from bridge.outbox.letter import Letters
 from bridge.outbox.mailer import open_mailer
 from bridge.outbox.post import Post
-from bridge.outbox.worker import OutboxWorker, Sender
-from bridge.resets.ask import PURPOSE as RESET
-from bridge.resets.send import ResetSender
-from bridge.sessions.judge import Alive
-from bridge.stores.store import Add
-from bridge.types import UserId
+from bridge.sessions.judge import Alive, Dead
+from bridge.tokens import LoginToken
+from bridge.types import IPAddress, Place, UserId
+
+PATIENCE: Final = 1.0
+"""Seconds for which nobody tries again to open what could not be opened."""
 
 _log = logging.getLogger("bridge")
 
@@ -44,7 +53,8 @@ _log = logging.getLogger("bridge")
 class Bridge:
     """One login for every door.  An ASGI app; `running()` opens it where nobody runs its lifespan.
 
-    `listeners` hear every event; `actions` are the operator's own legacy actions.  Raises ConfigError.
+    Where nobody opens it at all, the first request does.  `listeners` hear every event; `actions` are the operator's
+    own legacy actions.  Raises ConfigError.
     """
 
     def __init__(
@@ -55,57 +65,67 @@ class Bridge:
         chance: Chance = chance,
         listeners: Sequence[Listener] = (),
         actions: Sequence[Action] = (),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self.rooms: Rooms = make_rooms(config, clock=clock or SystemClock(), chance=chance)
+        self._monotonic = monotonic
         self._opening = asyncio.Lock()
-        self._tasks: list[asyncio.Task[None]] = []
         self._open = False
+        self._closed = False
+        self._not_before = float("-inf")
+        self._to_release = AsyncExitStack()
+        self._inside = Turnstile()
         self._proxies = Proxies(config.server.trusted_proxies)
-        everybody: tuple[Listener, ...] = (self.rooms.metrics, self.rooms.audit, *listeners)
+        everybody: tuple[Listener, ...] = (self.rooms.metrics, self.rooms.audit, *map(Careful, listeners))
         for listener in everybody:
             self.rooms.events.listen(listener)
-        self._post = _post(self.rooms)
-        self._notices = _notices(self.rooms, self._post)
-        doors = make_doors(self.rooms, self._notices, proxies=self._proxies, actions=actions)
-        health = self._health()
+        post = _post(self.rooms)
+        notices = _notices(self.rooms, post)
+        self._work = Work(self.rooms, post=post, notices=notices)
+        doors = make_doors(self.rooms, notices, proxies=self._proxies, actions=actions)
+        health = _health(self.rooms, self._work, self._proxies).endpoints()
+        self._base = urlsplit(config.base_url).path
         self._front = Front(
-            exact={**doors.endpoints, **health.endpoints()},
-            prefixes=doors.prefixes,
+            exact={**self._when_open(doors.endpoints), **health, "/readyz": self._opened_first(health["/readyz"])},
+            prefixes=self._when_open(doors.prefixes),
             trouble=doors.troubles,
-            tell=_tell,
-            admit=local_only if config.dev else anybody,
+            tell=Teller(monotonic),
+            admit=local_only if config.dev else hosts_only(_hosts(config)),
+            base=self._base,
+            alone={"": home, "/": home},
         )
-        self.local_api: Callable[..., Awaitable[Any]] = LocalApi(actions=doors.actions, proxies=self._proxies)
-        """`await login.local_api("ValidateLogin", {...}, request=request)`: the legacy actions within the process."""
+        self._local_api = LocalApi(actions=doors.actions, proxies=self._proxies)
         self._doorman = Doorman(
-            sessions=self.rooms.sessions,
+            sessions=self,
             people=self._person,
             cookies=self.rooms.cookies,
             proxies=self._proxies,
             options=config.sessions,
             events=self.rooms.events,
         )
+        self._told_of_mount = False
 
     # ── as an ASGI app ──
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers its own paths, and 404 for others."""
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send, self.open, self.close)
-        elif scope["type"] == "http":
-            await self._opened()
-            endpoint = self._front.find(scope) or (home if scope["path"] == scope.get("root_path", "") + "/" else None)
-            if endpoint is not None:
-                await self._front.answer(endpoint, scope, receive, send)
-            else:
-                await self._front.refuse(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1000})
+        match scope["type"]:
+            case "http":
+                self._see_where(scope)
+                found = self._front.find_alone(scope)
+                if found is not None:
+                    await self._front.answer(found, receive, send)
+                else:
+                    await self._front.refuse(scope, receive, send)
+            case "lifespan":
+                await live(receive, send, self.open, self.close)
+            case _:
+                await send({"type": "websocket.close", "code": 1000})
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """`app`, with the bridge's own paths answered here and `request.user` filled for all others."""
-        return _Interceptor(self, app, self._front)
+        return Interceptor(app, self, self._front)
 
     def lifespan(self, _app: Any = None) -> Any:
         """For `Starlette(lifespan=login.lifespan)`: a mounted app's own lifespan is not run."""
@@ -120,176 +140,146 @@ class Bridge:
         finally:
             await self.close()
 
+    async def local_api(
+        self, action: str, values: Mapping[str, Plain] | None = None, *, request: Request | None = None
+    ) -> Content:
+        """`await login.local_api("ValidateLogin", {…}, request=request)`: the legacy actions within the process.
+
+        ValueError for a parameter that the action does not declare; Unavailable.
+        """
+        await self._opened()
+        with self._inside:
+            return await self._local_api(action, values, request=request)
+
     # ── opening and closing ──
 
     async def open(self) -> None:
         """Connect, check that this store and database are ours, make the first keys, begin the background work.
 
-        Raises ConfigError (another instance's store or slot key, tables of another version) and `Unavailable`.
+        Raises ConfigError (another instance's store or slot key, tables of another version) and `Unavailable`; what
+        was opened by then is closed again.
         """
         async with self._opening:
-            if self._open:
-                return
-            rooms = self.rooms
-            await rooms.database.open()
-            await check_revision(rooms.database)
-            await rooms.raw_store.open()
-            await self._claim()
-            await rooms.keyring.ensure()
-            await rooms.reconciler.tick()
-            await rooms.versions.poll()
-            self._begin(self._work())
-            self._open = True
+            if not self._open:
+                self._closed = False
+                await self._open_all()
 
     async def close(self) -> None:
-        """Finish what was begun: touches, mail that was asked for, audit rows; then disconnect."""
+        """Let the requests under way finish, and what they began (touches, mail, audit rows); then disconnect.
+
+        A request that comes now is answered 503.
+        """
         async with self._opening:
-            if not self._open:
-                return
-            self._open = False
-            await self.rooms.sessions.finish()
-            await self.rooms.resets.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._tasks.clear()
-            await self.rooms.audit.close()
-            await self.rooms.raw_store.close()
-            await self.rooms.database.close()
+            self._closed = True
+            if self._open:
+                self._open = False
+                await self._to_release.aclose()
 
     # ── for the middleware ──
 
     async def who(self, scope: Scope) -> Visitor:
         """Who sends this request."""
-        await self._opened()
         return await self._doorman.who(scope)
+
+    async def resolve(self, token: LoginToken, place: Place, ip: IPAddress | None) -> Alive | Dead:
+        """The session, or why there is none: what the doorman asks."""
+        if not self._open:
+            await self._opened()
+        with self._inside:
+            return await self.rooms.sessions.resolve(token, place, ip)
 
     def used(self, alive: Alive) -> None:
         """His session was used: noted after the answer, at most once a minute."""
-        self.rooms.sessions.used(alive)
+        if self._open:
+            self.rooms.sessions.used(alive)
 
     async def _person(self, user: UserId, alive: Alive) -> Any:
-        return await self.rooms.cached_users.by_id(user, stamp=alive.record.stamp)
+        with self._inside:
+            return await self.rooms.cached_users.by_id(user, stamp=alive.record.stamp)
+
+    # ── what lies beneath ──
+
+    async def _open_all(self) -> None:
+        rooms = self.rooms
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(rooms.database.close)
+            await rooms.database.open()
+            await check_revision(rooms.database)
+            stack.push_async_callback(rooms.raw_store.close)
+            await rooms.raw_store.open()
+            await claim(rooms.raw_store, rooms.names, rooms.slots)
+            await rooms.keyring.ensure()
+            await rooms.reconciler.tick()
+            await rooms.versions.poll()
+            self._work.begin()
+            stack.push_async_callback(self._work.finish)
+            stack.push_async_callback(self._inside.emptied, self.config.server.graceful_timeout)
+            self._to_release = stack.pop_all()
+        self._open = True
 
     async def _opened(self) -> None:
-        if not self._open:
-            await self.open()
-
-    # ── what runs beside the requests ──
-
-    def _work(self) -> list[Coroutine[Any, Any, None]]:
-        rooms, config = self.rooms, self.config
-        sender = ResetSender(
-            users=rooms.users,
-            links=rooms.links,
-            post=self._post,
-            events=rooms.events,
-            base_url=config.base_url,
-        )
-        senders: dict[str, Sender] = {
-            RESET: sender,
-            PASSWORD_CHANGED: self._notices.send_password_changed,
-            SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
-        }
-        worker = OutboxWorker(rooms.database, senders, rooms.clock, rooms.events, config.mail)
-        return [
-            rooms.reconciler.run(),
-            rooms.versions.run(),
-            rooms.last_logins.run(),
-            worker.run(),
-            rooms.audit.run(),
-            self._follow_keys(),
-            self._sweep(worker),
-        ]
-
-    def _begin(self, work: Sequence[Coroutine[Any, Any, None]]) -> None:
-        self._tasks = [asyncio.create_task(each) for each in work]
-        for task in self._tasks:
-            task.add_done_callback(_complain)
-
-    async def _follow_keys(self) -> None:
-        """Another worker, or the command line, changed the keys: read them again, within two seconds."""
-        seen = self.rooms.versions.token("keys")
-        while True:
-            await asyncio.sleep(0.5)
-            token = self.rooms.versions.token("keys")
-            if token is not None and token != seen:
-                with suppress(Unavailable):
-                    await self.rooms.keyring.refresh()
-                    seen = token
-
-    async def _sweep(self, worker: OutboxWorker) -> None:
-        """Forget, once an hour, what could no longer matter."""
-        while True:
-            await asyncio.sleep(3_600)
-            with suppress(Unavailable):
-                await self.rooms.endings.sweep()
-                await self.rooms.audit.forget()
-                await worker.forget()
-
-    async def _claim(self) -> None:
-        """This part of the store is ours, under this slot key: another instance's is refused (security §6)."""
-        rooms = self.rooms
-        key = rooms.names.owner()
-        mine = f"{rooms.names.issuer} {rooms.slots.fingerprint}".encode()
-        for _ in range(2):
-            (owner,) = await rooms.raw_store.read(key)
-            if owner == mine:
+        """Open, if nobody did.  Raises `Unavailable`, at once while it could not be opened a moment ago."""
+        if self._open:
+            return
+        async with self._opening:
+            if self._open:
                 return
-            if owner is not None:
-                raise ConfigError(
-                    "store.url: this store is in use under another issuer or slot key (secrets.slot); "
-                    "a slot key never changes in the life of an instance"
-                )
-            await rooms.raw_store.commit(Add(key, mine, 400 * 86_400.0))
+            if self._closed:
+                raise Unavailable("the bridge is closed")
+            if self._monotonic() < self._not_before:
+                raise Unavailable("the bridge could not be opened a moment ago")
+            try:
+                await self._open_all()
+            except BridgeError as error:
+                self._not_before = self._monotonic() + PATIENCE
+                _log.critical("the bridge cannot be opened: %s", error)
+                raise Unavailable("the bridge cannot be opened") from error
 
-    def _health(self) -> Health:
-        rooms = self.rooms
+    def _when_open(self, endpoints: Endpoints) -> Endpoints:
+        return {path: self._opened_first(endpoint) for path, endpoint in endpoints.items()}
 
-        async def keys() -> None:
-            if not rooms.keyring.published():
-                raise Unavailable("no signing keys")
+    def _opened_first(self, endpoint: ASGIApp) -> ASGIApp:
+        async def opened(scope: Scope, receive: Receive, send: Send) -> None:
+            if not self._open:
+                await self._opened()
+            with self._inside:
+                await endpoint(scope, receive, send)
 
-        async def store() -> None:
-            await rooms.store.read(rooms.names.owner())
+        return opened
 
-        return Health(
-            checks={"store": store, "database": rooms.database.ping, "keys": keys},
-            metrics=rooms.metrics,
-            proxies=self._proxies,
-            metrics_allowed=self.config.server.metrics_allowed,
-        )
+    def _see_where(self, scope: Scope) -> None:
+        """Mounted elsewhere than the issuer says, no client finds what discovery names."""
+        root: str = scope.get("root_path", "")
+        if root and root != self._base and not self._told_of_mount and not self._base.startswith(root + "/"):
+            self._told_of_mount = True
+            _log.error("the bridge is mounted at %s; set server.base_url to an address that ends in it", root)
 
 
-class _Interceptor:
-    """Answers the bridge's paths; tells everybody else's app who is there."""
+def _hosts(config: Config) -> Sequence[str]:
+    names = config.server.allowed_hosts
+    return (*names, urlsplit(config.base_url).netloc) if names else ()
 
-    def __init__(self, login: Bridge, app: ASGIApp, front: Front) -> None:
-        self._login = login
-        self._front = front
-        self._app = app
-        self._known = BridgeMiddleware(app, login)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-        elif scope["type"] == "http" and (endpoint := self._front.find(scope)) is not None:
-            await self._login.open()
-            await self._front.answer(endpoint, scope, receive, send)
-        else:
-            await self._known(scope, receive, send)
+def _health(rooms: Rooms, work: Work, proxies: Proxies) -> Health:
+    async def keys() -> None:
+        if not rooms.keyring.published():
+            raise Unavailable("no signing keys")
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app's own lifespan, with ours around it."""
+    async def store() -> None:
+        await rooms.store.read(rooms.names.owner())
 
-        async def watched(message: Any) -> None:
-            if message["type"] == "lifespan.startup.complete":
-                await self._login.open()
-            await send(message)
-            if message["type"].startswith("lifespan.shutdown"):
-                await self._login.close()
-
-        await self._app(scope, receive, watched)
+    watch = rooms.metrics.watch
+    watch("outbox_waiting", "Letters and other jobs that wait, as last counted.", lambda: work.letters_waiting)
+    watch("outbox_dead", "Jobs that were given up, as last counted.", lambda: work.letters_dead)
+    watch("audit_waiting", "Events that are not yet in the audit.", lambda: rooms.audit.waiting)
+    watch("audit_lost", "Events that found no room in the audit, since the start.", lambda: rooms.audit.lost)
+    watch("store_lost", "1 while the store may have lost data and is not believed.", lambda: rooms.raw_store.lost)
+    return Health(
+        checks={"store": store, "database": rooms.database.ping, "keys": keys, "work": work.check},
+        metrics=rooms.metrics,
+        proxies=proxies,
+        metrics_allowed=rooms.config.server.metrics_allowed,
+    )
 
 
 def _post(rooms: Rooms) -> Post:
@@ -300,13 +290,3 @@ def _post(rooms: Rooms) -> Post:
 
 def _notices(rooms: Rooms, post: Post) -> Notices:
     return Notices(users=rooms.users, outbox=rooms.outbox, post=post, clock=rooms.clock, base_url=rooms.config.base_url)
-
-
-def _tell(error: BaseException, reference: str, scope: Scope) -> None:
-    """The path's query may hold a token: only the path is told."""
-    _log.error("reference %s: %s %s failed", reference, scope["method"], scope["path"], exc_info=error)
-
-
-def _complain(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("a background task ended", exc_info=error)

@@ -1,0 +1,139 @@
+"""What one worker does beside its requests — DESIGN §5, §8; security §3, §20."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Final
+
+from bridge.app.chores import Chores
+from bridge.app.claim import claim
+from bridge.app.leaving import SIGN_OUT, LateSignOuts
+from bridge.app.mail import PASSWORD_CHANGED, Notices
+from bridge.app.rooms import Rooms
+from bridge.app.telling import Outage
+from bridge.errors import Unavailable
+from bridge.outbox.post import Post
+from bridge.outbox.worker import OutboxWorker, Sender
+from bridge.resets.ask import PURPOSE as RESET
+from bridge.resets.send import ResetSender
+from bridge.sessions import reconciler
+
+KEYS_EVERY: Final = 0.5
+CLAIM_EVERY: Final = 60.0
+SWEEP_AFTER: Final = 60.0
+SWEEP_EVERY: Final = 3_600.0
+DRAIN_SECONDS: Final = 4.0
+"""For each kind of thing that was begun and must not be lost, at shut-down."""
+_OUTBOX: Final = "the outbox"
+
+
+class Work:
+    """The chores of one worker, and what must be finished before it closes."""
+
+    def __init__(self, rooms: Rooms, *, post: Post, notices: Notices) -> None:
+        self._rooms = rooms
+        self._post = post
+        self._notices = notices
+        self._begin_anew()
+
+    def begin(self) -> None:
+        """The chores, in this event loop."""
+        self._begin_anew()
+        self._chores.begin()
+
+    async def check(self) -> None:
+        """Raise `Unavailable` while a chore is failing."""
+        await self._chores.check()
+
+    @property
+    def letters_waiting(self) -> int:
+        """What the outbox had to deliver when it last counted."""
+        return self._outbox.waiting
+
+    @property
+    def letters_dead(self) -> int:
+        """What it had given up."""
+        return self._outbox.dead
+
+    async def finish(self) -> None:
+        """What requests began and was not part of their answers (touches, resets that were asked for), the letters that
+        are being sent, and the rows that wait."""
+        rooms = self._rooms
+        await _within(DRAIN_SECONDS, asyncio.gather(rooms.sessions.finish(), rooms.resets.close()))
+        self._outbox.stop()
+        await self._chores.left(_OUTBOX, DRAIN_SECONDS)
+        await _within(DRAIN_SECONDS, self._chores.end())
+        await _within(DRAIN_SECONDS, rooms.audit.close())
+
+    def _begin_anew(self) -> None:
+        rooms = self._rooms
+        self._outbox = self._new_outbox()
+        self._chores = Chores(
+            {
+                "the reconciler": self._reconcile,
+                "the watch over versions": rooms.versions.run,
+                "the watch over keys": self._follow_keys,
+                "the watch over the store's owner": self._stay_the_owner,
+                _OUTBOX: self._outbox.run,
+                "the audit": rooms.audit.run,
+                "the note of logins": rooms.last_logins.run,
+                "the sweep": self._sweep,
+            }
+        )
+
+    async def _reconcile(self) -> None:
+        outage = Outage(self._rooms.reconciler.tick)
+        while True:
+            await outage.once()
+            await asyncio.sleep(reconciler.EVERY)
+
+    async def _follow_keys(self) -> None:
+        """Another worker, or the command line, changed the keys: read them again, within two seconds."""
+        seen: bytes | None = None
+        while True:
+            token = self._rooms.versions.token("keys")
+            if token is not None and token != seen:
+                with suppress(Unavailable):
+                    await self._rooms.keyring.refresh()
+                    seen = token  # from before: what changed meanwhile has another
+            await asyncio.sleep(KEYS_EVERY)
+
+    async def _stay_the_owner(self) -> None:
+        """A store that lost everything has lost our claim too."""
+        rooms = self._rooms
+        while True:
+            await asyncio.sleep(CLAIM_EVERY)
+            with suppress(Unavailable):
+                await claim(rooms.raw_store, rooms.names, rooms.slots)
+
+    async def _sweep(self) -> None:
+        """Forget, once an hour, what could no longer matter."""
+        await asyncio.sleep(SWEEP_AFTER)
+        while True:
+            for forget in (self._rooms.endings.sweep, self._rooms.audit.forget, self._outbox.forget):
+                with suppress(Unavailable):
+                    await forget()
+            await asyncio.sleep(SWEEP_EVERY)
+
+    def _new_outbox(self) -> OutboxWorker:
+        rooms = self._rooms
+        resets = ResetSender(
+            users=rooms.users,
+            links=rooms.links,
+            post=self._post,
+            events=rooms.events,
+            base_url=rooms.config.base_url,
+        )
+        senders: dict[str, Sender] = {
+            RESET: resets,
+            PASSWORD_CHANGED: self._notices.send_password_changed,
+            SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
+        }
+        return OutboxWorker(rooms.database, senders, rooms.clock, rooms.events, rooms.config.mail)
+
+
+async def _within(seconds: float, work: Awaitable[object]) -> None:
+    """Do it, or leave it when it takes too long: a server that hangs must not keep this process alive."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work
