@@ -14,7 +14,6 @@ from bridge.app.rooms import Rooms
 from bridge.cli import demo
 from bridge.cli.output import AsJson, ConfigFile, say
 from bridge.cli.rooms import close, closed
-from bridge.cli.settings import load
 from bridge.cli.user import all_users
 from bridge.clients.client import Client
 from bridge.config import Config
@@ -51,7 +50,7 @@ def check(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
 async def findings(file: Path | None) -> list[Finding]:
     """All of them, errors first.  Where the settings cannot be read nothing else can be looked at."""
     try:
-        settings = load(file)
+        settings = Config.discover(file)
         with warnings.catch_warnings(record=True) as warned:
             rooms = closed(settings)
     except ConfigError as error:

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from bridge.cli.output import AsJson, ConfigFile, say_table
-from bridge.cli.settings import load
+from bridge.config import Config
 
 app: typer.Typer = typer.Typer(help="The settings.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ def _group() -> None:
 @app.command()
 def show(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Print each setting with its value and its origin; secrets show as (set)."""
-    settings = load(config).shown()
+    settings = Config.discover(config).shown()
     rows = [{"name": name, "value": _plain(value), "origin": origin} for name, (value, origin) in settings.items()]
     say_table(rows, {"name": "SETTING", "value": "VALUE", "origin": "FROM"}, as_json=as_json)
 

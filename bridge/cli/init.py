@@ -11,8 +11,8 @@ import typer
 
 from bridge.cli.output import AsJson, ConfigFile, Refusal, say
 from bridge.cli.rooms import opened
-from bridge.cli.settings import DEFAULT_FILE, load, settings_file
 from bridge.config import Config
+from bridge.config.config import DEFAULT_FILE, settings_file
 from bridge.config.keyfiles import MASTER_FILE, SLOT_FILE, make_master, make_private, make_slot
 from bridge.config.read import PREFIX, Mistakes, files_named, from_environment, from_toml, over
 from bridge.config.reference import reference
@@ -50,7 +50,7 @@ def init(
         report.add(file, new=_write_settings(file, preset=preset, base_url=base_url))
     for name, path in _secret_files(file).items():
         report.add(path, new=_Makers[name](path))
-    settings = load(file)
+    settings = Config.discover(file)
     if base_url not in (None, settings.server.base_url):
         raise Refusal(f"server.base_url is {settings.server.base_url} already, in {file}")
     revision = asyncio.run(_prepare(settings))
@@ -62,7 +62,7 @@ def init(
 
 def migrate(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Bring the tables up to date; harmless while others do the same."""
-    revision = asyncio.run(_migrate(load(config)))
+    revision = asyncio.run(_migrate(Config.discover(config)))
     say({"revision": revision}, f"the database is at revision {revision}", as_json=as_json)
 
 

@@ -8,7 +8,6 @@ from typing import Final, TypeVar
 
 from bridge.app.rooms import Rooms, make_rooms
 from bridge.cli.output import Refusal
-from bridge.cli.settings import load
 from bridge.clock import SystemClock, chance
 from bridge.config import Config
 from bridge.database.revision import check_revision
@@ -25,7 +24,7 @@ def within(file: Path | None, work: Callable[[Rooms], Awaitable[Result]]) -> Res
     """Do the work in the rooms of the settings in `file`.  Raises ConfigError, Unavailable, and what the work does."""
 
     async def done() -> Result:
-        async with opened(load(file)) as rooms:
+        async with opened(Config.discover(file)) as rooms:
             return await work(rooms)
 
     return asyncio.run(done())

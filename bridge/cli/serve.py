@@ -13,8 +13,8 @@ import typer
 from bridge.cli.demo import DEMO, prepare, refuse_in_production
 from bridge.cli.output import AsJson, ConfigFile, Refusal, say
 from bridge.cli.rooms import opened
-from bridge.cli.settings import FILE_VARIABLE, load, settings_file
 from bridge.config import Config
+from bridge.config.config import FILE_VARIABLE, settings_file
 from bridge.config.read import to_environment
 from bridge.config.sections import DatabaseOptions, ServerOptions, StoreOptions
 
@@ -41,8 +41,8 @@ def serve(
     given: Given = {("server", name): value for name, value in options.items() if value is not None}
     if demo:
         given |= DEMO
-        given |= _kept_from_others(load(config, given))
-    settings = load(config, given)
+        given |= _kept_from_others(Config.discover(config, given))
+    settings = Config.discover(config, given)
     see_that_it_is_free(settings.server)
     if demo:
         what = asyncio.run(prepare(settings))

@@ -1,6 +1,6 @@
 """The server process that `login-bridge serve` becomes: nothing of the command line is in it — DESIGN §9, §10.
 
-`python -m bridge.cli.worker` reads its settings from the environment alone (`bridge.cli.settings`).
+`python -m bridge.cli.worker` reads its settings from the environment alone.
 """
 
 import signal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from bridge.cli.settings import load
+from bridge.config import Config
 from bridge.events.log import JsonLog, set_up_logging
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ def make() -> "Bridge":
     """The app of one worker."""
     from bridge.app import Bridge  # noqa: PLC0415  the parent of several workers needs none of it
 
-    config = load()
+    config = Config.discover()
     set_up_logging(sys.stderr, config.events)
     return Bridge(config, listeners=[JsonLog(sys.stderr, config.events)])
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; what is under way is finished first.  Returns the exit status."""
-    config = load()
+    config = Config.discover()
     server = config.server
     set_up_logging(sys.stderr, config.events)
     signal.signal(signal.SIGTERM, _asked_to_stop)

@@ -1,5 +1,6 @@
 """Config: every setting, typed, with its origin — DESIGN §10."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -45,6 +46,9 @@ from bridge.sessions.options import SessionOptions
 from bridge.stores.url import open_store
 from bridge.users.options import UserOptions
 
+FILE_VARIABLE: Final = "BRIDGE_CONFIG"
+DEFAULT_FILE: Final = Path("bridge.toml")
+
 _PLAIN: Final = ("preset", "profile")
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # where such a server is reached
 
@@ -87,6 +91,19 @@ class Config:
     """`section.key` → the file, variable, preset or "default" it came from."""
     files: Mapping[str, Path] = field(default_factory=dict, compare=False)
     """`section.key` → the file of its own in which a secret stood."""
+
+    @classmethod
+    def discover(
+        cls,
+        named: Path | None = None,
+        given: Mapping[tuple[str, ...], Any] | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> "Config":
+        """The settings as `login-bridge` reads them: the file, the environment over it, `given` over both.
+
+        The file is the named one, else BRIDGE_CONFIG, else `bridge.toml` if it is here, else none.  Raises ConfigError.
+        """
+        return cls.load(settings_file(named, environment), environment, given)
 
     @classmethod
     def load(
@@ -190,6 +207,15 @@ class Config:
             for key, value in _members(getattr(self, name)):
                 out[f"{name}.{key}"] = (_shown(value), self.origins.get(f"{name}.{key}", "default"))
         return out
+
+
+def settings_file(named: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Which file `Config.discover` reads; None: there is none."""
+    if named is not None:
+        return named
+    if environment.get(FILE_VARIABLE):
+        return Path(environment[FILE_VARIABLE])
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
 
 
 def sections() -> dict[str, type[Any]]:

@@ -14,7 +14,7 @@ import pytest
 from bridge.app.rooms import Rooms
 from bridge.cli.main import run
 from bridge.cli.rooms import opened
-from bridge.cli.settings import load
+from bridge.config import Config
 
 Result = TypeVar("Result")
 
@@ -83,7 +83,7 @@ def within(work: Callable[[Rooms], Awaitable[Result]]) -> Result:
     """Do something in the rooms of the current folder."""
 
     async def done() -> Result:
-        async with opened(load()) as rooms:
+        async with opened(Config.discover()) as rooms:
             return await work(rooms)
 
     return anyio.run(done)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app.rooms import Rooms
-from bridge.cli.settings import load
+from bridge.config import Config
 from bridge.config.reference import reference
 from tests.cli.conftest import Command, within
 
@@ -23,7 +23,7 @@ def test_it_makes_settings_secrets_tables_and_keys(
         "kept": [],
         "revision": "0001",
     }
-    config = load()
+    config = Config.discover()
     assert (config.preset, config.base_url, config.oidc.enabled) == ("provider", "https://login.example.com", True)
     for name in ("bridge.toml", "var/master.key", "var/slot.key", "var/bridge.db"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name

@@ -102,7 +102,7 @@ def test_an_interrupt_is_no_traceback(place: Path, command: Command, monkeypatch
     def interrupt(_file: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridge.cli.config.load", interrupt)
+    monkeypatch.setattr("bridge.cli.config.Config.discover", interrupt)
     said = command("config", "show")
     assert (said.status, said.out, said.err) == (130, "", "")
 
