@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import pyotp
 import uvicorn
+from pyotp.totp import TOTP as Authenticator
 
 from bridge.app import Bridge
 from bridge.clients.clients import Registered
@@ -140,7 +140,7 @@ class Site:
 
 def code(secret: str = TOTP, *, at: float | None = None) -> str:
     """What the authenticator shows."""
-    totp = pyotp.TOTP(secret)
+    totp = Authenticator(secret)
     return totp.now() if at is None else totp.at(int(at))
 
 

@@ -59,7 +59,7 @@ class Doorman:
             "bearer": _bearer,
             "host-session": self._host_session,
         }
-        self._looks = [(looks[source], _PLACE[source]) for source in options.sources]
+        self._looks: list[tuple[_Look, Place]] = [(looks[source], _PLACE[source]) for source in options.sources]
         self._sessions = sessions
         self._people = people
         self._cookies = cookies

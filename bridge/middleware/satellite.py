@@ -174,7 +174,7 @@ class _Api:
 class _NoRedirect(HTTPRedirectHandler):
     """Our secret goes to the address that was configured, and nowhere else."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_args: Any, **_named: Any) -> None:
         return None
 
 

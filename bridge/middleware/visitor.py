@@ -125,11 +125,11 @@ class _Silence:
     retry_after: int
     websocket: bool
 
-    def fall(self) -> Never:
-        """Raises StoreDown, or on a WebSocket the exception that closes it."""
+    def error(self) -> StoreDown | WebSocketException:
+        """What to raise: StoreDown, or on a WebSocket the exception that closes it."""
         if self.websocket:
-            raise WebSocketException(TRY_AGAIN_LATER, "The sign-in service does not answer.")
-        raise StoreDown(self.retry_after)
+            return WebSocketException(TRY_AGAIN_LATER, "The sign-in service does not answer.")
+        return StoreDown(self.retry_after)
 
 
 class UnknownUser:
@@ -141,10 +141,10 @@ class UnknownUser:
     def __getattr__(self, name: str) -> Never:
         if name.startswith("__"):
             raise AttributeError(name)
-        self._silence.fall()
+        raise self._silence.error()
 
-    def __bool__(self) -> bool:  # noqa: PLE0304  # it never returns
-        self._silence.fall()
+    def __bool__(self) -> bool:
+        raise self._silence.error()
 
     def __repr__(self) -> str:
         return "UnknownUser()"
@@ -159,7 +159,7 @@ class UnknownCredentials:
     @property
     def scopes(self) -> list[str]:
         """Raises StoreDown."""
-        self._silence.fall()
+        raise self._silence.error()
 
 
 class Visitor(Struct, frozen=True):

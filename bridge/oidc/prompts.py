@@ -56,7 +56,7 @@ def next_step(
         raise OAuthError("access_denied", "the person turned back")
     if who is None:
         return LoginNeeded()
-    answered = {step for step, answer in answers.items() if answer.session == who.session}
+    answered: set[Step] = {step for step, answer in answers.items() if answer.session == who.session}
     if "login" not in answered and _stale(request, who, now):
         return LoginNeeded()
     if request.expected_sub not in (None, who.sub):

@@ -76,7 +76,8 @@ def target_of(parameters: Parameters, client: Client) -> RedirectTarget:
 def return_path(parameters: Parameters, client: Client, target: RedirectTarget, *, form_post: bool) -> ReturnPath:
     """How answers get there, errors too: an unknown response_mode is answered in the usual one."""
     asked = parameters.get("response_mode")
-    mode: ResponseMode = next((mode for mode in modes(form_post=form_post) if mode == asked), "query")
+    offered: dict[str | None, ResponseMode] = {mode: mode for mode in modes(form_post=form_post)}
+    mode = offered.get(asked, "query")
     return ReturnPath(target, mode, parameters.get("state"), client.name or client.client_id)
 
 

@@ -20,7 +20,7 @@ _LETTERS: Final[dict[StampReason, str]] = {
     "admin": "a",
     "import": "i",
 }
-_REASONS: Final = {letter: reason for reason, letter in _LETTERS.items()}
+_REASONS: Final[dict[str, StampReason]] = {letter: reason for reason, letter in _LETTERS.items()}
 
 
 GONE: Final = Stamp("d")

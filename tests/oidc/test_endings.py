@@ -1,10 +1,11 @@
 """Whatever ends, ends at every step of authorize → token → refresh — security §4, §14, §15; §12 no. 60, 97."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from bridge.sessions.stamp import draw_stamp
+from bridge.stores.store import Change
 from bridge.types import ClientId
 from tests.oidc.world import Browser, World, answer, page
 
@@ -131,3 +132,57 @@ async def test_an_epoch_that_was_raised_refuses_codes_but_no_refresh_tokens(worl
     await world.endings.refresh_epoch()
     assert (await world.redeem(code)).json()["error"] == "invalid_grant"
     assert (await world.refresh(tokens["refresh_token"])).status_code == 200
+
+
+class _Interrupted:
+    """Something ends just before the store's n-th step."""
+
+    def __init__(self, world: World, browser: Browser, ending: Ending, step: int, patch: pytest.MonkeyPatch) -> None:
+        self._world, self._browser, self._ending, self._left = world, browser, ending, step
+        self._read, self._commit = world.store.read, world.store.commit
+        patch.setattr(world.store, "read", self.read)
+        patch.setattr(world.store, "commit", self.commit)
+
+    @property
+    def happened(self) -> bool:
+        return self._left < 0
+
+    async def read(self, *keys: str) -> Sequence[bytes | None]:
+        await self._step()
+        return await self._read(*keys)
+
+    async def commit(self, *changes: Change) -> bool:
+        await self._step()
+        return await self._commit(*changes)
+
+    async def _step(self) -> None:
+        self._left -= 1
+        if self._left == -1:
+            await self._ending(self._world, self._browser)
+
+
+@pytest.mark.parametrize("step", range(7))
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_what_ends_in_the_middle_leaves_nothing_alive(
+    world: World, ending: Ending, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """§15: at every await of authorize → token → refresh → userinfo."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    await browser.code("shop")
+    interrupted = _Interrupted(world, browser, ending, step, monkeypatch)
+    given: list[dict[str, str]] = []
+    sent = await browser.authorize()
+    code = answer(sent).get("code") if sent.headers["location"].startswith("https:") else None
+    if code is not None and (reply := await world.redeem(code)).status_code == 200:
+        given.append(reply.json())
+        if (reply := await world.refresh(given[0]["refresh_token"])).status_code == 200:
+            given.append(reply.json())
+            await world.userinfo(given[1]["access_token"])
+    assert interrupted.happened
+    monkeypatch.undo()
+    for tokens in given:
+        assert (await world.userinfo(tokens["access_token"])).status_code == 401
+        assert (await world.refresh(tokens["refresh_token"])).status_code == 400
+    if code is not None and not given:
+        assert (await world.redeem(code)).status_code == 400
