@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import uvicorn
-from pyotp.totp import TOTP as Authenticator
+from pyotp import totp as authenticator
 
 from bridge.app import Bridge
 from bridge.clients.clients import Registered
@@ -140,7 +140,7 @@ class Site:
 
 def code(secret: str = TOTP, *, at: float | None = None) -> str:
     """What the authenticator shows."""
-    totp = Authenticator(secret)
+    totp = authenticator.TOTP(secret)
     return totp.now() if at is None else totp.at(int(at))
 
 
