@@ -125,6 +125,16 @@ async def test_an_ended_family_has_no_codes() -> None:
     assert await scene.redeem(code) == Invalid("the authorization has ended")
 
 
+async def test_a_family_that_was_copied_to_another_key_is_nobodys() -> None:
+    """DESIGN §5: record and locator must name the same family, whoever could write to the store."""
+    scene = Scene()
+    code, other = await scene.authorized(), await scene.authorized()
+    (living,) = await scene.store.read(scene.names.family(other.tag, other.family))
+    assert living is not None
+    await scene.store.commit(Put(scene.names.family(code.tag, code.family), living, 60))
+    assert await scene.redeem(code) == Invalid("the authorization has ended")
+
+
 @pytest.mark.parametrize("junk", [b"", b"{", b"\xff\xfe", b"[]", b'{"v":1}', b"0.", b"0.{}"])
 async def test_what_cannot_be_read_is_dead_not_an_error(junk: bytes) -> None:
     scene = Scene()
