@@ -26,7 +26,7 @@ CLIENT_ID: Final = "demo"
 CREDENTIAL: Final = "demo"
 APP: Final = "http://127.0.0.1:8001"
 KEPT: Final = DEV_FOLDER / "demo.json"
-EXAMPLE: Final = Path("examples/oidc_client/app.py")
+EXAMPLE: Final = Path("examples/oidc_client.py")
 IN_PRODUCTION: Final = f"this database has the demo's user {EMAIL}: disable it, or make a database of your own"
 
 DEMO: Final[Mapping[tuple[str, ...], Any]] = {("profile",): "dev", ("preset",): "whmcs"}

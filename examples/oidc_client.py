@@ -1,7 +1,7 @@
 """A third-party app: it knows the issuer's address and a client of its own, and nothing else of the bridge.
 
     pip install authlib httpx2 itsdangerous starlette uvicorn
-    ISSUER=… CLIENT_ID=… CLIENT_SECRET=… python app.py
+    ISSUER=… CLIENT_ID=… CLIENT_SECRET=… python oidc_client.py
 
 and open http://127.0.0.1:8001.  `login-bridge serve --demo` prints the three values.
 """
