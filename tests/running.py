@@ -22,6 +22,7 @@ from bridge.clients.credential import Rights
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.events.event import Event
+from bridge.keys.keyring import SigningKey
 from bridge.ring import Ring
 from bridge.secret import Secret
 from bridge.types import UserId
@@ -35,7 +36,7 @@ PASSWORD: Final = "plums ripen behind the old mill"
 NEW_PASSWORD: Final = "geese cross the frozen harbour"
 ADA, LI, TOM, DAN = "ada@example.com", "li@example.com", "tom@example.com", "dan@example.com"
 """Ada has a password and no more; Li reads Chinese; Tom owes a code; Dan is disabled."""
-TOTP: Final = "JBSWY3DPEHPK3PXP"
+TOTP: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PUBLIC_URL: Final = "https://login.example.com"
 CALLBACK: Final = "https://notes.example.net/callback"
 IDENTIFIER, API_SECRET = "D4j1dKYE3g40VROOPCGyJ9zRwP0ADJIv", "F1CKGXRIpylMfsrig3mwwdSdYUdLiFlo"
@@ -162,13 +163,25 @@ async def furnish(bridge: Bridge) -> None:
     await rooms.credentials.create("portal", everything, identifier=IDENTIFIER, secret=Secret(API_SECRET))
 
 
-async def furnished(template: Path, folder: Path) -> Path:
-    """A database with all that `furnish` makes, and with signing keys, to be copied."""
+@dataclass(frozen=True)
+class Furnished:
+    """A database with all that `furnish` makes, and its signing keys: opening an RSA key takes 50 ms."""
+
+    file: Path
+    keys: dict[str, SigningKey]
+
+    def copy(self, folder: Path) -> "Furnished":
+        """The same, in that folder."""
+        return Furnished(Path(shutil.copy(self.file, folder / "bridge.db")), self.keys)
+
+
+async def furnished(template: Path, folder: Path) -> Furnished:
+    """One to be copied."""
     file = Path(shutil.copy(template, folder / "furnished.db"))
     bridge = Bridge(Config.load(None, {}, {**_settings(file), **DEV, ("store", "url"): "memory://"}))
     async with bridge.running():
         await furnish(bridge)
-    return file
+        return Furnished(file, {key.kid: key for key in bridge.rooms.keyring.published()})
 
 
 def _settings(file: Path) -> dict[tuple[str, ...], Any]:
@@ -177,26 +190,27 @@ def _settings(file: Path) -> dict[tuple[str, ...], Any]:
 
 @contextlib.asynccontextmanager
 async def in_process(
-    database: Path, *, given: Given = PRODUCTION, more: Given | None = None, clock: Clock | None = None
+    database: Furnished, *, given: Given = PRODUCTION, more: Given | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Site]:
     """A bridge in this very loop, asked through ASGI; by default of the production profile, at PUBLIC_URL."""
-    settings = {**_settings(database), ("store", "url"): "memory://", **given, **(more or {})}
+    settings = {**_settings(database.file), ("store", "url"): "memory://", **given, **(more or {})}
     config, told = Config.load(None, {}, settings), Told()
     bridge = Bridge(config, clock=clock or SystemClock(), listeners=[told])
+    bridge.rooms.keyring._keys = dict(database.keys)
     async with bridge.running():
         yield Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop())
 
 
 @contextlib.contextmanager
-def on_a_port(database: Path, sink: SmtpSink, *, more: Given | None = None) -> Iterator[Site]:
+def on_a_port(database: Furnished, sink: SmtpSink, *, more: Given | None = None) -> Iterator[Site]:
     """A bridge of the dev profile on a free loopback port, in a thread and loop of its own; it mails to `sink`."""
     with contextlib.closing(socket.create_server((LOOPBACK, 0), backlog=256)) as listener:
         port = listener.getsockname()[1]
         settings = {
-            **_settings(database),
+            **_settings(database.file),
             **DEV,
             ("server", "port"): port,
-            ("store", "url"): f"sqlite:///{database.with_name('store.db')}",
+            ("store", "url"): f"sqlite:///{database.file.with_name('store.db')}",
             ("mail", "url"): f"smtp://{LOOPBACK}:{sink.port}?starttls=never",
             **(more or {}),
         }

@@ -1,45 +1,61 @@
 """Whole bridges for journeys: in the test's own loop, or on a port for a real browser."""
 
-import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from bridge.outbox import worker
+from bridge.testing.hands import Hands
 from tests.databases import sqlite_template
+from tests.flows.mailbox import Mailbox
 from tests.flows.visitor import Visitor
-from tests.running import Site, furnished, in_process, on_a_port
+from tests.running import Furnished, Site, furnished, in_process, on_a_port
 from tests.servers import SmtpSink
 
 __all__ = ["sqlite_template"]
 
 
 @pytest.fixture(scope="session")
-async def furnished_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     """A database with people, clients and keys, to be copied."""
     return await furnished(sqlite_template, tmp_path_factory.mktemp("furnished"))
 
 
 @pytest.fixture
-def database(furnished_file: Path, tmp_path: Path) -> Path:
+def database(house: Furnished, tmp_path: Path) -> Furnished:
     """A copy of it for this test alone."""
-    return Path(shutil.copy(furnished_file, tmp_path / "bridge.db"))
+    return house.copy(tmp_path)
 
 
 @pytest.fixture
-async def site(database: Path) -> AsyncIterator[Site]:
+def mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mailbox:
+    """Where the letters of `site` come to; they are not long under way."""
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
+    return Mailbox(tmp_path / "mail")
+
+
+@pytest.fixture
+def clock() -> Hands:
+    """The clock of `site`, which stands still; a new code of the second step takes `clock.move(30)`."""
+    return Hands(time.time())
+
+
+@pytest.fixture
+async def site(database: Furnished, mailbox: Mailbox, clock: Hands) -> AsyncIterator[Site]:
     """A bridge of the production profile, in this loop, on a store in memory."""
-    async with in_process(database) as site:
+    async with in_process(database, more={("mail", "url"): f"file:{mailbox.folder}"}, clock=clock) as site:
         yield site
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-async def any_site(request: pytest.FixtureRequest, database: Path) -> AsyncIterator[Site]:
-    """The same on each kind of store."""
-    urls = {"memory": "memory://", "sqlite": f"sqlite:///{database.with_name('store.db')}"}
+async def any_site(request: pytest.FixtureRequest, database: Furnished, mailbox: Mailbox) -> AsyncIterator[Site]:
+    """The same on each kind of store, by the clock on the wall."""
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{database.file.with_name('store.db')}"}
     url = urls.get(request.param) or request.getfixturevalue("redis_url")
-    async with in_process(database, more={("store", "url"): url}) as site:
+    async with in_process(database, more={("store", "url"): url, ("mail", "url"): f"file:{mailbox.folder}"}) as site:
         yield site
 
 
@@ -67,8 +83,7 @@ def post_office() -> Iterator[SmtpSink]:
 
 
 @pytest.fixture(scope="session")
-def served(furnished_file: Path, post_office: SmtpSink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def served(house: Furnished, post_office: SmtpSink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A bridge of the dev profile on a free port, for all browsers: each test brings people of its own."""
-    folder = tmp_path_factory.mktemp("served")
-    with on_a_port(Path(shutil.copy(furnished_file, folder / "bridge.db")), post_office) as site:
+    with on_a_port(house.copy(tmp_path_factory.mktemp("served")), post_office) as site:
         yield site
