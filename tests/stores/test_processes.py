@@ -13,7 +13,7 @@ from tests.servers import Server
 from tests.stores.servers import emptied
 
 PROCESSES = 2
-ROUNDS = 200
+ROUNDS = 60
 
 
 async def test_two_processes_on_one_file(tmp_path: Path) -> None:
