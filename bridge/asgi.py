@@ -114,7 +114,9 @@ def _pair(part: bytes) -> tuple[str, str]:
 
 def _text(raw: bytes) -> str:
     try:
-        return unquote_plus(raw.decode("ascii"), errors="strict")
+        text = raw.decode("ascii")
+        # most names and values are plain, and the detour costs more than the rest of parsing
+        return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
     except UnicodeDecodeError:
         raise BadRequest("A parameter is not UTF-8.") from None
 

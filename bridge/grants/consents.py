@@ -138,5 +138,4 @@ def read_copy(raw: bytes | None, stamp: Stamp) -> ConsentCopy | None:
 def _after(old: ConsentRow, granting: tuple[str, ...] | None) -> ConsentRow:
     if granting is None:
         return replace(old, version=old.version + 1, granted=False, scopes=())
-    kept = old.scopes if old.granted else ()
-    return replace(old, version=old.version + 1, granted=True, scopes=tuple(dict.fromkeys((*kept, *granting))))
+    return replace(old, version=old.version + 1, granted=True, scopes=tuple(dict.fromkeys((*old.scopes, *granting))))

@@ -43,7 +43,7 @@ class Drawn:
 
     code: OAuthToken
     sid: str
-    """What the client will know the session by, if it does not know it yet."""
+    """What the client knows the session by, or will."""
 
 
 def code_births(alive: Alive, asked: Asked, *, drawn: Drawn, consent: int, epoch: int, moment: Moment) -> list[Change]:
@@ -118,7 +118,7 @@ def _family(alive: Alive, asked: Asked, drawn: Drawn, consent: int, moment: Mome
         uid=record.uid,
         sub=asked.sub,
         session=None if asked.offline else record.id,
-        sid=record.clients.get(asked.client, drawn.sid),
+        sid=drawn.sid,
         scopes=asked.scopes,
         consent=consent,
         auth_time=record.auth_time,

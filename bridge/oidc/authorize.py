@@ -219,7 +219,8 @@ class AuthorizationEndpoint:
         issuing, client = self._issuing, request.client
         tag = seen.alive.token.tag
         code = issuing.mint.draw("code", tag, new_family(issuing.chance), issuing.chance)
-        drawn = Drawn(code, new_id(issuing.chance))
+        known = seen.alive.record.clients.get(client.client_id)
+        drawn = Drawn(code, known or new_id(issuing.chance))
         asked = Asked(
             client=client.client_id,
             sub=seen.sub,

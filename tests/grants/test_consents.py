@@ -137,6 +137,17 @@ async def test_the_reconciler_leaves_alone_what_is_granted(scene: Scene, db: Dat
     assert isinstance(await scene.redeem(code), Tokens)
 
 
+async def test_what_began_after_a_withdrawal_is_not_ended_by_it(scene: Scene, db: Database) -> None:
+    """A client of our own needs no consent; it stands on the version that it found."""
+    consents = _consents(scene, db)
+    await consents.withdraw(scene.user, scene.tag, SHOP)
+    before, after = await scene.authorized(consent=0), await scene.authorized(consent=1)
+    scene.sql.consents.append((scene.user, scene.tag, SHOP))
+    await consents.reconcile(scene.sql)
+    assert isinstance(await scene.redeem(before), Invalid)
+    assert isinstance(await scene.redeem(after), Tokens)
+
+
 async def test_first_answers_at_once_are_counted_one_by_one(scene: Scene, db: Database) -> None:
     consents = _consents(scene, db)
     async with anyio.create_task_group() as group:

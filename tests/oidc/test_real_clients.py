@@ -19,13 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.flows.conftest import furnished_file, post_office, served
 from tests.flows.visitor import Visitor
 from tests.oidc.conftest import sqlite_template
-from tests.running import ADA, CALLBACK, CLIENT_SECRET, CLIENTS, Site
-from tests.servers import missing, need
+from tests.running import ADA, CALLBACK, CLIENT_SECRET, CLIENTS, PASSWORD, Site, furnished, on_a_port
+from tests.servers import SmtpSink, missing, need
 
-__all__ = ["furnished_file", "post_office", "served", "sqlite_template"]
+__all__ = ["sqlite_template"]
 
 NODE_CLIENT = Path(__file__).parents[1] / "clients" / "openid.mjs"
 
@@ -48,6 +47,14 @@ class NodeClient:
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
+
+
+@pytest.fixture(scope="module")
+async def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """A bridge of the dev profile on a free port."""
+    database = await furnished(sqlite_template, tmp_path_factory.mktemp("served"))
+    with SmtpSink.listening() as sink, on_a_port(database, sink) as site:
+        yield site
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ async def _arrive(browser: Visitor, url: str) -> str:
         if browser.reply.status_code != 200:
             break
         if 'id="login-submit"' in browser.reply.text:
-            await browser.press("login-submit", email=ADA, password="plums ripen behind the old mill")
+            await browser.press("login-submit", email=ADA, password=PASSWORD)
         elif 'id="consent-allow"' in browser.reply.text:
             await browser.press("consent-allow")
         else:
@@ -200,7 +207,7 @@ async def test_authlibs_starlette_client_hears_of_a_refusal(served: Site, browse
     async with _visiting(_relying_party(served)) as app:
         away = (await app.get("/login")).headers["location"]
         await browser.open(f"{away}&{urlencode({'prompt': 'consent'})}")
-        await browser.press("login-submit", email=ADA, password="plums ripen behind the old mill")
+        await browser.press("login-submit", email=ADA, password=PASSWORD)
         await browser.press("consent-deny")
         reply = await app.get(browser.sent_to)
         assert (reply.status_code, reply.json()) == (400, {"error": "access_denied"})
