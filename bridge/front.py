@@ -55,7 +55,7 @@ class Front:
     def find(self, scope: Scope) -> Found | None:
         """The endpoint of this path on the host; None: it is not ours."""
         if self.base and scope["path"] == _WELL_KNOWN + self.base:  # RFC 8414 §3.1: always at the root of the host
-            return self._at(_WELL_KNOWN, scope, self.exact)
+            return self._at(_WELL_KNOWN, scope, self.exact, written=scope["path"])
         placed = self._placed(scope)
         return self._at(*placed, self.exact) if placed else None
 
@@ -98,9 +98,9 @@ class Front:
             return None
         return path[len(self.base) :], {**scope, "root_path": self.base}
 
-    def _at(self, path: str, scope: Scope, exact: Endpoints) -> Found | None:
+    def _at(self, path: str, scope: Scope, exact: Endpoints, *, written: str | None = None) -> Found | None:
         if (endpoint := exact.get(path)) is not None:
-            return Found(path, endpoint, scope) if _as_written(path, scope) else None
+            return Found(path, endpoint, scope) if _as_written(written or path, scope) else None
         return next((Found(name, app, scope) for name, app in self.prefixes.items() if path.startswith(name)), None)
 
     async def _sorry(self, error: Exception, found: Found, receive: Receive, send: Send) -> None:

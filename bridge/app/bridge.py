@@ -221,11 +221,11 @@ class Bridge:
         """Open, if nobody did.  Raises `Unavailable`, at once while it could not be opened a moment ago."""
         if self._open:
             return
+        self._refuse_if_closed()  # before the lock: who closes holds it until the last request has left
         async with self._opening:
             if self._open:
                 return
-            if self._closed:
-                raise Unavailable("the bridge is closed")
+            self._refuse_if_closed()
             if self._monotonic() < self._not_before:
                 raise Unavailable("the bridge could not be opened a moment ago")
             try:
@@ -234,6 +234,10 @@ class Bridge:
                 self._not_before = self._monotonic() + PATIENCE
                 _log.critical("the bridge cannot be opened: %s", error)
                 raise Unavailable("the bridge cannot be opened") from error
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("the bridge is closed")
 
     def _when_open(self, endpoints: Endpoints) -> Endpoints:
         return {path: self._opened_first(endpoint) for path, endpoint in endpoints.items()}

@@ -8,8 +8,8 @@ async with db.read() as tx:       # a new transaction on the primary
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -41,36 +41,39 @@ class Database:
         )
         self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
         self._patience = patience
+        self._closed = False
         # SQLite has one writer.  Waiting here is fair and wakes at once; SQLite's own waiting sleeps, and starves.
         self._turn = asyncio.Lock() if self.address.kind == "sqlite" else None
 
     async def open(self) -> None:
         """Make SQLite's folder and file, and see that the database answers."""
+        self._closed = False
         if (file := self.address.file) is not None:
             make_file(file)
         await self.ping()
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections; who is still at work, or comes now, makes no new ones."""
+        self._closed = True
         await self.engine.dispose()
 
     async def ping(self) -> None:
         """Nothing, if the database answers within the patience."""
-        with told():
+        with self._told():
             async with asyncio.timeout(self._patience), self.engine.connect() as tx:
                 await tx.execute(text("SELECT 1"))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Tx]:
         """A write transaction: committed at the end of the block, rolled back by an exception."""
-        with told():
+        with self._told():
             async with self._my_turn(), self._writing.begin() as tx:
                 yield tx
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A transaction for reading, begun now, on the primary."""
-        with told():
+        with self._told():
             async with self.engine.connect() as tx:
                 yield tx
 
@@ -85,6 +88,13 @@ class Database:
             except Sacrificed:
                 continue
         return await self._once(work)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        if self._closed:
+            raise Unavailable("the database is closed")
+        with told():
+            yield
 
     async def _once(self, work: Callable[[Tx], Awaitable[Result]]) -> Result:
         async with self.begin() as tx:

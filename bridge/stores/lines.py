@@ -103,7 +103,12 @@ class Lines:
         self._generation = 0
         self._met: str | None = None
         self._believed: str | None = None
+        self._closed = False
         self.lost = False
+
+    def open(self) -> None:
+        """From now on lines are made."""
+        self._closed = False
 
     async def take(self) -> Line:
         """A line for one's own use; raises `Unavailable`."""
@@ -119,6 +124,8 @@ class Lines:
             self._idle.append(line)
 
     async def close(self) -> None:
+        """Close them all; who is still at work, or comes now, gets no new one."""
+        self._closed = True
         self._drop_idle()
         await asyncio.gather(*self._closing)
         await self._server.close()
@@ -156,6 +163,8 @@ class Lines:
             self.lost = False
 
     async def _new(self) -> Line:
+        if self._closed:
+            raise Unavailable("the store is closed")
         line = Line(self._server.connection(), self._server.seconds, self._generation)
         try:
             await line.connect()

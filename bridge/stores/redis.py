@@ -42,6 +42,7 @@ class RedisStore:
 
     async def open(self) -> None:
         """Connect once, so that a wrong address or password shows now; raises `Unavailable`."""
+        self._lines.open()
         self._lines.give(await self._lines.take())
 
     async def close(self) -> None:
