@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bridge.database.address import Address
+from bridge.database.sqlite import connect
 
 WRITES: Final = "bridge_writes"
 """Execution option of a connection: it begins by taking SQLite's write lock.  Any text: the word after BEGIN."""
@@ -50,7 +51,7 @@ def _connect_args(address: Address, patience: float, answer: float | None) -> di
     match address.kind:
         case "sqlite":
             # autocommit: it is we who say BEGIN, and mean IMMEDIATE.
-            return {"isolation_level": None, "timeout": patience}
+            return {"isolation_level": None, "timeout": patience, "async_creator_fn": connect}
         case "postgresql":
             settings = {"application_name": "login-bridge", "lock_timeout": f"{patience * 1000:.0f}"}
             return {"timeout": patience, "command_timeout": answer, "server_settings": settings, **tls}
