@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +9,7 @@ from sqlalchemy import text
 
 from bridge.secret import Secret
 from bridge.testing.hands import Hands
+from tests.flows.foreign import FOREIGN
 from tests.flows.mailbox import Mailbox, link_in, text_of
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
@@ -162,21 +162,6 @@ async def test_r3_a_head_is_given_no_cookie(site: Site, visit: Visit, mailbox: M
     scanner = visit(site)
     reply = await scanner.request("HEAD", await link(site, mailbox, visit))
     assert "set-cookie" not in reply.headers and reply.content == b""
-
-
-FOREIGN: Final[list[dict[str, str | None]]] = [
-    {"origin": "https://evil.example"},
-    {"origin": "null", "sec_fetch_site": "cross-site"},
-    {"origin": "null", "sec_fetch_site": None},
-    {"origin": None, "sec_fetch_site": "same-site"},
-    {"origin": None, "sec_fetch_site": "none"},
-    {"sec_fetch_site": "cross-site"},
-    {"origin": "https://login.example.com.evil.example"},
-    {"origin": "http://login.example.com"},
-    {"origin": "https://login.example.com:8443"},
-    {"origin": "https://login.example.com, https://login.example.com"},
-]
-"""Headers of requests that did not come from our own page."""
 
 
 async def test_r3_w2_only_our_own_form_in_this_browser_changes_a_password(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
@@ -70,10 +70,11 @@ class Visitor:
         sent |= {"cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())} if self.jar else {}
         merged: dict[str, str | None] = {**sent, **headers}
         whole = {name.replace("_", "-"): value for name, value in merged.items() if value is not None}
-        body = httpx2.QueryParams(dict(form)).__str__().encode() if form is not None else None
+        body = urlencode(form).encode() if form is not None else None
         if body is not None:
             whole.setdefault("content-type", "application/x-www-form-urlencoded")
-        reply = await self.http.request(method, urljoin(self.url, path), content=body, headers=whole)
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in whole.items()]
+        reply = await self.http.request(method, urljoin(self.url, path), content=body, headers=lines)
         self.last = reply
         self.trail.append(f"{method} {self.at}")
         self._keep(reply)
