@@ -250,3 +250,53 @@ async def test_two_hints_that_disagree_are_refused(world: World) -> None:
     claims = json.dumps({"id_token": {"sub": {"value": "somebody"}}})
     back = answer(await Browser(world).authorize(id_token_hint=tokens["id_token"], claims=claims))
     assert back["error"] == "invalid_request"
+
+
+async def test_a_visit_is_of_this_browser_of_this_kind_and_of_this_half_hour(world: World) -> None:
+    """§26, §12 no. 34: with or without the victim's session."""
+    await world.allow("shop", "openid")
+    victim, thief = await world.sign_in(), Browser(world)
+    interaction = page(await victim.authorize(prompt="login"), "/login")
+    path = f"/oauth/authorize?interaction={interaction}"
+    assert "interaction" in shown(await thief.get(path))
+    thief.jar = {world.cookies.name("op"): victim.jar[world.cookies.name("op")]}
+    assert "interaction" in shown(await thief.get(path))
+    assert page(await victim.get(path), "/login") == interaction
+    leaving = page(await victim.get("/oauth/logout"), "/logout")
+    assert "interaction" in shown(await victim.get(f"/oauth/authorize?interaction={leaving}"))
+    world.clock.move(1_800)
+    assert "interaction" in shown(await victim.get(path))
+
+
+async def test_a_visit_ends_with_its_client(world: World) -> None:
+    browser = Browser(world)
+    reply = await browser.authorize()
+    await world.clients.disable("shop")
+    await world.versions.poll()
+    assert "client_id" in shown(await browser.login(reply))
+
+
+async def test_several_windows_share_the_browsers_cookie(world: World) -> None:
+    browser = Browser(world)
+    first, second = await browser.authorize(), await browser.authorize("es")
+    assert "set-cookie" in first.headers and "set-cookie" not in second.headers
+    assert "__Host-lb_pre=" in first.headers["set-cookie"] and "SameSite=Lax" in first.headers["set-cookie"]
+    browser.jar[world.cookies.name("pre")] = "not one of ours"
+    assert "set-cookie" in (await browser.authorize()).headers
+
+
+async def test_what_is_remembered_of_a_request_is_what_we_understand(world: World) -> None:
+    """A visit is kept for half an hour at somebody's word: not a place to store things."""
+    browser = Browser(world)
+    interaction = page(
+        await browser.authorize(extra="x" * 5000, login_hint="bob@example.com", ui_locales="zh"), "/login"
+    )
+    visit = await world.interactions.load(interaction, browser.jar[world.cookies.name("pre")])
+    assert visit is not None and "extra" not in visit.record.parameters and len(visit.seen) < 2000
+    assert (visit.record.login_hint, visit.record.ui_locales, visit.record.scopes) == (
+        "bob@example.com",
+        "zh",
+        ("openid",),
+    )
+    app = visit.record.app
+    assert app is not None and (app.name, app.verified, app.redirect_uri) == ("Shop", True, CALLBACK)

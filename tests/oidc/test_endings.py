@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from sqlalchemy import delete
 
+from bridge.database.tables import users
+from bridge.database.versions import bump
 from bridge.sessions.stamp import draw_stamp
-from bridge.stores.store import Change
+from bridge.stores.store import Change, Drop
 from bridge.types import ClientId
 from tests.oidc.world import Browser, World, answer, page
 
@@ -87,6 +90,35 @@ async def test_a_stamp_that_sql_drew_and_nobody_published_yet_is_no_hole_for_lon
     await world.sessions.publish_stamp(world.bob.id, world.bob.tag)  # what the reconciler does
     assert (await world.userinfo(tokens["access_token"])).status_code == 401
     assert page(await browser.authorize(), "/login")
+
+
+async def test_a_session_that_sql_has_ended_is_found_out_when_the_consent_is_filled(world: World) -> None:
+    """§20: the copy is filled under SQL's stamp, and that is not the session's."""
+    await world.allow("ours", "openid")
+    browser = await world.sign_in()
+    await browser.code("ours")
+    await world.endings.restamp(world.bob.id, draw_stamp("password"))
+    await world.store.commit(Drop(world.names.consent(world.bob.tag, ClientId("ours"))))
+    assert page(await browser.authorize("ours"), "/login")
+
+
+async def test_a_stamp_that_the_store_lost_is_asked_of_sql_here_too(world: World) -> None:
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    await world.store.commit(Drop(world.names.stamp(world.bob.tag)))
+    assert "code" in answer(await browser.authorize())
+
+
+async def test_a_user_who_is_gone_is_nobody(world: World) -> None:
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    tokens = (await world.redeem(await browser.code())).json()
+    async with world.db.begin() as tx:
+        await tx.execute(delete(users).where(users.c.id == world.bob.id))
+        await bump(tx, "users")
+    await world.versions.publish("users")
+    assert page(await browser.authorize(), "/login")
+    assert (await world.userinfo(tokens["access_token"])).status_code == 401
 
 
 async def test_a_consent_copy_of_an_older_stamp_is_filled_anew(world: World) -> None:

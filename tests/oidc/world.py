@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -183,7 +184,12 @@ class World:
         )
         self.endpoints = self.provider.endpoints()
         self.http = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(self), base_url=ISSUER, follow_redirects=False, trust_env=False
+            transport=httpx2.ASGITransport(self),
+            base_url=ISSUER,
+            follow_redirects=False,
+            trust_env=False,
+            # many browsers share it: it must not keep what one of them was given
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
