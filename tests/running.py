@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import socket
 import threading
@@ -197,6 +198,7 @@ async def in_process(
     config, told = Config.load(None, {}, settings), Told()
     bridge = Bridge(config, clock=clock or SystemClock(), listeners=[told])
     bridge.rooms.keyring._keys = dict(database.keys)
+    bridge.rooms.names.prefix = f"lb:{secrets.token_hex(4)}:"  # many share one Redis
     async with bridge.running():
         yield Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop())
 
