@@ -17,43 +17,60 @@ MOST_WAITING: Final = 1_000
 class UnderWay:
     """Lets attempts wait for one another, at most `patience` seconds."""
 
-    def __init__(self, *, patience: float = 5.0, most: int = MOST_WAITING) -> None:
+    def __init__(self, *, patience: float = 10.0, most: int = MOST_WAITING) -> None:
         self._patience = patience
         self._most = most
-        self._flying: Counter[str] = Counter()
+        # Who is asking counts too: his answer may be on its way while a later one's is here already.
+        self._active: Counter[str] = Counter()
+        self._freed = 0
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._waiters = 0
 
     async def admit(self, keys: Sequence[str], ask: Callable[[], Awaitable[float]]) -> float:
         """What `ask` says: 0 and the attempt is under way until it is landed; else the seconds to wait."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._patience
-        while (wait := await ask()) > 0:
-            if not await self._landing(keys, end - loop.time()):
-                return wait
-        self._flying.update(keys)
-        return 0.0
+        end = asyncio.get_running_loop().time() + self._patience
+        while True:
+            freed = self._freed
+            self._active.update(keys)
+            admitted = False
+            try:
+                wait = await ask()
+                admitted = wait <= 0
+            finally:
+                if not admitted:
+                    self._leave(keys)
+            if admitted:
+                return 0.0
+            while self._freed == freed:  # else there may be room now: ask again
+                if not await self._somebody_leaves(keys, end):
+                    return wait
 
     def land(self, keys: Sequence[str], *, freed: bool) -> None:
         """The attempt is over; `freed`: its place in the windows is free again."""
-        self._flying.subtract(keys)
-        for key in keys:
-            if self._flying[key] <= 0:
-                del self._flying[key]
-            for _ in range(len(self._waiting.get(key, ())) if key not in self._flying else int(freed)):
-                self._wake(key)
+        self._freed += freed
+        for key in keys if freed else ():
+            self._wake(key)
+        self._leave(keys)
 
-    async def _landing(self, keys: Sequence[str], seconds: float) -> bool:
-        """Whether one landed within that time; False at once if none of them is under way, or too many wait."""
-        mine = [key for key in keys if key in self._flying]
-        if not mine or seconds <= 0 or self._waiters >= self._most:
+    def _leave(self, keys: Sequence[str]) -> None:
+        self._active.subtract(keys)
+        for key in keys:
+            if self._active[key] <= 0:
+                del self._active[key]
+                while key in self._waiting:  # nobody is left to wait for
+                    self._wake(key)
+
+    async def _somebody_leaves(self, keys: Sequence[str], end: float) -> bool:
+        """Wait to be woken; False at once if nobody is under way in these windows, or too many wait already."""
+        mine = [key for key in keys if key in self._active]
+        if not mine or self._waiters >= self._most:
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for key in mine:
             self._waiting.setdefault(key, deque()).append(turn)
         self._waiters += 1
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(end):
                 await turn
         except TimeoutError:
             return False
@@ -64,12 +81,15 @@ class UnderWay:
         return True
 
     def _wake(self, key: str) -> None:
-        waiting = self._waiting.get(key, deque())
+        """The next one who waits for that window."""
+        waiting = self._waiting.get(key)
         while waiting:
             turn = waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-                return
+                break
+        if not waiting:
+            self._waiting.pop(key, None)
 
     def _forget(self, key: str, turn: asyncio.Future[None]) -> None:
         waiting = self._waiting.get(key, deque())

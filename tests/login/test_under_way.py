@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from bridge.errors import Unavailable
 from bridge.login.under_way import UnderWay
 
 
@@ -34,7 +37,7 @@ async def test_right_ones_wait_for_one_another() -> None:
     under_way, places = UnderWay(), Places(3)
     assert await asyncio.gather(*(one(under_way, places, right=True) for _ in range(60))) == [0.0] * 60
     assert places.free == 3
-    assert not under_way._flying and not under_way._waiting and not under_way._waiters
+    assert not under_way._active and not under_way._waiting and not under_way._waiters
 
 
 async def test_behind_wrong_ones_nobody_waits_for_long() -> None:
@@ -42,7 +45,7 @@ async def test_behind_wrong_ones_nobody_waits_for_long() -> None:
     waits = await asyncio.gather(*(one(under_way, places, right=False) for _ in range(60)))
     assert sorted(waits) == [0.0] * 3 + [7.0] * 57
     assert places.asked < 60 * 3
-    assert not under_way._flying and not under_way._waiting and not under_way._waiters
+    assert not under_way._active and not under_way._waiting and not under_way._waiters
 
 
 async def test_with_nobody_under_way_the_answer_is_there_at_once() -> None:
@@ -76,6 +79,54 @@ async def test_only_so_many_wait() -> None:
     assert [task.done() for task in waiting] == [True, False, True]
     under_way.land(["a"], freed=False)
     assert await waiting[1] == 7.0
+
+
+async def test_an_answer_that_is_still_on_its_way_counts() -> None:
+    """The later one's refusal arrives before the earlier one's admission."""
+    under_way, on_its_way = UnderWay(), asyncio.Event()
+    free = [1]
+
+    async def slow() -> float:
+        free[0] -= 1
+        await on_its_way.wait()
+        return 0.0
+
+    async def quick() -> float:
+        free[0] -= 1
+        return 0.0 if free[0] >= 0 else 7.0
+
+    early = asyncio.create_task(under_way.admit(["a"], slow))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(under_way.admit(["a"], quick))
+    await asyncio.sleep(0.01)
+    assert not late.done()
+    on_its_way.set()
+    assert await early == 0
+    free[0] = 1
+    under_way.land(["a"], freed=True)
+    assert await late == 0
+
+
+async def test_an_ask_that_fails_leaves_nobody_waiting() -> None:
+    under_way = UnderWay()
+
+    async def fails() -> float:
+        await asyncio.sleep(0.01)
+        raise Unavailable("guard")
+
+    first = asyncio.create_task(under_way.admit(["a"], fails))
+    await asyncio.sleep(0)
+    assert await under_way.admit(["a"], Places(0).ask) == 7.0
+    with pytest.raises(Unavailable):
+        await first
+    assert not under_way._active and not under_way._waiting
+
+
+async def test_refusals_among_themselves_ask_once_each() -> None:
+    """No storm: where nothing was freed nobody asks again."""
+    under_way, places = UnderWay(), Places(0)
+    waits = await asyncio.gather(*(one(under_way, places, right=True) for _ in range(200)))
+    assert waits == [7.0] * 200 and places.asked == 200
 
 
 async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
