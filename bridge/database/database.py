@@ -42,12 +42,12 @@ class Database:
         self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
         self._patience = patience
         self._closed = False
-        # SQLite has one writer.  Waiting here is fair and wakes at once; SQLite's own waiting sleeps, and starves.
-        self._turn = asyncio.Lock() if self.address.kind == "sqlite" else None
+        self._turn = self._new_turn()
 
     async def open(self) -> None:
-        """Make SQLite's folder and file, and see that the database answers."""
+        """Make SQLite's folder and file, and see that the database answers.  May follow a `close`, in another loop."""
         self._closed = False
+        self._turn = self._new_turn()
         if (file := self.address.file) is not None:
             make_file(file)
         await self.ping()
@@ -65,7 +65,10 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Tx]:
-        """A write transaction: committed at the end of the block, rolled back by an exception."""
+        """A write transaction: committed at the end of the block, rolled back by an exception.
+
+        The block does nothing but SQL: an OSError from within it is taken for the database's.
+        """
         with self._told():
             async with self._my_turn(), self._writing.begin() as tx:
                 yield tx
@@ -88,6 +91,10 @@ class Database:
             except Sacrificed:
                 continue
         return await self._once(work)
+
+    def _new_turn(self) -> asyncio.Lock | None:
+        """SQLite has one writer.  Waiting here is fair and wakes at once; SQLite's own waiting sleeps, and starves."""
+        return asyncio.Lock() if self.address.kind == "sqlite" else None
 
     @contextmanager
     def _told(self) -> Iterator[None]:

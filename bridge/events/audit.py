@@ -63,6 +63,7 @@ class AuditLog:
 
     async def run(self) -> None:
         """Write a batch twice a second until cancelled."""
+        self._flushing = asyncio.Lock()  # a lock belongs to one loop, and this one may be another than before
         while True:
             await asyncio.sleep(BATCH_SECONDS)
             with suppress(Unavailable):
