@@ -311,7 +311,7 @@ async def test_sentinel_leads_to_the_new_primary_and_that_is_a_possible_loss(tmp
         async with opened(f"redis+sentinel://{LOOPBACK}:{ports[2]}/main") as store:
             assert await store.commit(Put("lb:a:{t}", b"v", 100)) is True
             assert not store.lost
-            assert say(ports[0], "WAIT", "1", "5000") == b":1\r\n"
+            await _replicated(ports[1])
             primary.kill()
             primary.wait()
             assert await _when_available(store) == [b"v"]
@@ -327,3 +327,11 @@ async def _when_available(store: RedisStore) -> list[bytes | None]:
         except Unavailable:
             await asyncio.sleep(0.1)
     raise AssertionError("no primary came")
+
+
+async def _replicated(port: int) -> None:
+    for _ in range(100):
+        if say(port, "GET", "lb:a:{t}") == b"$1\r\nv\r\n":
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the replica did not follow")
