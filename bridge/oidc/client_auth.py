@@ -32,6 +32,15 @@ class AuthenticatedClient:
     method: AuthMethod
 
 
+class ClientRefused(OAuthError):
+    """`invalid_client`: one answer for unknown, disabled, wrong secret and wrong method, with a challenge only for who
+    tried Basic.  `client` is for the log: the registered one that was tried."""
+
+    def __init__(self, description: str, *, basic: bool = False, client: Client | None = None) -> None:
+        super().__init__("invalid_client", description, headers=_CHALLENGE if basic else ())
+        self.client = client
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """What the request brought to prove it."""
@@ -46,17 +55,18 @@ async def authenticate(scope: Scope, form: Mapping[str, str], clients: Clients) 
     """The client of a token, revocation or introspection request.  Raises OAuthError, Unavailable."""
     authorization = header(scope, b"authorization")
     shown = _by_header(authorization, form) if authorization is not None else _by_body(form)
-    refusal = _refusal(authorization is not None)
     client = await clients.get(shown.client_id)
-    if client is None or client.disabled or not client.may_authenticate_by(shown.method):
-        raise refusal
-    if shown.method != "none" and not await _matches(client, shown.secrets, clients):
-        raise refusal
+    if client is None or not await _proves(client, shown, clients):
+        raise ClientRefused("client authentication failed", basic=authorization is not None, client=client)
     return AuthenticatedClient(client, shown.method)
 
 
-async def _matches(client: Client, secrets: tuple[str, ...], clients: Clients) -> bool:
-    for secret in secrets:
+async def _proves(client: Client, shown: _Shown, clients: Clients) -> bool:
+    if client.disabled or not client.may_authenticate_by(shown.method):
+        return False
+    if shown.method == "none":
+        return True
+    for secret in shown.secrets:
         if await clients.check_secret(client, Secret(secret)):
             return True
     return False
@@ -67,30 +77,30 @@ def _by_header(authorization: str, form: Mapping[str, str]) -> _Shown:
         raise OAuthError("invalid_request", "the client must authenticate in one way only")
     client_id, secret = _basic(authorization)
     if form.get("client_id", client_id) != client_id:
-        raise _refusal(basic=True)
+        raise ClientRefused("client_id is not the one that authenticated", basic=True)
     return _Shown(client_id, "client_secret_basic", tuple(dict.fromkeys(_readings(secret))))
 
 
 def _by_body(form: Mapping[str, str]) -> _Shown:
     if "client_assertion" in form or "client_assertion_type" in form:
-        raise OAuthError("invalid_client", "client assertions are not offered")
+        raise ClientRefused("client assertions are not offered")
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if client_id is None:
-        raise OAuthError("invalid_client", "the client did not authenticate")
+        raise ClientRefused("the client did not authenticate")
     return _Shown(client_id, "none" if secret is None else "client_secret_post", (secret,) if secret else ())
 
 
 def _basic(authorization: str) -> tuple[str, str]:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
-        raise _refusal(basic=True)
+        raise _not_basic()
     try:
         text = base64.b64decode(encoded.strip(" "), validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
-        raise _refusal(basic=True) from None
+        raise _not_basic() from None
     client_id, colon, secret = text.partition(":")
     if not colon:
-        raise _refusal(basic=True)
+        raise _not_basic()
     return unquote(client_id), secret
 
 
@@ -101,6 +111,5 @@ def _readings(secret: str) -> Iterator[str]:
     yield secret
 
 
-def _refusal(basic: bool) -> OAuthError:  # noqa: FBT001  # named at each call but one
-    """One answer for unknown, disabled, wrong secret and wrong method.  The challenge only for who tried Basic."""
-    return OAuthError("invalid_client", "client authentication failed", headers=_CHALLENGE if basic else ())
+def _not_basic() -> ClientRefused:
+    return ClientRefused("the Authorization header is not Basic as RFC 6749 2.3.1 wants it", basic=True)

@@ -16,7 +16,7 @@ from bridge.mint import OAuthToken, TokenMint
 from bridge.stores.decide import Decision, More, decide_on
 from bridge.stores.store import Store
 from bridge.tokens import Names, Slots
-from bridge.types import ClientId, SlotTag, UserId
+from bridge.types import ClientId, SlotTag, UserId, Visit
 
 Outcome = TypeVar("Outcome")
 
@@ -72,15 +72,15 @@ class Issuing:
         """End the family of that token: in SQL, then in the store."""
         await self.families.end(token.tag, family, reason)
 
-    async def end_replayed(self, token: OAuthToken, family: Family) -> None:
+    async def end_replayed(self, token: OAuthToken, family: Family, visit: Visit) -> None:
         """Somebody held a copy: whatever stands on it is over, and the log knows."""
         await self.end(token, family, "replay")
-        self.events.tell("token.replay", user=family.uid, client=family.client, session=family.session)
+        self.events.tell("token.replay", visit, user=family.uid, client=family.client, session=family.session)
 
-    def tell_issued(self, family: Family, grant: str) -> None:
+    def tell_issued(self, family: Family, grant: str, visit: Visit) -> None:
         """Tokens went out."""
-        self.events.tell("token.issued", user=family.uid, client=family.client, reason=grant)
+        self.events.tell("token.issued", visit, user=family.uid, client=family.client, reason=grant)
 
-    def tell_refused(self, client: ClientId, why: str) -> None:
+    def tell_refused(self, client: ClientId, why: str, visit: Visit) -> None:
         """Nothing went out."""
-        self.events.tell("token.refused", client=client, reason=why)
+        self.events.tell("token.refused", visit, client=client, reason=why)

@@ -60,16 +60,11 @@ class Provider:
         languages: Sequence[str] = ("en",),
     ) -> None:
         self._options = options
-        self._issuing = issuing
-        self._clients = clients
         base = urlsplit(issuer).path
         browsers = Browsers(base=base, cookies=cookies, interactions=interactions)
-        self._grants = _grants(
-            issuing, IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
-        )
-        self._metadata = metadata(
-            issuer, grant_types=sorted(self._grants), form_post=options.form_post, languages=languages
-        )
+        id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
+        grants = _grants(issuing, id_tokens)
+        self._metadata = metadata(issuer, grant_types=sorted(grants), form_post=options.form_post, languages=languages)
 
         def sub_of(token: str) -> Subject | None:
             hint = read_hint(token, issuer=issuer, keys=keys)
@@ -92,6 +87,8 @@ class Provider:
         self._logout = LogoutEndpoint(
             issuer=issuer, clients=clients, keys=keys, interactions=interactions, browsers=browsers, errors=pages
         )
+        self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)
+        self._revoke = RevocationEndpoint(clients=clients, issuing=issuing, proxies=proxies)
         self._userinfo = UserinfoEndpoint(issuing=issuing, users=users)
         self._jwks = JwksEndpoint(keys=keys, max_age=options.jwks_max_age)
 
@@ -108,10 +105,10 @@ class Provider:
             "/.well-known/oauth-authorization-server": discovery,
             authorize.PATH: self._authorize,
             logout.PATH: self._logout,
-            "/oauth/token": Open(TokenEndpoint(clients=self._clients, grants=self._grants), "POST"),
+            "/oauth/token": Open(self._token, "POST"),
             "/oauth/userinfo": Open(self._userinfo, "GET, POST"),
             "/oauth/jwks": Open(self._jwks, "GET, HEAD"),
-            "/oauth/revoke": Open(RevocationEndpoint(clients=self._clients, issuing=self._issuing), "POST"),
+            "/oauth/revoke": Open(self._revoke, "POST"),
         }
 
 

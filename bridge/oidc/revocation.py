@@ -6,7 +6,7 @@ goes back in time (security §3), and §2.1 allows it.
 
 from collections.abc import Mapping
 
-from bridge.asgi import NO_STORE, Receive, Reply, Scope, Send
+from bridge.asgi import NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.errors import Unavailable
 from bridge.grants.records import read_family
 from bridge.mint import OAuthToken
@@ -15,7 +15,7 @@ from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required, token_form
 from bridge.oidc.token import unavailable
-from bridge.types import ClientId
+from bridge.types import ClientId, Visit
 
 # §2.2: nothing to say, so nothing is said, and nothing claims to be text.
 _DONE = Reply(200, headers=NO_STORE)
@@ -24,9 +24,10 @@ _DONE = Reply(200, headers=NO_STORE)
 class RevocationEndpoint:
     """Answers 200 to everything that is no error of the request itself: nobody learns which tokens there are."""
 
-    def __init__(self, *, clients: Clients, issuing: Issuing) -> None:
+    def __init__(self, *, clients: Clients, issuing: Issuing, proxies: Proxies) -> None:
         self._clients = clients
         self._issuing = issuing
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -43,13 +44,13 @@ class RevocationEndpoint:
         # §2.1: token_type_hint only saves time; the token itself says what it is.
         for kind in ("refresh", "access"):
             if token := self._issuing.mint.parse(kind, text):
-                await self._revoke(token, client.client.client_id)
+                await self._revoke(token, client.client.client_id, Visit(door="oidc", ip=self._proxies.client(scope)))
         return _DONE
 
-    async def _revoke(self, token: OAuthToken, client: ClientId) -> None:
+    async def _revoke(self, token: OAuthToken, client: ClientId, visit: Visit) -> None:
         issuing = self._issuing
         (raw,) = await issuing.store.read(issuing.names.family(token.tag, token.family))
         family = read_family(raw, token.family, issuing.clock.now())
         if family is not None and family.client == client:
             await issuing.end(token, family, "revoked")
-            issuing.events.tell("token.revoked", user=family.uid, client=client, session=family.session)
+            issuing.events.tell("token.revoked", visit, user=family.uid, client=client, session=family.session)

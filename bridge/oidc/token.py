@@ -5,11 +5,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from bridge.asgi import NO_STORE, Receive, Reply, Scope, Send
+from bridge.asgi import NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.errors import Unavailable
-from bridge.oidc.client_auth import AuthenticatedClient, Clients, authenticate
+from bridge.events.event import Events
+from bridge.oidc.client_auth import AuthenticatedClient, ClientRefused, Clients, authenticate
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.params import required, token_form
+from bridge.types import Visit
 
 _encode: Final = msgspec.json.Encoder().encode
 _JSON: Final = b"application/json"
@@ -18,7 +20,9 @@ _JSON: Final = b"application/json"
 class Grant(Protocol):
     """One way to come by tokens: a file in `bridge.oidc.grants`."""
 
-    async def __call__(self, client: AuthenticatedClient, form: Mapping[str, str]) -> Mapping[str, object]:
+    async def __call__(
+        self, client: AuthenticatedClient, form: Mapping[str, str], visit: Visit
+    ) -> Mapping[str, object]:
         """The members of the token response.  Raises OAuthError, Unavailable."""
         ...
 
@@ -26,9 +30,11 @@ class Grant(Protocol):
 class TokenEndpoint:
     """`grants`: grant_type → the grant."""
 
-    def __init__(self, *, clients: Clients, grants: Mapping[str, Grant]) -> None:
+    def __init__(self, *, clients: Clients, grants: Mapping[str, Grant], proxies: Proxies, events: Events) -> None:
         self._clients = clients
         self._grants = grants
+        self._proxies = proxies
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -41,14 +47,20 @@ class TokenEndpoint:
         await reply(scope, receive, send)
 
     async def _answer(self, scope: Scope, form: Mapping[str, str]) -> Mapping[str, object]:
-        client = await authenticate(scope, form, self._clients)
+        visit = Visit(door="oidc", ip=self._proxies.client(scope))
+        try:
+            client = await authenticate(scope, form, self._clients)
+        except ClientRefused as refused:
+            tried = refused.client.client_id if refused.client else None
+            self._events.tell("token.refused", visit, client=tried, reason="client authentication failed")
+            raise
         name = required(form, "grant_type")
         grant = self._grants.get(name)
         if grant is None:
             raise OAuthError("unsupported_grant_type", "this grant_type is not offered")
         if name not in client.client.grant_types:
             raise OAuthError("unauthorized_client", "this client may not use this grant_type")
-        return await grant(client, form)
+        return await grant(client, form, visit)
 
 
 def unavailable(error: Unavailable) -> OAuthError:

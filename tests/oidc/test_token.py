@@ -108,6 +108,7 @@ async def test_a_client_that_cannot_prove_itself_is_refused(
     reply = await world.http.post("/oauth/token", data={"grant_type": "client_credentials", **form}, headers=headers)
     _refused(reply, "invalid_client", 401)
     assert ("www-authenticate" in reply.headers) is bool(headers)
+    assert world.kinds() == ["token.refused"] and world.told.events[0].client in (None, "shop", "post", "spa")
 
 
 @pytest.mark.parametrize("tried", ["shop-by-post", "post-by-basic", "robot-as-public"])
@@ -383,3 +384,23 @@ async def test_nothing_of_the_verifier_or_the_secrets_is_in_an_event(world: Worl
     told = repr(world.told.events)
     for secret in (VERIFIER, code, tokens["access_token"], tokens["refresh_token"], secret_of("shop")):
         assert secret not in told
+
+
+async def test_what_happened_is_told_with_the_door_and_the_address(world: World) -> None:
+    """DESIGN §4: every room tells."""
+    code = await _code(world)
+    tokens = (await world.redeem(code)).json()
+    await world.refresh(tokens["refresh_token"])
+    await world.redeem("nonsense")
+    await world.redeem(code)
+    told = [event for event in world.told.events if event.kind.startswith(("code.", "token."))]
+    assert [(event.kind, event.reason) for event in told] == [
+        ("code.issued", ""),
+        ("token.issued", "authorization_code"),
+        ("token.issued", "refresh_token"),
+        ("token.refused", "the code is not one of ours"),
+        ("token.replay", ""),
+        ("token.refused", "the code was used before"),
+    ]
+    assert {(event.door, event.ip, event.client) for event in told} == {("oidc", "127.0.0.1", "shop")}
+    assert [event.user for event in told] == [world.bob.id] * 3 + [None, world.bob.id, None]

@@ -13,6 +13,7 @@ from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required
+from bridge.types import Visit
 
 
 class AuthorizationCode:
@@ -22,11 +23,13 @@ class AuthorizationCode:
         self._issuing = issuing
         self._response = response
 
-    async def __call__(self, client: AuthenticatedClient, form: Mapping[str, str]) -> Mapping[str, object]:
+    async def __call__(
+        self, client: AuthenticatedClient, form: Mapping[str, str], visit: Visit
+    ) -> Mapping[str, object]:
         issuing, client_id = self._issuing, client.client.client_id
         token = issuing.mint.parse("code", required(form, "code"))
         if token is None:
-            raise self._refusal(client, "the code is not one of ours")
+            raise self._refusal(client, "the code is not one of ours", visit)
         outcome = await issuing.present(
             token,
             partial(
@@ -41,20 +44,20 @@ class AuthorizationCode:
         )
         match outcome:
             case Tokens():
-                issuing.tell_issued(outcome.family, "authorization_code")
+                issuing.tell_issued(outcome.family, "authorization_code", visit)
                 return self._response.of(client.client, outcome)
             case Invalid(why):
-                raise self._refusal(client, why)
+                raise self._refusal(client, why, visit)
             case Replay(family):
-                await issuing.end_replayed(token, family)
-                raise self._refusal(client, "the code was used before")
+                await issuing.end_replayed(token, family, visit)
+                raise self._refusal(client, "the code was used before", visit)
             case StampUnknown():
-                raise self._refusal(client, "the sign-in has ended")
+                raise self._refusal(client, "the sign-in has ended", visit)
             case _:
                 assert_never(outcome)
 
-    def _refusal(self, client: AuthenticatedClient, why: str) -> OAuthError:
-        self._issuing.tell_refused(client.client.client_id, why)
+    def _refusal(self, client: AuthenticatedClient, why: str, visit: Visit) -> OAuthError:
+        self._issuing.tell_refused(client.client.client_id, why, visit)
         return OAuthError("invalid_grant", why)
 
 

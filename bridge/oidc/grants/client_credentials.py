@@ -11,6 +11,7 @@ from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
 from bridge.tokens import new_family
+from bridge.types import Visit
 
 # What they say is about a person, and there is none.
 _PERSONAL: Final = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
@@ -23,7 +24,9 @@ class ClientCredentials:
         self._issuing = issuing
         self._response = response
 
-    async def __call__(self, client: AuthenticatedClient, form: Mapping[str, str]) -> Mapping[str, object]:
+    async def __call__(
+        self, client: AuthenticatedClient, form: Mapping[str, str], visit: Visit
+    ) -> Mapping[str, object]:
         if client.method == "none":
             raise OAuthError("unauthorized_client", "a public client has no tokens of its own")
         issuing, who = self._issuing, client.client
@@ -33,7 +36,7 @@ class ClientCredentials:
         changes, tokens = own_token(who.client_id, scopes, access=access, moment=issuing.moment())
         if not await issuing.store.commit(*changes):
             raise Unavailable("a fresh token was there already")
-        issuing.tell_issued(tokens.family, "client_credentials")
+        issuing.tell_issued(tokens.family, "client_credentials", visit)
         return self._response.of(who, tokens)
 
 

@@ -11,6 +11,7 @@ from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required
+from bridge.types import Visit
 
 
 class RefreshToken:
@@ -20,11 +21,13 @@ class RefreshToken:
         self._issuing = issuing
         self._response = response
 
-    async def __call__(self, client: AuthenticatedClient, form: Mapping[str, str]) -> Mapping[str, object]:
+    async def __call__(
+        self, client: AuthenticatedClient, form: Mapping[str, str], visit: Visit
+    ) -> Mapping[str, object]:
         issuing = self._issuing
         token = issuing.mint.parse("refresh", required(form, "refresh_token"))
         if token is None:
-            raise self._refusal(client, "the refresh token is not one of ours")
+            raise self._refusal(client, "the refresh token is not one of ours", visit)
         outcome = await issuing.present(
             token,
             partial(
@@ -39,22 +42,22 @@ class RefreshToken:
         )
         match outcome:
             case Tokens():
-                issuing.tell_issued(outcome.family, "refresh_token")
+                issuing.tell_issued(outcome.family, "refresh_token", visit)
                 return self._response.of(client.client, outcome)
             case Invalid(why):
-                raise self._refusal(client, why)
+                raise self._refusal(client, why, visit)
             case WrongScope():
                 raise OAuthError("invalid_scope", "scope goes beyond what was granted")
             case Replay(family):
-                await issuing.end_replayed(token, family)
-                raise self._refusal(client, "the refresh token was used before")
+                await issuing.end_replayed(token, family, visit)
+                raise self._refusal(client, "the refresh token was used before", visit)
             case StampUnknown():
-                raise self._refusal(client, "the sign-in has ended")
+                raise self._refusal(client, "the sign-in has ended", visit)
             case _:
                 assert_never(outcome)
 
-    def _refusal(self, client: AuthenticatedClient, why: str) -> OAuthError:
-        self._issuing.tell_refused(client.client.client_id, why)
+    def _refusal(self, client: AuthenticatedClient, why: str, visit: Visit) -> OAuthError:
+        self._issuing.tell_refused(client.client.client_id, why, visit)
         return OAuthError("invalid_grant", why)
 
 
