@@ -84,7 +84,8 @@ class Bridge:
         notices = _notices(self.rooms, post)
         self._work = Work(self.rooms, post=post, notices=notices)
         doors = make_doors(self.rooms, notices, proxies=self._proxies, actions=actions)
-        health = _health(self.rooms, self._work, self._proxies).endpoints()
+        self._health = _health(self.rooms, self._work, self._proxies)
+        health = self._health.endpoints()
         self._base = urlsplit(config.base_url).path
         self._front = Front(
             exact={**self._when_open(doors.endpoints), **health, "/readyz": self._opened_first(health["/readyz"])},

@@ -45,7 +45,7 @@ class Health:
         metrics_allowed: Sequence[IPNetwork],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._checks = checks
+        self._checks = dict(checks)
         self._metrics = metrics
         self._proxies = proxies
         self._allowed = metrics_allowed or _LOOPBACK
