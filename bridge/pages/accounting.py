@@ -86,6 +86,7 @@ class Accounting:
         if session is None or user is None:
             return self._gone(asked)
         views = await self.desk.sessions.list_of(user.id, user.tag)
+        views.sort(key=lambda view: view.id != session.record.id)  # this one first, the others as they are
         page = Account(
             csrf=self.desk.proof(asked, _CONFIRMS, session.record.id),
             name=user.name,

@@ -105,8 +105,8 @@ class Times:
     now: int
 
     def ago(self, at: int) -> str:
-        """`5 minutes ago`; a moment ahead of our clock is now."""
-        past = timedelta(seconds=min(0, at - self.now))
+        """`5 minutes ago`; never "in 0 seconds", nor ahead of our clock."""
+        past = timedelta(seconds=min(-1, at - self.now))
         return format_timedelta(past, add_direction=True, locale=self.locale)
 
     def wait(self, seconds: int) -> str:

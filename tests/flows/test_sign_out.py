@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from bridge.errors import Unavailable
+from tests.flows.broken import Broken
 from tests.flows.foreign import FOREIGN
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
@@ -106,23 +105,6 @@ async def test_somebody_whose_session_was_ended_is_told_why(site: Site, visit: V
     await site.bridge.rooms.sessions.end_all(user.id, user.tag, "admin")
     await browser.open("/logout")
     assert "An administrator ended your session" in browser.text and OP not in browser.jar
-
-
-class Broken:
-    """A part that does not answer, once it is told to."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, what: Any, *names: str) -> None:
-        self.down = False
-        for name in names:
-            monkeypatch.setattr(what, name, self._wrapped(getattr(what, name)))
-
-    def _wrapped(self, verb: Any) -> Any:
-        async def asked(*args: Any, **named: Any) -> Any:
-            if self.down:
-                raise Unavailable("it is away")
-            return await verb(*args, **named)
-
-        return asked
 
 
 async def test_while_the_store_is_down_the_browser_is_signed_out_and_the_session_ends_later(
