@@ -6,8 +6,9 @@ the key: no look-up ever tries two kinds.  OAuth tokens are made in `bridge.mint
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.secret import Secret, mac
@@ -18,8 +19,7 @@ _LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
 TAG_LENGTH: Final = 11
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LoginToken:
+class LoginToken(Struct, frozen=True, eq=False):
     """A well-formed `login_auth_tk`.  Making one is the check of its form, not of anything else."""
 
     text: Secret

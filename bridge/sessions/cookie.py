@@ -55,6 +55,8 @@ class Cookies:
             if header != b"cookie" or wanted not in value:
                 continue
             for pair in value.split(b";"):
+                if wanted not in pair:
+                    continue
                 name, equals, text = pair.partition(b"=")
                 # SP and HTAB only: str.strip would make "\xa0__Host-lb_op" our cookie.
                 if name.strip(b" \t") == wanted and equals:

@@ -95,9 +95,11 @@ def judge(
     """
     verdict = judge_anywhere(token, key, raw, raw_stamp, now=now, codec=codec)
     record = verdict.record
-    if record is not None and not allowed(record.kind, place, options):
+    if record is None:
+        return verdict
+    if not allowed(record.kind, place, options):
         return Dead("wrong-place", record)  # before all else: elsewhere a token tells nothing of itself
-    if isinstance(verdict, Alive) and not _at_home(verdict.record, ip, options.ip_check):
+    if record.bound and isinstance(verdict, Alive) and not _at_home(record, ip, options.ip_check):
         return Dead("address-changed", record)
     return verdict
 
@@ -108,16 +110,17 @@ def judge_anywhere(
     """The same without place and address: for whoever has judged those before, or tells the owner what became of it."""
     if raw is None:
         return Dead("unknown")
-    match codec.decode(key, raw):
+    record = codec.decode(key, raw)
+    if isinstance(record, SessionRecord):
+        refusal = _refusal(record, raw_stamp, now)
+        return Dead(refusal, record) if refusal else Alive(token, key, raw, record)
+    match record:
         case None:
             return Dead("unknown")
         case Rotated():
             return Dead("rotated")
         case Ended(reason=reason):
             return Dead(_OF_END[reason])
-        case record:
-            refusal = _refusal(record, raw_stamp, now)
-            return Dead(refusal, record) if refusal else Alive(token, key, raw, record)
 
 
 def allowed(kind: SessionKind, place: Place, options: SessionOptions) -> bool:
@@ -148,7 +151,7 @@ def _refusal(record: SessionRecord, raw_stamp: bytes | None, now: float) -> Dead
 
 
 def _at_home(record: SessionRecord, ip: IPAddress | None, check: IpCheck) -> bool:
-    if not record.bound or check == "off":
+    if check == "off":
         return True
     if ip is None or record.ip is None:
         return False

@@ -30,16 +30,24 @@ class Reader:
 
     async def resolve(self, token: LoginToken, place: Place, ip: IPAddress | None) -> Alive | Dead:
         """The session, or why there is none.  Raises `Unavailable`."""
-        session, stamp = self.keys_of(token)
-        return self.judge(token, *await self._store.read(session, stamp), place=place, ip=ip)
+        key, stamp = self.keys_of(token)
+        raw, raw_stamp = await self._store.read(key, stamp)
+        return self.judge(token, raw, raw_stamp, place=place, ip=ip, key=key)
 
     def judge(
-        self, token: LoginToken, raw: bytes | None, raw_stamp: bytes | None, *, place: Place, ip: IPAddress | None
+        self,
+        token: LoginToken,
+        raw: bytes | None,
+        raw_stamp: bytes | None,
+        *,
+        place: Place,
+        ip: IPAddress | None,
+        key: Key | None = None,
     ) -> Alive | Dead:
-        """The judgement on values that were read elsewhere, now."""
+        """The judgement on values that were read elsewhere, now.  `key`: the session's, where it is known already."""
         return judge(
             token,
-            self._names.session(token),
+            key or self._names.session(token),
             raw,
             raw_stamp,
             place=place,

@@ -92,8 +92,11 @@ class Sessions:
 
     async def resolve(self, token: LoginToken, place: Place, ip: IPAddress | None) -> Alive | Dead:
         """The session, or why there is none.  An absent stamp is asked of SQL and published."""
-        raw, raw_stamp = await self._read(token)
-        return self.reader.judge(token, raw, raw_stamp, place=place, ip=ip)
+        key, stamp = self.reader.keys_of(token)
+        raw, raw_stamp = await self._store.read(key, stamp)
+        if raw_stamp is None and raw is not None:
+            raw, raw_stamp = await self._read(token)
+        return self.reader.judge(token, raw, raw_stamp, place=place, ip=ip, key=key)
 
     async def why(self, token: LoginToken) -> Alive | Dead:
         """The same wherever it was shown: for whoever judged place and address before, and to tell its owner."""
