@@ -7,7 +7,7 @@ import json
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from bridge.users.backend import Authenticated
 EMAIL: Final = "demo@example.com"
 CLIENT_ID: Final = "demo"
 CREDENTIAL: Final = "demo"
-APP: Final = "http://127.0.0.1:8001"
 KEPT: Final = DEV_FOLDER / "demo.json"
 EXAMPLE: Final = Path("examples/oidc_client.py")
 IN_PRODUCTION: Final = f"this database has the demo's user {EMAIL}: disable it, or make a database of your own"
@@ -40,7 +39,7 @@ class Kept:
     password: str
     identifier: str
     secret: str
-    client_secret: str = ""
+    client_secret: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,7 @@ class Demo:
     """What there is to try, and where."""
 
     base_url: str
+    port: int
     kept: Kept
 
     def as_json(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Demo:
             "client": {
                 "client_id": CLIENT_ID,
                 "client_secret": self.kept.client_secret,
-                "redirect_uri": f"{APP}/callback",
+                "redirect_uri": self.redirect_uri,
             },
             "app": self.app,
             "commands": self.commands,
@@ -71,7 +71,7 @@ class Demo:
 
     def as_text(self) -> str:
         """For a terminal; every line in it can be used as it stands."""
-        app = f"  {self.app}  # then open {APP}\n" if self.app else ""
+        app = f"  {self.app}  # then open {self.app_url}\n" if self.app else ""
         return f"""\
 The demo of login-bridge is at {self.base_url}, for this machine only.  Everything is kept in {DEV_FOLDER}/.
 
@@ -87,7 +87,7 @@ Sign in to an app by OpenID Connect
   discovery      {self.discovery}
   client_id      {CLIENT_ID}
   client_secret  {self.kept.client_secret}
-  redirect_uri   {APP}/callback
+  redirect_uri   {self.redirect_uri}
 {app}
 Other commands work on the demo as
   {self.commands}
@@ -118,9 +118,26 @@ Other commands work on the demo as
         return f"curl {self.base_url}/includes/api.php {fields}"
 
     @property
+    def app_port(self) -> int:
+        """The next one: 8001 where the demo has 8000."""
+        return self.port + 1 if self.port < 65_535 else self.port - 1
+
+    @property
+    def app_url(self) -> str:
+        """Where the demo's app is expected."""
+        return f"http://127.0.0.1:{self.app_port}"
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where it takes its codes."""
+        return f"{self.app_url}/callback"
+
+    @property
     def app(self) -> str | None:
         """How to start an app that signs in here; None: there is none, because this is no checkout."""
-        given = f"ISSUER={self.base_url} CLIENT_ID={CLIENT_ID} CLIENT_SECRET={self.kept.client_secret}"
+        given = (
+            f"ISSUER={self.base_url} CLIENT_ID={CLIENT_ID} CLIENT_SECRET={self.kept.client_secret} PORT={self.app_port}"
+        )
         return f"{given} {sys.executable} {EXAMPLE}" if EXAMPLE.is_file() else None
 
     @property
@@ -137,12 +154,12 @@ async def prepare(settings: Config) -> Demo:
     from bridge.database.migrate import migrate  # noqa: PLC0415  brings Alembic
 
     await migrate(settings.database.url)
+    demo = Demo(base_url=settings.base_url, port=settings.server.port, kept=_kept())
     async with opened(settings) as rooms:
-        kept = await _client(rooms, _read())
-        await _user(rooms, kept)
-        await _credential(rooms, kept)
-    _write(kept)
-    return Demo(base_url=settings.base_url, kept=kept)
+        await _user(rooms, demo.kept)
+        await _credential(rooms, demo.kept)
+        await _client(rooms, demo)
+    return demo
 
 
 async def refuse_in_production(rooms: Rooms) -> None:
@@ -175,39 +192,34 @@ async def _credential(rooms: Rooms, kept: Kept) -> None:
     await rooms.credentials.create(CREDENTIAL, rights, identifier=kept.identifier, secret=secret)
 
 
-async def _client(rooms: Rooms, kept: Kept) -> Kept:
-    """Its secret is drawn by whoever registers it, and kept here."""
-    found = await rooms.clients.get(CLIENT_ID)
-    usable = found is not None and not found.disabled and kept.client_secret
-    if found is not None and usable and await rooms.clients.check_secret(found, Secret(kept.client_secret)):
-        return kept
-    await rooms.clients.remove(CLIENT_ID)
+async def _client(rooms: Rooms, demo: Demo) -> None:
     metadata = {
+        "client_id": CLIENT_ID,
+        "client_secret": demo.kept.client_secret,
         "client_name": "Demo App",
-        "redirect_uris": [f"{APP}/callback"],
-        "post_logout_redirect_uris": [f"{APP}/"],
+        "redirect_uris": [demo.redirect_uri],
+        "post_logout_redirect_uris": [f"{demo.app_url}/"],
         "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "client_secret_basic",
+        "require_pkce": True,
+        "allow_query_token": False,
     }
-    made = await rooms.clients.create(metadata, client_id=CLIENT_ID)
-    assert made.secret is not None  # it is not public
-    return replace(kept, client_secret=made.secret.reveal())
+    found = await rooms.clients.get(CLIENT_ID)
+    usable = found is not None and not found.disabled and found.redirect_uris == (demo.redirect_uri,)
+    if found is not None and usable and await rooms.clients.check_secret(found, Secret(demo.kept.client_secret)):
+        return
+    await rooms.clients.remove(CLIENT_ID)
+    await rooms.clients.import_(metadata)
 
 
-def _read() -> Kept:
-    """What was kept, or drawn anew where nothing was."""
-    if not KEPT.exists():
-        return Kept(password=_draw(20), identifier=_draw(32), secret=_draw(32))
+def _kept() -> Kept:
+    """What was kept, or is drawn and kept now."""
+    drawn = Kept(password=_draw(20), identifier=_draw(32), secret=_draw(32), client_secret=_draw(43))
+    make_private(KEPT, json.dumps(asdict(drawn)) + "\n")
     try:
         return Kept(**json.loads(read_private(KEPT)))
     except (ValueError, TypeError):
         raise ConfigError(f"{KEPT} is broken: remove it") from None
-
-
-def _write(kept: Kept) -> None:
-    text = json.dumps(asdict(kept)) + "\n"
-    if KEPT.exists() and read_private(KEPT) != text:
-        KEPT.unlink()
-    make_private(KEPT, text)
 
 
 def _draw(length: int) -> str:

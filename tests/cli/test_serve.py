@@ -8,8 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -19,11 +17,12 @@ import pytest
 
 from tests import servers
 from tests.cli.conftest import Command
+from tests.cli.serving import Demo, clean_environment, serve_command, serving
 
 PASSWORD = "four rivers and a kettle"
 
 
-def test_the_printed_curl_validates_a_login(demo: "Demo") -> None:
+def test_the_printed_curl_validates_a_login(demo: Demo) -> None:
     curl = servers.need("curl", "apt install curl")
     (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().startswith("curl ")]
     done = subprocess.run(
@@ -34,13 +33,13 @@ def test_the_printed_curl_validates_a_login(demo: "Demo") -> None:
     assert len(answer["passwordhash"]) == 40
 
 
-def test_the_printed_issuer_is_the_discovered_one(demo: "Demo") -> None:
+def test_the_printed_issuer_is_the_discovered_one(demo: Demo) -> None:
     issuer, discovery = demo.value("issuer"), demo.value("discovery")
     assert issuer == demo.url
     assert httpx2.get(discovery).json()["issuer"] == issuer
 
 
-def test_the_printed_page_is_there_for_a_browser(demo: "Demo") -> None:
+def test_the_printed_page_is_there_for_a_browser(demo: Demo) -> None:
     page = next(line.strip() for line in demo.printed.splitlines() if line.strip().endswith("/account"))
     with httpx2.Client(follow_redirects=True) as browser:
         reply = browser.get(page)
@@ -48,7 +47,7 @@ def test_the_printed_page_is_there_for_a_browser(demo: "Demo") -> None:
     assert 'name="password"' in reply.text
 
 
-def test_the_printed_client_may_ask_for_a_code_and_redeem_nothing_made_up(demo: "Demo") -> None:
+def test_the_printed_client_may_ask_for_a_code_and_redeem_nothing_made_up(demo: Demo) -> None:
     sent = {"grant_type": "authorization_code", "code": "x", "redirect_uri": demo.value("redirect_uri")}
     client = (demo.value("client_id"), demo.value("client_secret"))
     reply = httpx2.post(f"{demo.url}/oauth/token", data=sent, auth=client)
@@ -57,13 +56,13 @@ def test_the_printed_client_may_ask_for_a_code_and_redeem_nothing_made_up(demo: 
     assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
 
 
-def test_the_printed_command_works_on_the_demo(demo: "Demo") -> None:
+def test_the_printed_command_works_on_the_demo(demo: Demo) -> None:
     (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().endswith("login-bridge user list")]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", line],
         cwd=demo.folder,
-        env={**_clean(), "PATH": path},
+        env={**clean_environment(), "PATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -74,7 +73,7 @@ def test_the_printed_command_works_on_the_demo(demo: "Demo") -> None:
 
 @pytest.mark.slow
 def test_a_second_start_prints_the_same_and_it_is_true_again(
-    demo: "Demo", command: Command, monkeypatch: pytest.MonkeyPatch
+    demo: Demo, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(demo.folder)
     for name, value in {"PROFILE": "dev", "SERVER__BASE_URL": demo.url}.items():
@@ -88,39 +87,40 @@ def test_a_second_start_prints_the_same_and_it_is_true_again(
         test_the_printed_curl_validates_a_login(again)
 
 
-def test_json_says_the_same(other: "Demo") -> None:
+def test_json_says_the_same(other: Demo) -> None:
     said = json.loads(other.printed.splitlines()[0])
     assert said["issuer"] == said["base_url"] == other.url
     assert said["discovery"] == f"{other.url}/.well-known/openid-configuration"
-    assert said["client"]["redirect_uri"] == "http://127.0.0.1:8001/callback"
+    port = int(other.url.rpartition(":")[2])
+    assert said["client"]["redirect_uri"] == f"http://127.0.0.1:{port + 1}/callback"
     assert said["curl"].startswith(f"curl {other.url}/includes/api.php -d action=ValidateLogin")
     assert set(said["user"]) == {"email", "password"}
 
 
-def test_demo_secrets_are_random_and_private(demo: "Demo", other: "Demo") -> None:
+def test_demo_secrets_are_random_and_private(demo: Demo, other: Demo) -> None:
     ours, theirs = ((each.folder / "var/demo.json").read_text() for each in (demo, other))
     assert not set(json.loads(ours).values()) & set(json.loads(theirs).values())
     for path in (demo.folder / "var").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_the_demo_writes_into_no_database_of_others(other: "Demo") -> None:
+def test_the_demo_writes_into_no_database_of_others(other: Demo) -> None:
     assert (other.folder / "var/bridge.db").exists()
     assert (other.folder / "var/store.db").exists()
     assert not (other.folder / "others.db").exists()
 
 
-def test_the_demo_answers_this_machine_alone(demo: "Demo") -> None:
+def test_the_demo_answers_this_machine_alone(demo: Demo) -> None:
     for headers in ({"Host": "login.example.com"}, {"X-Forwarded-For": "10.0.0.1"}):
         assert httpx2.get(f"{demo.url}/login", headers=headers).status_code == 421
 
 
-def test_the_server_tells_nobody_what_it_is(demo: "Demo") -> None:
+def test_the_server_tells_nobody_what_it_is(demo: Demo) -> None:
     headers = httpx2.get(f"{demo.url}/healthz").headers
     assert "server" not in headers
 
 
-def test_no_query_is_logged(demo: "Demo") -> None:
+def test_no_query_is_logged(demo: Demo) -> None:
     httpx2.get(f"{demo.url}/includes/api.php?action=ValidateLogin&password2=PLANTED&identifier=PLANTED")
     httpx2.get(f"{demo.url}/reset/t/PLANTED")
     time.sleep(0.2)
@@ -131,9 +131,9 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with socket.create_server((servers.LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
-            _command("--demo", "--port", str(port)),
+            serve_command("--demo", "--port", str(port)),
             cwd=tmp_path,
-            env=_clean(),
+            env=clean_environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -226,34 +226,6 @@ def test_sigterm_under_load_leaves_nothing_done_without_its_answer(place: Path, 
     assert sum(row["kind"] == "session.created" for row in told) == len(answers)
 
 
-@dataclass(slots=True)
-class Demo:
-    """A running server: what it printed before it began, and where."""
-
-    url: str
-    folder: Path
-    process: subprocess.Popen[bytes]
-    tls: bool = False
-    ended: int | None = field(default=None)
-
-    @property
-    def printed(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def value(self, name: str) -> str:
-        """What stands behind a word in what was printed."""
-        lines = [line.strip() for line in self.printed.splitlines()]
-        return next(line for line in lines if line.startswith(f"{name} ")).partition(" ")[2].strip()
-
-    def log(self) -> str:
-        return self.printed
-
-    def stop(self) -> int:
-        """Ask it to stop, and wait."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """One demo for all who only look."""
@@ -268,36 +240,6 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     others = {"DATABASE_URL": f"sqlite:///{folder}/others.db", "REDIS_URL": "redis://127.0.0.1:1"}
     with serving(folder, "--demo", "--json", port=servers.free_port(), environment=others) as running:
         yield running
-
-
-@contextmanager
-def serving(
-    folder: Path, *options: str, port: int, environment: dict[str, str] | None = None, tls: bool = False
-) -> Iterator[Demo]:
-    """`login-bridge serve` in that folder, from its first answer to the end of the block."""
-    url = f"http{'s' if tls else ''}://{servers.LOOPBACK}:{port}"
-    command = ["env", "-i", *(f"{name}={value}" for name, value in {**_clean(), **(environment or {})}.items())]
-    command += _command(*options, "--port", str(port))
-    (folder / "log").unlink(missing_ok=True)
-    with servers.running(command, folder=folder, ready=lambda: _answers(url)) as process:
-        yield Demo(url, folder, process, tls)
-
-
-def _command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "bridge", "serve", *options]
-
-
-def _clean() -> dict[str, str]:
-    """The environment without settings of ours."""
-    ours = ("BRIDGE_", "REDIS_URL", "DATABASE_URL")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/healthz", verify=False, timeout=2).status_code == 200
-    except httpx2.HTTPError:
-        return False
 
 
 def _knock(url: str, sent: dict[str, str], answers: list[httpx2.Response], broken: list[Exception]) -> None:

@@ -7,8 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -16,11 +15,11 @@ import pytest
 
 from tests import servers
 from tests.house.project import ROOT
+from tests.road import Road, a_road, listens
 
 README = (ROOT / "README.md").read_text("utf-8")
 PASSWORD = "four rivers and a kettle"
 ROADS = ("I have a Starlette or FastAPI app", "I want an OpenID Provider", "I run WHMCS")
-LONG_RUNNING = ("uvicorn ", "login-bridge serve")
 
 
 def section(title: str) -> str:
@@ -37,7 +36,7 @@ def commands(text: str) -> list[str]:
 def program() -> str:
     """The program at the top."""
     (found,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    return found
+    return str(found)
 
 
 def test_it_forks_at_once_and_each_road_is_short() -> None:
@@ -90,7 +89,7 @@ def test_every_command_is_run_by_a_test_or_told_why_not() -> None:
     assert set(commands(README)) - on_roads == elsewhere - {"pip install 'login-bridge[server]'"}
 
 
-def test_the_first_road_ends_in_an_app_that_knows_its_user(road: "Road") -> None:
+def test_the_first_road_ends_in_an_app_that_knows_its_user(road: Road) -> None:
     (road.folder / "app.py").write_text(program())
     road.walk(commands(section(ROADS[0])))
     with httpx2.Client(follow_redirects=True) as browser:
@@ -102,7 +101,7 @@ def test_the_first_road_ends_in_an_app_that_knows_its_user(road: "Road") -> None
         assert browser.get(road.url).url.path == "/login"
 
 
-def test_the_second_road_ends_in_a_provider(road: "Road") -> None:
+def test_the_second_road_ends_in_a_provider(road: Road) -> None:
     road.walk(commands(section(ROADS[1])))
     metadata = httpx2.get(f"{road.url}/.well-known/openid-configuration").json()
     assert metadata["issuer"] == "https://login.example.com"
@@ -120,70 +119,15 @@ def test_the_second_road_ends_in_a_provider(road: "Road") -> None:
     assert reply.headers["location"].startswith("/login?interaction=")
 
 
-def test_the_third_road_ends_in_a_validated_login(road: "Road") -> None:
+def test_the_third_road_ends_in_a_validated_login(road: Road) -> None:
     road.walk(commands(section(ROADS[2])))
     assert '"result":"success","userid":1,"passwordhash":"' in road.printed
 
 
-@dataclass(slots=True)
-class Road:
-    """One road, walked in a folder of its own: each command as it is written, on a port that is free."""
-
-    folder: Path
-    port: int
-    stack: ExitStack
-    environment: dict[str, str]
-    printed: str = ""
-    said: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        return f"http://{servers.LOOPBACK}:{self.port}"
-
-    def walk(self, lines: list[str]) -> None:
-        """Type them all."""
-        for line in lines:
-            if line.startswith("pip install"):
-                continue
-            if name := re.fullmatch(r"export (\w+)=(\S+)", line):
-                self.environment[name[1]] = name[2]
-            elif line.startswith(LONG_RUNNING):
-                self._begin(line)
-            else:
-                self.run(line)
-
-    def run(self, line: str) -> None:
-        """Type one, with what an earlier one printed in the place of dots."""
-        line = line.replace("http://127.0.0.1:8000", self.url)
-        for name in ("identifier", "secret"):
-            if f"{name}=…" in line:
-                (value,) = re.findall(rf"^{name}\s+(\S+)$", self.printed, re.MULTILINE)
-                line = line.replace(f"{name}=…", f"{name}={value}")
-        shell = ["bash", "-c", line]
-        done = subprocess.run(shell, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        self.printed += done.stdout
-
-    def _begin(self, line: str) -> None:
-        given = [f"{name}={value}" for name, value in self.environment.items()]
-        command = ["env", "-i", *given, "bash", "-c", f"exec {line}"]
-        self.stack.enter_context(servers.running(command, folder=self.folder, ready=lambda: _listens(self.url)))
-
-
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    """An empty folder, and the commands on the path."""
-    servers.need("bash", "apt install bash")
-    port = servers.free_port()
-    ours = ("BRIDGE_", "REDIS_URL", "DATABASE_URL")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment |= {
-        "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
-        "UVICORN_PORT": str(port),
-        "BRIDGE__SERVER__PORT": str(port),
-    }
-    with ExitStack() as stack:
-        yield Road(tmp_path, port, stack, environment)
+    with a_road(tmp_path) as found:
+        yield found
 
 
 @pytest.mark.slow
@@ -196,7 +140,7 @@ def test_make_serve_in_a_clone_serves_the_demo(tmp_path: Path) -> None:
         given = [f"{name}={value}" for name, value in os.environ.items() if not name.startswith(ours)]
         command = ["env", "-i", *given, make, "serve", f"PYTHON={sys.executable}", f"ARGS=--port {port}"]
         url = f"http://{servers.LOOPBACK}:{port}"
-        with _running_for_minutes(command, clone, ready=lambda: _listens(url)) as log:
+        with _running_for_minutes(command, clone, ready=lambda: listens(url)) as log:
             assert httpx2.get(f"{url}/.well-known/openid-configuration").json()["issuer"] == url
             printed = log.read_text()
             assert f"{url}/account" in printed
@@ -240,10 +184,3 @@ def _filled(page: str) -> dict[str, str]:
     """The form of a page: its hidden fields as they are, and who we are."""
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
     return dict(hidden) | {"email": "me@example.com", "password": PASSWORD}
-
-
-def _listens(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/healthz", timeout=2).status_code == 200
-    except httpx2.HTTPError:
-        return False
