@@ -5,8 +5,6 @@ Nothing is opened here: making the rooms reads no file but the secrets' and reac
 
 from dataclasses import dataclass
 
-import anyio
-
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
 from bridge.clock import Chance, Clock
@@ -23,12 +21,9 @@ from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
+from bridge.login.assemble import assemble_login
 from bridge.login.attempt import Login
 from bridge.login.device import Devices
-from bridge.login.entry import Entry
-from bridge.login.pending import PendingCodec
-from bridge.login.second_factor import SecondFactor
-from bridge.login.throttle import Throttle
 from bridge.mint import TokenMint
 from bridge.outbox.outbox import Outbox
 from bridge.resets.ask import ResetRequests
@@ -127,22 +122,6 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     )
     last_logins = LastLogins(users.write_logins, clock)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=config.login.device_days)
-    throttle = Throttle(guard=guard, names=names, ring=ring, devices=devices, options=config.login, pause=anyio.sleep)
-    entry = Entry(sessions=sessions, users=users)
-    second_factor = SecondFactor(
-        store=store,
-        names=names,
-        codec=PendingCodec(ring),
-        users=users,
-        factors=users,
-        entry=entry,
-        throttle=throttle,
-        epoch=lambda: endings.epoch,
-        clock=clock,
-        chance=chance,
-        options=config.login,
-        events=events,
-    )
     outbox = Outbox(database, clock)
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
@@ -176,12 +155,18 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         families=families,
         consents=consents,
         devices=devices,
-        login=Login(
+        login=assemble_login(
             users=users,
-            second_factor=second_factor,
-            entry=entry,
-            throttle=throttle,
+            factors=users,
+            sessions=sessions,
+            store=store,
+            guard=guard,
+            names=names,
+            ring=ring,
             arrivals=last_logins,
+            epoch=lambda: endings.epoch,
+            clock=clock,
+            chance=chance,
             options=config.login,
             events=events,
         ),
