@@ -8,7 +8,7 @@ back here.
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bridge.asgi import Proxies, Receive, Reply, Scope, Send
+from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.errors import Unavailable
 from bridge.grants.consents import ConsentCopy, Consents, read_copy
@@ -36,7 +36,7 @@ from bridge.oidc.userinfo import Users
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions
 from bridge.tokens import LoginToken, new_family, new_id
-from bridge.types import Subject, Visit
+from bridge.types import Subject
 
 PATH: Final = "/oauth/authorize"
 _TRIES: Final = 4
@@ -100,7 +100,6 @@ class AuthorizationEndpoint:
         responses: Responses,
         errors: ErrorPage,
         sub_of: SubjectOfHint,
-        proxies: Proxies,
         form_post: bool,
     ) -> None:
         self._issuing = issuing
@@ -113,7 +112,6 @@ class AuthorizationEndpoint:
         self._responses = responses
         self._errors = errors
         self._sub_of = sub_of
-        self._proxies = proxies
         self._form_post = form_post
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,7 +191,7 @@ class AuthorizationEndpoint:
         """Session, stamp and consent in one read.  What the store does not know, SQL is asked for, once each."""
         if token is None:
             return None
-        ip, store = self._proxies.client(scope), self._issuing.store
+        ip, store = self._browsers.visit(scope).ip, self._issuing.store
         keys = (*self._sessions.keys_of(token), self._issuing.names.consent(token.tag, client.client_id))
         raw, raw_stamp, raw_consent = await store.read(*keys)
         if raw is not None and raw_stamp is None:
@@ -241,7 +239,7 @@ class AuthorizationEndpoint:
         )
         if not await issuing.store.commit(*changes):
             return None
-        record, visit = seen.alive.record, Visit(door="oidc", ip=self._proxies.client(scope))
+        record, visit = seen.alive.record, self._browsers.visit(scope)
         issuing.events.tell("code.issued", visit, user=record.uid, client=client.client_id, session=record.id)
         return code.text.reveal()
 

@@ -3,12 +3,14 @@
 import re
 from typing import Final
 
-from bridge.asgi import BadRequest, Headers, Receive, Reply, Scope, content_type, read_body, see_other
+from bridge.asgi import BadRequest, Headers, Proxies, Receive, Reply, Scope, content_type, read_body, see_other
+from bridge.events.event import Events
 from bridge.interactions.interactions import Interactions
 from bridge.oidc.errors import Shown
 from bridge.oidc.params import FORM, Parameters, read_parameters
-from bridge.sessions.cookie import Cookies
+from bridge.sessions.cookie import Ambiguous, Cookies
 from bridge.tokens import LoginToken
+from bridge.types import Visit
 
 _BINDING: Final = re.compile(r"[0-9A-Za-z]{22}", re.ASCII)
 _LONGEST_QUERY: Final = 6_000
@@ -18,10 +20,18 @@ _QUIET: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
 class Browsers:
     """Reads and sets what belongs to one browser.  `base`: the path under which the issuer is."""
 
-    def __init__(self, *, base: str, cookies: Cookies, interactions: Interactions) -> None:
+    def __init__(
+        self, *, base: str, cookies: Cookies, interactions: Interactions, proxies: Proxies, events: Events
+    ) -> None:
         self._base = base
         self._cookies = cookies
         self._interactions = interactions
+        self._proxies = proxies
+        self._events = events
+
+    def visit(self, scope: Scope) -> Visit:
+        """Who knocks."""
+        return Visit(door="oidc", ip=self._proxies.client(scope))
 
     async def parameters(self, scope: Scope, receive: Receive, path: str) -> Parameters | Reply:
         """The parameters, or an answer to give at once.  Raises Shown."""
@@ -42,8 +52,11 @@ class Browsers:
         return parameters
 
     def login_token(self, scope: Scope) -> LoginToken | None:
-        """The token in the issuer's own cookie.  None: no cookie, several, or no token."""
+        """The token in the issuer's own cookie.  None: no cookie, no token, or several cookies: which of them was ours
+        is not guessed, but told (security §13)."""
         value = self._cookies.read(scope, "op")
+        if isinstance(value, Ambiguous):
+            self._events.tell("session.refused", self.visit(scope), reason="cookie-twice")
         return LoginToken.parse(value) if isinstance(value, str) else None
 
     def binding(self, scope: Scope) -> str | None:

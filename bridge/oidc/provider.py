@@ -61,7 +61,9 @@ class Provider:
     ) -> None:
         self._options = options
         base = urlsplit(issuer).path
-        browsers = Browsers(base=base, cookies=cookies, interactions=interactions)
+        browsers = Browsers(
+            base=base, cookies=cookies, interactions=interactions, proxies=proxies, events=issuing.events
+        )
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
         grants = _grants(issuing, id_tokens)
         self._metadata = metadata(issuer, grant_types=sorted(grants), form_post=options.form_post, languages=languages)
@@ -81,7 +83,6 @@ class Provider:
             responses=Responses(issuer=issuer, page=pages),
             errors=pages,
             sub_of=sub_of,
-            proxies=proxies,
             form_post=options.form_post,
         )
         self._logout = LogoutEndpoint(
@@ -89,7 +90,7 @@ class Provider:
         )
         self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)
         self._revoke = RevocationEndpoint(clients=clients, issuing=issuing, proxies=proxies)
-        self._userinfo = UserinfoEndpoint(issuing=issuing, users=users)
+        self._userinfo = UserinfoEndpoint(issuing=issuing, users=users, clients=clients)
         self._jwks = JwksEndpoint(keys=keys, max_age=options.jwks_max_age)
 
     @property

@@ -12,6 +12,7 @@ from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken
 from bridge.oidc.access_token import refusal, shown_token
 from bridge.oidc.claims import Value, claims_of
+from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
 from bridge.oidc.token import unavailable
@@ -30,9 +31,10 @@ class Users(Protocol):
 class UserinfoEndpoint:
     """One read, no write."""
 
-    def __init__(self, *, issuing: Issuing, users: Users) -> None:
+    def __init__(self, *, issuing: Issuing, users: Users, clients: Clients) -> None:
         self._issuing = issuing
         self._users = users
+        self._clients = clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -67,4 +69,8 @@ class UserinfoEndpoint:
         if isinstance(verdict, StampUnknown):
             await issuing.publish_stamp(verdict.user, token.tag)
             verdict = judge_bearer(*await issuing.store.read(*keys), token=token, now=now)
-        return verdict if isinstance(verdict, Bearer) else None
+        if not isinstance(verdict, Bearer):
+            return None
+        # nothing is told to a client that was disabled or removed since (DESIGN §5)
+        client = await self._clients.get(verdict.family.client)
+        return None if client is None or client.disabled else verdict

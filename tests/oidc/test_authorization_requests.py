@@ -36,8 +36,9 @@ async def test_plain_oauth_may_leave_out_the_only_address(world: World) -> None:
     """§12 no. 4."""
     await world.allow("shop", "email")
     browser = await world.sign_in()
-    code = answer(await browser.authorize(scope="email", redirect_uri=None))["code"]
-    assert (await world.redeem(code, redirect_uri="")).status_code == 200
+    for again in ("", CALLBACK):
+        code = answer(await browser.authorize(scope="email", redirect_uri=None))["code"]
+        assert (await world.redeem(code, redirect_uri=again)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -300,3 +301,14 @@ async def test_what_is_remembered_of_a_request_is_what_we_understand(world: Worl
     )
     app = visit.record.app
     assert app is not None and (app.name, app.verified, app.redirect_uri) == ("Shop", True, CALLBACK)
+
+
+async def test_one_cookie_name_twice_is_nobody_and_is_told(world: World) -> None:
+    """§13: somebody may have tossed one in."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    name = world.cookies.name("op")
+    cookies = f"{name}={browser.jar[name]}; {name}={browser.jar[name]}"
+    reply = await world.http.get(authorize_path(), headers={"cookie": cookies})
+    assert page(reply, "/login")
+    assert [(event.kind, event.reason) for event in world.told.events][-1] == ("session.refused", "cookie-twice")

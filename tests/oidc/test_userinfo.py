@@ -130,6 +130,17 @@ async def test_a_token_dies_with_the_sign_in_it_stands_on(world: World) -> None:
     assert (await world.userinfo(token)).status_code == 401
 
 
+async def test_nothing_is_told_to_a_client_that_was_disabled(world: World) -> None:
+    """§20: within the bound of the caches."""
+    token = (await world.signed_up())["access_token"]
+    await world.clients.disable("shop")
+    await world.versions.poll()
+    assert (await world.userinfo(token)).status_code == 401
+    await world.clients.remove("shop")
+    await world.versions.poll()
+    assert (await world.userinfo(token)).status_code == 401
+
+
 async def test_a_stamp_that_the_store_lost_is_asked_of_sql(world: World) -> None:
     """Store §2: absent means ask SQL, never no."""
     tokens = await world.signed_up()

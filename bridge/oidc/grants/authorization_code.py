@@ -63,10 +63,10 @@ class AuthorizationCode:
 
 def _objection(form: Mapping[str, str], code: Code) -> str | None:
     """What the protocol has against this request for this code; nothing is used up by it."""
-    given = form.get("redirect_uri")
+    given, asked = form.get("redirect_uri"), code.redirect_uri
     # OAuth 2.1 drops the parameter; without PKCE it is what binds the code to the browser's request (RFC 6749 §4.1.3).
-    if given is None and code.redirect_uri is not None and code.challenge is None:
+    if given is None and asked is not None and code.challenge is None:
         return "redirect_uri is missing"
-    if given is not None and given != code.redirect_uri:
+    if given is not None and asked is not None and given != asked:
         return "redirect_uri is not the one of the authorization request"
     return pkce.objection(code.challenge, form.get("code_verifier"))
