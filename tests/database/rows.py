@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from bridge.database.database import Database
-from bridge.database.tables import consents, oauth_clients, users
+from bridge.database.tables import consents, users
 from bridge.types import UserId
 
 
@@ -28,12 +28,6 @@ async def add_user(db: Database, name: str = "a", **columns: object) -> UserId:
         key = (await tx.execute(insert(users).values(**row))).inserted_primary_key
     assert key is not None
     return UserId(key[0])
-
-
-async def add_client(db: Database, client_id: str) -> None:
-    """Put a client there."""
-    async with db.begin() as tx:
-        await tx.execute(insert(oauth_clients).values(**a_client(client_id)))
 
 
 async def add_consent(db: Database, user: UserId, client_id: str, changed_at: int) -> None:

@@ -102,6 +102,17 @@ async def test_more_requests_than_connections_wait_for_their_turn(database_url: 
     await database.close()
 
 
+async def test_whoever_gets_no_connection_in_time_is_told_unavailable(database_url: str) -> None:
+    database = Database(database_url, SystemClock(), pool_size=1, patience=0.2)
+    async with database.read() as one, database.read() as two:
+        await one.execute(text("SELECT 1"))
+        await two.execute(text("SELECT 1"))
+        with pytest.raises(Unavailable, match="free in time"):
+            async with database.read():
+                pytest.fail("a third connection of two")
+    await database.close()
+
+
 async def test_sqlites_file_is_for_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "var" / "bridge.db"
     async with opened(f"sqlite:///{file}") as database, database.begin() as tx:
@@ -226,7 +237,11 @@ async def test_a_transaction_sacrificed_to_a_deadlock_is_done_again(database_url
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "oracle://h/x", "sqlite://", "sqlite:///:memory:", "postgresql://h/x?sslmode=maybe"]
+    "url",
+    [
+        *("nonsense", "oracle://h/x", "sqlite://", "sqlite:///:memory:", "postgresql://h/x?sslmode=maybe"),
+        *("mysql://h/x?sslmode=require&sslmode=disable", "mysql://h/x?sslmode=require&sslrootcert=/nowhere/ca.pem"),
+    ],
 )
 def test_a_url_that_cannot_be_used_is_a_mistake_of_the_settings(url: str) -> None:
     with pytest.raises(ConfigError, match=r"database\.url"):

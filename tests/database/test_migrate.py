@@ -11,11 +11,13 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from bridge.database import migrate as migration
+from bridge.database.address import parse_address
 from bridge.database.database import Database
 from bridge.database.migrate import FOLDER, migrate, revision
 from bridge.database.revision import HEAD, check_revision
 from bridge.database.tables import metadata, oauth_clients, store_epoch, users
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, Unavailable
 from tests.database.rows import a_client, a_user
 from tests.databases import opened
 
@@ -53,6 +55,16 @@ async def test_workers_that_start_at_once_migrate_once(empty_url: str) -> None:
     async with opened(empty_url) as database, database.read() as tx:
         assert (await tx.execute(select(func.count()).select_from(store_epoch))).scalar() == 1
         assert await tx.run_sync(_differences) == []
+
+
+async def test_a_migration_that_never_ends_is_not_waited_for_for_ever(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration, "_PATIENCE", 1.0)
+    async with migration._locked(parse_address(empty_url)):
+        with pytest.raises(Unavailable):
+            await migrate(empty_url)
+    assert await migrate(empty_url) == HEAD
 
 
 async def test_an_interrupted_first_migration_is_finished_by_the_next(empty_url: str) -> None:

@@ -80,6 +80,16 @@ async def test_the_console_shows_whom_what_and_the_link() -> None:
         await ConsoleMailer(stationery(), out).send("nobody", LETTER)
 
 
+async def test_without_a_setting_letters_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    await open_mailer(MailOptions(), Hands()).send("ada@example.net", LETTER)
+    assert "ada@example.net" in capsys.readouterr().out
+
+
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at_once"):
+        MailOptions(at_once=0)
+
+
 async def test_answers_go_where_the_settings_say(smtp_sink: servers.SmtpSink) -> None:
     await mailer_to(f"smtp://127.0.0.1:{smtp_sink.port}", reply_to="Hilfe <help@example.org>").send(
         "a@b.example", LETTER
