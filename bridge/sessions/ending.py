@@ -10,6 +10,7 @@ import msgspec
 from bridge.errors import Unavailable
 from bridge.sessions.birth import Tools, lifetime
 from bridge.sessions.judge import Alive
+from bridge.sessions.options import SHORTEST_MEMORY
 from bridge.sessions.record import Ended, EndReason, SessionRecord, Trace, encode_trace
 from bridge.sessions.stamp import GONE, read_stamp, stamp_value
 from bridge.sessions.truth import Truth
@@ -48,6 +49,16 @@ async def end_born_under(
             await store.commit(*(Put(key, value, tools.options.ended_ttl) for key in chunk))
         done.update(members)
     raise Unavailable("more is born under the session than can be ended")
+
+
+async def remembered_until(store: Store, tools: Tools, tag: SlotTag, session_id: str, *, now: float) -> float:
+    """When nothing of the session could live any more, in whatever old state the store comes back: until then SQL must
+    remember that it ended."""
+    found = await look(store, tools, await store.members(tools.names.born_under(tag, session_id)))
+    ends = [record.abs + SHORTEST_MEMORY for _, record in found if isinstance(record, SessionRecord)]
+    if not ends or any(record is None for _, record in found):  # families have their own, longer, times
+        return now + tools.options.ended_ttl
+    return float(max(ends))
 
 
 async def publish_stamp(store: Store, tools: Tools, truth: Truth, user: UserId, tag: SlotTag) -> Stamp | None:

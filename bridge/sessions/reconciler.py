@@ -24,7 +24,7 @@ EVERY = 1.0
 OFTEN = 60.0
 WINDOW = 600.0
 WIDE = 10
-AT_ONCE = 50
+AT_ONCE = 200
 
 Recent = TypeVar("Recent", bound=RecentEndings)
 Recent_co = TypeVar("Recent_co", bound=RecentEndings, covariant=True)
@@ -112,9 +112,13 @@ class Reconciler(Generic[Recent]):
             await step(recent)
 
     async def _publish_stamps(self, users: Sequence[Standing]) -> None:
-        """Only what the store says otherwise is asked of SQL again: nearly always that is nothing."""
+        """Only what the store says otherwise is asked of SQL again: nearly always that is nothing.
+
+        A stamp that is absent is no lie, because absent means: ask SQL.
+        """
         raws = await self._store.read(*(self._tools.names.stamp(one.tag) for one in users))
-        behind = [one for one, raw in zip(users, raws, strict=True) if raw != stamp_value(one.user, one.stamp)]
+        found = zip(users, raws, strict=True)
+        behind = [one for one, raw in found if raw not in (None, stamp_value(one.user, one.stamp))]
         await asyncio.gather(
             *(publish_stamp(self._store, self._tools, self._truth, one.user, one.tag) for one in behind)
         )

@@ -179,7 +179,8 @@ class Sessions:
     ) -> list[SessionRecord]:
         """End a session and everything born under it; returns the records that were alive.  SQL first."""
         now = self._clock.now()
-        await self._truth.end_session(user, tag, session_id, reason, now + self.options.ended_ttl)
+        until = await ending.remembered_until(self._store, self.tools, tag, session_id, now=now)
+        await self._truth.end_session(user, tag, session_id, reason, until)
         ended = await ending.end_born_under(self._store, self.tools, user, tag, session_id, reason=reason, at=int(now))
         self._events.tell("session.ended", user=user, session=session_id, reason=reason, actor=actor)
         return ended

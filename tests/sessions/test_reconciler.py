@@ -12,9 +12,10 @@ from bridge.sessions.reconciler import Reconciler
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.gate import Gate
 from bridge.stores.memory import MemoryStore
-from bridge.stores.store import Change
+from bridge.stores.store import Add, Change, Drop, Tag
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken
+from bridge.types import FamilyId
 from tests.sessions.world import ANN, VISIT, Ended, Recent, World
 
 
@@ -240,6 +241,33 @@ class Unread(MemoryStore):
     async def commit(self, *changes: Change) -> bool:
         self.writes.append(changes)
         return await super().commit(*changes)
+
+
+async def test_a_stamp_that_is_absent_is_left_to_whoever_asks_for_it(scene: Scene) -> None:
+    """Else a start would publish the stamp of everybody who ever signed in."""
+    born = await scene.login()
+    await scene.sessions.end_all(ANN, born.token.tag, "admin")
+    stamp = scene.names.stamp(born.token.tag)
+    assert await scene.store.commit(Drop(stamp))
+    scene.raw.restore(scene.raw.snapshot())
+    await scene.reconciler.tick()
+    assert await scene.store.read(stamp) == [None]
+    assert await scene.why(born.token) == "ended-by-administrator"
+
+
+async def test_what_ended_is_remembered_until_nothing_of_it_could_live(scene: Scene) -> None:
+    short, family, unknown = await scene.login(), await scene.login(), "0" * 22
+    tag = short.token.tag
+    key = scene.names.family(tag, FamilyId("0" * 16))
+    await scene.store.commit(Add(key, b"1", 600), Tag(scene.names.born_under(tag, family.record.id), key, 600))
+    for session_id in (short.record.id, family.record.id, unknown):
+        await scene.sessions.end(ANN, tag, session_id, "you")
+    longest = scene.clock.now() + scene.options.ended_ttl
+    assert scene.rows.until == {
+        short.record.id: short.record.abs + 600,
+        family.record.id: longest,
+        unknown: longest,
+    }
 
 
 async def test_publishing_again_what_is_so_writes_nothing() -> None:

@@ -42,6 +42,7 @@ class Rows:
     sessions: list[Ended] = field(default_factory=list)
     keys: list[Ended] = field(default_factory=list)
     changed: list[tuple[UserId, SlotTag]] = field(default_factory=list)
+    until: dict[str, float] = field(default_factory=dict)
     identities: list[str] = field(default_factory=list)
     error: Exception | None = None
 
@@ -59,6 +60,7 @@ class Rows:
 
     async def end_session(self, user: UserId, tag: SlotTag, session_id: str, reason: EndReason, until: float) -> None:
         self._may()
+        self.until[session_id] = until
         if session_id not in {row.session_id for row in self.sessions}:
             self.sessions.append(Ended(user, tag, session_id, reason))
 
