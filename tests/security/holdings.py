@@ -1,0 +1,126 @@
+"""Everything that a bridge gives away, once each: what an attacker might hold, and where he might show it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from bridge.sessions.birth import Birth, Born
+from bridge.types import Visit
+from tests.flows.mailbox import Mailbox, link_in
+from tests.flows.oauth import App
+from tests.flows.visitor import Visitor
+from tests.running import ADA, API_SECRET, CLIENT_SECRET, IDENTIFIER, PASSWORD, TOM, Site, code
+
+Visiting = Callable[[Site], Visitor]
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+LOCAL = ("127.0.0.1", 40_000)
+
+
+@dataclass
+class Holdings:
+    """What was given away by `gather`, by its kind; `browser` is Ada's, `tom` is one that owes a code."""
+
+    site: Site
+    browser: Visitor
+    tom: Visitor
+    app: App
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, kind: str) -> str:
+        return self.tokens[kind]
+
+
+async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
+    """One of each kind, alive: Ada's, but for `pending`, which is Tom's, and `own`, which is the robot's."""
+    browser, tom, app = visit(site), visit(site), App(site)
+    held = Holdings(site, browser, tom, app)
+    held.tokens |= {"password": PASSWORD, "api-secret": API_SECRET, "client-secret": CLIENT_SECRET}
+    await browser.sign_in(ADA)
+    held.tokens |= await _of_apps(site, browser, app)
+    await browser.open(app.request(prompt="login"))
+    held.tokens["interaction"] = browser.query["interaction"]
+    held.tokens["csrf"] = browser.form("login-submit").fields["csrf"]
+    names = site.bridge.rooms.cookies.name
+    held.tokens |= {kind: browser.jar[names(kind)] for kind in ("op", "app", "pre", "dev")}
+    held.tokens["legacy"] = await validate_login(site)
+    held.tokens["sso"] = await _sso(site)
+    site.bridge.rooms.resets.ask(ADA, Visit("pages"))
+    held.tokens["reset"] = link_in(await mailbox.next(ADA)).rpartition("/")[2]
+    await tom.sign_in(TOM)
+    held.tokens["pending"] = tom.jar[names("pending")]
+    return held
+
+
+async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
+    tokens = await app.tokens(browser, "openid offline_access")
+    await browser.get(app.request("openid offline_access"))
+    robot = {"client_name": "Robot", "grant_types": ["client_credentials"], "response_types": []}
+    secret = (await site.client("robot", robot)).secret
+    assert secret is not None
+    own = await app.http.post(
+        "/oauth/token", data={"grant_type": "client_credentials"}, auth=("robot", secret.reveal())
+    )
+    return {
+        "access": tokens["access_token"],
+        "refresh": tokens["refresh_token"],
+        "id_token": tokens["id_token"],
+        "code": app.answer(browser)["code"],
+        "own": own.json()["access_token"],
+        "robot-secret": secret.reveal(),
+    }
+
+
+async def _sso(site: Site) -> str:
+    rooms = site.bridge.rooms
+    ada = await site.user(ADA)
+    wish = Birth.sso(rooms.sessions.options, via="portal")
+    born = await rooms.sessions.start(ada.standing, wish, Visit("legacy"), amr=("sso",))
+    assert isinstance(born, Born)
+    return born.token.text.reveal()
+
+
+async def validate_login(site: Site, email: str = ADA, password: str = PASSWORD) -> str:
+    """A new `passwordhash`."""
+    reply = await call(site, action="ValidateLogin", email=email, password2=password)
+    return str(reply.json()["passwordhash"])
+
+
+async def call(site: Site, *, secret: str = API_SECRET, **form: str) -> httpx2.Response:
+    """A call of the legacy API, from an allowed address."""
+    transport = httpx2.ASGITransport(site.bridge, client=LOCAL)
+    async with httpx2.AsyncClient(transport=transport, base_url=site.url, trust_env=False) as http:
+        form = {"identifier": IDENTIFIER, "secret": secret, "responsetype": "json", **form}
+        return await http.post("/includes/api.php", data=form)
+
+
+async def touch(site: Site, token: str, *, secret: str = API_SECRET) -> httpx2.Response:
+    """A satellite says that the session was used."""
+    transport = httpx2.ASGITransport(site.bridge, client=LOCAL)
+    async with httpx2.AsyncClient(transport=transport, base_url=site.url, trust_env=False) as http:
+        return await http.post("/api/v1/sessions/touch", json={"token": token}, auth=(IDENTIFIER, secret))
+
+
+def scope_with(
+    *, cookies: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **more: Any
+) -> dict[str, Any]:
+    """A request to an app behind the middleware."""
+    sent = dict(headers or {})
+    if cookies:
+        sent["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
+        "client": ("203.0.113.9", 1),
+        **more,
+    }
+
+
+def toms_code() -> str:
+    """What Tom's authenticator shows."""
+    return code()

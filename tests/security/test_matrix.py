@@ -1,0 +1,232 @@
+"""A token works in its own place only: every kind × every consumer — security §1, §2, §13."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx2
+
+from tests.flows.mailbox import Mailbox
+from tests.flows.oauth import App
+from tests.flows.visitor import Visitor
+from tests.running import ADA, PASSWORD, PUBLIC_URL, Site
+from tests.security.holdings import Holdings, Visiting, call, gather, scope_with, toms_code, touch
+
+SESSIONS = {"app", "legacy", "sso"}
+RIGHT: dict[str, set[str]] = {
+    "issuer-cookie": {"op"},
+    "authorize": {"op"},
+    "app-cookie": SESSIONS,
+    "bearer": SESSIONS,
+    "host-session": {"legacy"},
+    "touch": SESSIONS,
+    "userinfo": {"access"},
+    "revocation": {"access", "refresh"},
+    "robots-revocation": {"own"},
+    "as-code": {"code"},
+    "as-refresh": {"refresh"},
+    "pending-cookie": {"pending"},
+    "reset-link": {"reset"},
+    "reset-cookie": {"reset"},
+    "id_token_hint": {"id_token"},
+    "interaction": {"interaction"},
+    "form": {"csrf"},
+    "known-device": {"dev"},
+    "password": {"password"},
+    "legacy-password": {"password"},
+    "legacy-secret": {"api-secret"},
+    "api-secret": {"api-secret"},
+    "client-secret": {"client-secret"},
+    "robots-secret": {"robot-secret"},
+}
+"""Consumer → the kinds it takes.  `pre` and the other bindings open nothing anywhere."""
+
+
+@dataclass
+class Counter:
+    """Where tokens are shown."""
+
+    held: Holdings
+    visit: Visiting
+
+    @property
+    def site(self) -> Site:
+        return self.held.site
+
+    def browser(self, **cookies: str) -> Visitor:
+        """One with nothing but these cookies."""
+        browser = self.visit(self.site)
+        names = self.site.bridge.rooms.cookies.name
+        browser.jar = {names(kind): value for kind, value in cookies.items()}  # type: ignore[arg-type]
+        return browser
+
+    async def takes(self, consumer: str, kind: str) -> bool:
+        """Whether that consumer takes what we hold of that kind for what it expects."""
+        show: Callable[[str], Awaitable[bool]] = getattr(self, consumer.replace("-", "_"))
+        return await show(self.held[kind])
+
+    async def issuer_cookie(self, token: str) -> bool:
+        reply = await self.browser(op=token).get("/account")
+        return reply.status_code == 200 and "Ada Lovelace" in reply.text
+
+    async def authorize(self, token: str) -> bool:
+        browser = self.browser(op=token)
+        await browser.get(self.held.app.request(prompt="none"))
+        return "code" in self.held.app.answer(browser)
+
+    async def app_cookie(self, token: str) -> bool:
+        name = self.site.bridge.rooms.cookies.name("app")
+        return await self._known(cookies={name: token})
+
+    async def bearer(self, token: str) -> bool:
+        return await self._known(headers={"authorization": f"Bearer {token}"})
+
+    async def host_session(self, token: str) -> bool:
+        return await self._known(session={"login_auth_tk": token})
+
+    async def touch(self, token: str) -> bool:
+        reply = await touch(self.site, token)
+        assert reply.status_code == 200
+        return bool(reply.json()["result"] != "dead")
+
+    async def userinfo(self, token: str) -> bool:
+        return (await self.held.app.userinfo(token)).status_code == 200
+
+    async def revocation(self, token: str) -> bool:
+        return await self._revoked(token, ("notes", self.held["client-secret"]))
+
+    async def robots_revocation(self, token: str) -> bool:
+        return await self._revoked(token, ("robot", self.held["robot-secret"]))
+
+    async def as_code(self, token: str) -> bool:
+        return (await self.held.app.redeem(token)).status_code == 200
+
+    async def as_refresh(self, token: str) -> bool:
+        return (await self.held.app.refresh(token)).status_code == 200
+
+    async def pending_cookie(self, token: str) -> bool:
+        browser = self.browser(pending=token)
+        await browser.open("/login/code")
+        if not browser.at.startswith("/login/code"):
+            return False
+        await browser.press_only("second-factor-submit", code=toms_code())
+        return self.site.bridge.rooms.cookies.name("op") in browser.jar
+
+    async def reset_link(self, token: str) -> bool:
+        reply = await self.browser().get(f"/reset/t/{token}")
+        return reply.status_code == 303
+
+    async def reset_cookie(self, token: str) -> bool:
+        return (await self.browser(reset=token).get("/reset/new")).status_code == 200
+
+    async def id_token_hint(self, token: str) -> bool:
+        reply = await self.browser().request("GET", f"/oauth/logout?{httpx2.QueryParams(id_token_hint=token)}")
+        return reply.status_code == 303
+
+    async def interaction(self, token: str) -> bool:
+        browser = self.browser(pre=self.held["pre"])
+        return (await browser.get(f"/oauth/authorize?{httpx2.QueryParams(interaction=token)}")).status_code == 303
+
+    async def form(self, token: str) -> bool:
+        browser = self.held.browser.copy()
+        where = self.held["interaction"]
+        await browser.post("/login", {"csrf": token, "interaction": where, "email": ADA, "password": PASSWORD})
+        return browser.reply.status_code != 403
+
+    async def known_device(self, token: str) -> bool:
+        return self.site.bridge.rooms.devices.device(token, ADA) is not None
+
+    async def password(self, token: str) -> bool:
+        browser = self.browser()
+        await browser.sign_in(ADA, token)
+        return self.site.bridge.rooms.cookies.name("op") in browser.jar
+
+    async def legacy_password(self, token: str) -> bool:
+        reply = await call(self.site, action="ValidateLogin", email=ADA, password2=token)
+        return bool(reply.json()["result"] == "success")
+
+    async def legacy_secret(self, token: str) -> bool:
+        return (await call(self.site, action="WhmcsDetails", secret=token)).status_code == 200
+
+    async def api_secret(self, token: str) -> bool:
+        return (await touch(self.site, "x", secret=token)).status_code == 200
+
+    async def client_secret(self, token: str) -> bool:
+        return await self._authenticates("notes", token)
+
+    async def robots_secret(self, token: str) -> bool:
+        return await self._authenticates("robot", token)
+
+    async def _known(self, **request: object) -> bool:
+        return (await self.site.bridge.who(scope_with(**request))).alive is not None  # type: ignore[arg-type]
+
+    async def _revoked(self, token: str, auth: tuple[str, str]) -> bool:
+        endings = self.site.bridge.rooms.endings
+        before = len((await endings.recent(None)).families)
+        reply = await self.held.app.http.post("/oauth/revoke", data={"token": token}, auth=auth)
+        assert reply.status_code == 200 and reply.content == b""
+        return len((await endings.recent(None)).families) > before
+
+    async def _authenticates(self, client: str, secret: str) -> bool:
+        form = {"grant_type": "refresh_token", "refresh_token": "x"}
+        reply = await self.held.app.http.post("/oauth/token", data=form, auth=(client, secret))
+        return bool(reply.json()["error"] != "invalid_client")
+
+
+async def test_off_the_diagonal_nothing_succeeds(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    held = await gather(site, visit, mailbox)
+    counter = Counter(held, visit)
+    wrong = [(consumer, kind) for consumer, right in RIGHT.items() for kind in held.tokens if kind not in right]
+    assert len(wrong) > 400
+    assert [pair for pair in wrong if await counter.takes(*pair)] == []
+
+
+async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    """Also after each was shown in every wrong place, which used none of them up."""
+    held = await gather(site, visit, mailbox)
+    counter = Counter(held, visit)
+    for consumer, right in RIGHT.items():
+        for kind in held.tokens.keys() - right:
+            await counter.takes(consumer, kind)
+    # A revocation ends the whole family, and an answered form the visit.
+    last = ["revocation", "interaction", "form"]
+    once = {("revocation", "refresh")}  # of the same family
+    for consumer in sorted(RIGHT, key=lambda name: last.index(name) if name in last else -1):
+        for kind in sorted(RIGHT[consumer]):
+            if (consumer, kind) not in once:
+                assert await counter.takes(consumer, kind), (consumer, kind)
+
+
+async def test_a_refresh_token_is_revoked_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    held = await gather(site, visit, mailbox)
+    assert await Counter(held, visit).takes("revocation", "refresh")
+
+
+async def test_every_kind_is_right_somewhere_or_binds_only(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    held = await gather(site, visit, mailbox)
+    assert held.tokens.keys() - set().union(*RIGHT.values()) == {"pre"}
+    assert len(set(held.tokens.values())) == len(held.tokens)
+
+
+async def test_two_sources_at_once_are_nobody(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    """§13."""
+    held = await gather(site, visit, mailbox)
+    name = site.bridge.rooms.cookies.name("app")
+    both = scope_with(cookies={name: held["app"]}, headers={"authorization": f"Bearer {held['legacy']}"})
+    assert (await site.bridge.who(both)).alive is None
+    same = scope_with(cookies={name: held["app"]}, headers={"authorization": f"Bearer {held['app']}"})
+    assert (await site.bridge.who(same)).alive is not None
+    twice = scope_with(headers={"cookie": f"{name}={held['app']}; {name}={held['app']}"})
+    assert (await site.bridge.who(twice)).alive is None
+    assert "session.refused" in site.told.kinds()
+
+
+async def test_a_legacy_token_opens_no_page_and_no_app(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    """§2: a leaked portal must not be able to sign in anywhere."""
+    held = await gather(site, visit, mailbox)
+    counter = Counter(held, visit)
+    for kind in SESSIONS:
+        assert not await counter.issuer_cookie(held[kind])
+        browser = counter.browser(op=held[kind])
+        await browser.get(held.app.request(prompt="none"))
+        assert App(site).answer(browser)["error"] == "login_required"
+    assert site.url == PUBLIC_URL
