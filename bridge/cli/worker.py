@@ -3,6 +3,7 @@
 `python -m bridge.cli.worker` reads its settings from the environment alone.
 """
 
+import logging
 import signal
 import sys
 from types import FrameType
@@ -22,7 +23,7 @@ def make() -> "Bridge":
     from bridge.app import Bridge  # noqa: PLC0415  the parent of several workers needs none of it
 
     config = Config.discover()
-    set_up_logging(sys.stderr, config.events)
+    _log(config)
     return Bridge(config, listeners=[JsonLog(sys.stderr, config.events)])
 
 
@@ -30,7 +31,7 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; what is under way is finished first.  Returns the exit status."""
     config = Config.discover()
     server = config.server
-    set_up_logging(sys.stderr, config.events)
+    _log(config)
     signal.signal(signal.SIGTERM, _asked_to_stop)
     try:
         uvicorn.run(
@@ -45,7 +46,6 @@ def main() -> int:
             lifespan="on",
             proxy_headers=False,  # `server.trusted_proxies` is read by the doors, which know whom to believe
             server_header=False,
-            access_log=False,  # a query string may hold a token
             log_config=None,
             timeout_graceful_shutdown=server.graceful_timeout,
             ssl_certfile=server.tls_cert,
@@ -54,6 +54,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _log(config: Config) -> None:
+    set_up_logging(sys.stderr, config.events)
+    # No access log: a query string may hold a token, and what matters is told as an event.
+    logging.getLogger("uvicorn.access").propagate = False
 
 
 def _asked_to_stop(_signal: int, _frame: FrameType | None) -> None:

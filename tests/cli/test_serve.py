@@ -125,6 +125,7 @@ def test_no_query_is_logged(demo: Demo) -> None:
     httpx2.get(f"{demo.url}/reset/t/PLANTED")
     time.sleep(0.2)
     assert "PLANTED" not in demo.log()
+    assert "GET " not in demo.log()
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
