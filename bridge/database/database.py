@@ -40,6 +40,7 @@ class Database:
             self.address, pool_size=pool_size, patience=patience, answer=patience + 1
         )
         self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
+        self._reading = self.engine.execution_options(**{WRITES: ""})
         self._patience = patience
         self._closed = False
         self._turn = self._new_turn()
@@ -75,9 +76,9 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
-        """A transaction for reading, begun now, on the primary."""
+        """For reading, on the primary: each statement sees what is committed when it begins."""
         with self._told():
-            async with self.engine.connect() as tx:
+            async with self._reading.connect() as tx:
                 yield tx
 
     async def transaction(self, work: Callable[[Tx], Awaitable[Result]], tries: int = 3) -> Result:

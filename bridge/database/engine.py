@@ -10,13 +10,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from bridge.database.address import Address
 from bridge.database.sqlite import connect
 
 WRITES: Final = "bridge_writes"
-"""Execution option of a connection: it begins by taking SQLite's write lock.  Any text: the word after BEGIN."""
+"""Execution option of a connection: how it begins on SQLite.  Any text: the word after BEGIN, IMMEDIATE to take the
+write lock at once; empty: not at all, so that each statement reads what is committed, as on the others."""
 
 _STRICT: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -38,9 +39,10 @@ def make_engine(address: Address, *, pool_size: int, patience: float, answer: fl
         # The text of an SQL error would hold hashes and addresses.
         hide_parameters=True,
         connect_args=_connect_args(address, patience, answer),
-        **({} if address.kind == "sqlite" else {"isolation_level": "READ COMMITTED"}),
+        **({"pool_reset_on_return": None} if address.kind == "sqlite" else {"isolation_level": "READ COMMITTED"}),
     )
     if address.kind == "sqlite":
+        event.listen(engine.sync_engine, "reset", _reset_sqlite)
         event.listen(engine.sync_engine, "connect", _open_sqlite(patience))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -77,4 +79,12 @@ def _open_sqlite(patience: float) -> Any:
 def _begin_sqlite(connection: Connection) -> None:
     """IMMEDIATE: a transaction that reads before it writes would find the database changed, and fail at once."""
     how = connection.get_execution_options().get(WRITES, "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {how}")
+    if how:  # every word to SQLite's thread and back costs as much as the reading itself
+        connection.exec_driver_sql(f"BEGIN {how}")
+
+
+def _reset_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
+    """What the pool does by itself, but without a word to SQLite's thread where there is nothing to undo."""
+    line = getattr(connection, "driver_connection", None)
+    if line is None or line.in_transaction:
+        connection.rollback()
