@@ -156,9 +156,7 @@ class Clients:
         return gone.rowcount > 0
 
     async def _load(self, client_id: str) -> Client | None:
-        async with self._db.read() as tx:
-            rows = await tx.execute(select(oauth_clients).where(oauth_clients.c.client_id == client_id))
-        row = rows.first()
+        row = await self._db.first(select(oauth_clients).where(oauth_clients.c.client_id == client_id))
         return client_of(row._asdict()) if row is not None else None
 
     def _imported(self, number: int, document: Mapping[str, Any]) -> dict[str, Any]:

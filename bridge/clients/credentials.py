@@ -156,9 +156,7 @@ class Credentials:
         return gone.rowcount > 0
 
     async def _load(self, identifier: str) -> Credential | None:
-        async with self._db.read() as tx:
-            rows = await tx.execute(select(api_credentials).where(api_credentials.c.identifier == identifier))
-        row = rows.first()
+        row = await self._db.first(select(api_credentials).where(api_credentials.c.identifier == identifier))
         return credential_of(row._asdict()) if row is not None else None
 
     async def _check_admin(self, credential: Credential, md5: Secret) -> bool:

@@ -9,15 +9,16 @@ async with db.read() as tx:       # a new transaction on the primary
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Row, Select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.clock import Clock
 from bridge.database.address import Address, parse_address
+from bridge.database.beside import Beside, Busy
 from bridge.database.engine import WRITES, make_engine
 from bridge.database.trouble import Sacrificed, told
 from bridge.errors import Unavailable
@@ -41,6 +42,7 @@ class Database:
         )
         self._writing = self.engine.execution_options(**{WRITES: "IMMEDIATE"})
         self._reading = self.engine.execution_options(**{WRITES: ""})
+        self._beside = Beside(self.address.file) if self.address.file is not None else None
         self._patience = patience
         self._closed = False
         self._turn = self._new_turn()
@@ -56,6 +58,8 @@ class Database:
     async def close(self) -> None:
         """Let go of all connections; who is still at work, or comes now, makes no new ones."""
         self._closed = True
+        if self._beside is not None:
+            self._beside.close()
         await self.engine.dispose()
 
     async def ping(self) -> None:
@@ -80,6 +84,15 @@ class Database:
         with self._told():
             async with self._reading.connect() as tx:
                 yield tx
+
+    async def first(self, query: Select[Any]) -> Row[Any] | None:
+        """The first row of a look-up by a key, as it is committed now; None: there is none."""
+        if self._beside is not None:
+            with suppress(Busy), self._told():
+                return self._beside.first(query)
+        async with self.read() as tx:
+            row: Row[Any] | None = (await tx.execute(query)).first()
+            return row
 
     async def transaction(self, work: Callable[[Tx], Awaitable[Result]], tries: int = 3) -> Result:
         """`work` in a write transaction, again when the database sacrificed ours to end a deadlock.

@@ -64,9 +64,8 @@ class Endings:
 
     async def stamp_of(self, user: UserId) -> Stamp | None:
         """The user's stamp now; None: there is no such user."""
-        async with self._db.read() as tx:
-            stamp = (await tx.execute(select(users.c.stamp).where(users.c.id == user))).scalar()
-        return None if stamp is None else Stamp(stamp)
+        row = await self._db.first(select(users.c.stamp).where(users.c.id == user))
+        return None if row is None else Stamp(row.stamp)
 
     async def restamp(self, user: UserId, new: Stamp, *, expected: Stamp | None = None) -> bool:
         """Write the new stamp, where `expected` is given only over that very one.  False: nothing was written."""

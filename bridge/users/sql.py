@@ -194,8 +194,8 @@ class SqlUsers:
     async def totp_secret(self, user: UserId) -> Secret | None:
         """The base32 secret of his authenticator; None: he has none, or it was sealed under a key that is gone."""
         wanted = select(second_factors.c.secret_enc).where(_totp_of(user))
-        async with self._db.read() as tx:
-            sealed = (await tx.execute(wanted)).scalar()
+        row = await self._db.first(wanted)
+        sealed = row.secret_enc if row is not None else None
         plain = self._ring.open(sealed, *_place(user)) if sealed is not None else None
         return Secret(plain.decode()) if plain is not None else None
 
@@ -215,8 +215,7 @@ class SqlUsers:
             await tx.execute(update(users).where(users.c.id == bindparam("of")).values(values), rows)
 
     async def _first(self, where: ColumnElement[bool]) -> Row[Any] | None:
-        async with self._db.read() as tx:
-            return (await tx.execute(select(users).where(where))).first()
+        return await self._db.first(select(users).where(where))
 
     async def _create(self, tx: Tx, values: Mapping[str, Any], totp: Secret | None) -> User:
         user = await self._numbered(tx, values)

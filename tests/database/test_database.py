@@ -14,8 +14,10 @@ from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import SystemClock
 from bridge.database.address import parse_address
+from bridge.database.beside import Beside, Busy
 from bridge.database.database import Database, Tx
 from bridge.database.tables import store_epoch, versions
+from bridge.database.versions import bump
 from bridge.errors import ConfigError, Unavailable
 from tests import servers
 from tests.databases import opened
@@ -293,3 +295,26 @@ def _stop(server: servers.Server) -> list[int]:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     return pids
+
+
+async def test_a_look_up_by_key_sees_what_is_committed_and_nothing_else(db: Database) -> None:
+    name = select(versions).where(versions.c.name == "users")
+    assert await db.first(name) is None
+    async with db.begin() as tx:
+        await bump(tx, "users")
+        assert await db.first(name) is None
+    row = await db.first(name)
+    assert row is not None
+    assert row.version == 1
+
+
+async def test_a_look_up_in_a_busy_file_goes_the_ordinary_way(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with db.begin() as tx:
+        await bump(tx, "users")
+
+    def busy(*_: object) -> None:
+        raise Busy
+
+    monkeypatch.setattr(Beside, "first", busy)
+    row = await db.first(select(versions).where(versions.c.name == "users"))
+    assert row is not None
