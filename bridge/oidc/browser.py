@@ -2,12 +2,24 @@
 
 import re
 from typing import Final
+from urllib.parse import urlencode
 
-from bridge.asgi import BadRequest, Headers, Proxies, Receive, Reply, Scope, content_type, read_body, see_other
+from bridge.asgi import (
+    BadRequest,
+    Headers,
+    Proxies,
+    Receive,
+    Reply,
+    Scope,
+    content_type,
+    parse_pairs,
+    read_body,
+    see_other,
+)
 from bridge.events.event import Events
 from bridge.interactions.interactions import Interactions
 from bridge.oidc.errors import Shown
-from bridge.oidc.params import FORM, Parameters, read_parameters
+from bridge.oidc.params import FORM, Parameters, gathered
 from bridge.sessions.cookie import Ambiguous, Cookies
 from bridge.tokens import LoginToken
 from bridge.types import Visit
@@ -39,17 +51,18 @@ class Browsers:
             return Reply(405, headers=((b"allow", b"GET, POST"),))
         try:
             if scope["method"] == "GET":
-                return read_parameters(scope.get("query_string", b""))
+                return gathered(parse_pairs(scope.get("query_string", b"")))
             if content_type(scope) != FORM:
                 raise BadRequest(f"The body must be {FORM}.", 415)
             raw = await read_body(scope, receive)
-            parameters = read_parameters(raw)
+            pairs = parse_pairs(raw)
         except BadRequest as error:
             raise Shown("request", str(error), status=error.status) from error
         # A POST from another site comes without our SameSite=Lax cookies; the GET that it is sent on to has them.
         if self._cookies.read(scope, "op") is None and len(raw) <= _LONGEST_QUERY:
-            return see_other(f"{self._base}{path}?{raw.decode('ascii')}", _QUIET)
-        return parameters
+            # Encoded anew, lest a line break in the body become one in our header.
+            return see_other(f"{self._base}{path}?{urlencode(pairs)}", _QUIET)
+        return gathered(pairs)
 
     def login_token(self, scope: Scope) -> LoginToken | None:
         """The token in the issuer's own cookie.  None: no cookie, no token, or several cookies: which of them was ours

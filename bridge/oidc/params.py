@@ -3,7 +3,7 @@
 A parameter without a value counts as omitted; one that comes twice is an error, and nobody guesses which was meant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge.asgi import BadRequest, Receive, Scope, content_type, once, parse_pairs, read_body
@@ -24,11 +24,11 @@ class Parameters:
         return self.values.get(name)
 
 
-def read_parameters(raw: bytes) -> Parameters:
-    """Form-encoded pairs.  Raises BadRequest: too many, too long, not UTF-8."""
+def gathered(pairs: Iterable[tuple[str, str]]) -> Parameters:
+    """What came once, and what came more often."""
     values: dict[str, str] = {}
     repeated: set[str] = set()
-    for name, value in parse_pairs(raw):
+    for name, value in pairs:
         if name in values or name in repeated:
             repeated.add(name)
             values.pop(name, None)

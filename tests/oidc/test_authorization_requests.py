@@ -1,10 +1,11 @@
 """What a client may ask, and what becomes of each mistake — RFC 6749 §4.1.2.1, Core §3.1.2.1, §3.1.2.6."""
 
 import json
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import pytest
 
+from bridge.asgi import parse_pairs
 from tests.oidc.world import CALLBACK, CHALLENGE, ISSUER, Browser, World, answer, authorize_path, page, shown
 
 
@@ -190,6 +191,17 @@ async def test_a_post_from_another_site_still_finds_the_session(world: World) ->
     assert reply.status_code == 303 and "set-cookie" not in reply.headers
     back = answer(await browser.get(reply.headers["location"]))
     assert "code" in back and back["state"] == "a b&c"
+
+
+@pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/logout"])
+@pytest.mark.parametrize("body", [b"a=\r\nset-cookie: x=y", b"state=\x00&client_id=shop", b"\n\n", b"a=%0d%0a&a=b"])
+async def test_what_is_posted_never_becomes_a_header_line(world: World, path: str, body: bytes) -> None:
+    """The browser is sent on with what it posted, encoded anew; a repeated parameter stays repeated."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    reply = await world.http.post(path, content=body, headers=headers)
+    location = reply.headers["location"]
+    assert location.isprintable() and "\r" not in location and "\n" not in location
+    assert parse_qsl(urlsplit(location).query, keep_blank_values=True) == parse_pairs(body)
 
 
 async def test_a_post_that_is_too_long_for_an_address_is_answered_at_once(world: World) -> None:

@@ -142,17 +142,23 @@ async def _sent(
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_hostile_input_is_never_a_500(world: World, path: str) -> None:
-    @settings(
-        max_examples=150,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-        database=None,
-    )
+    await _bombard(world, path, examples=200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
+async def test_much_hostile_input_is_never_a_500(world: World, path: str) -> None:
+    await _bombard(world, path, examples=5_000)
+
+
+async def _bombard(world: World, path: str, *, examples: int) -> None:
+    cases: list[tuple[str, bytes, bytes, dict[bytes, bytes]]] = []
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(method=st.sampled_from(["GET", "POST"]), query=BODIES, body=BODIES, headers=HEADERS)
     def sample(method: str, query: bytes, body: bytes, headers: dict[bytes, bytes]) -> None:
         cases.append((method, query, body, headers))
 
-    cases: list[tuple[str, bytes, bytes, dict[bytes, bytes]]] = []
     sample()
     # An authorization that works, and a form that is one, so that the examples get past the first check.
     right = {b"content-type": b"application/x-www-form-urlencoded"}
