@@ -9,7 +9,8 @@ import secrets
 import shutil
 import socket
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -206,8 +207,10 @@ async def in_process(
 @contextlib.contextmanager
 def on_a_port(database: Furnished, sink: SmtpSink, *, more: Given | None = None) -> Iterator[Site]:
     """A bridge of the dev profile on a free loopback port, in a thread and loop of its own; it mails to `sink`."""
-    with contextlib.closing(socket.create_server((LOOPBACK, 0), backlog=256)) as listener:
-        port = listener.getsockname()[1]
+    made: list[Site] = []
+
+    @contextlib.asynccontextmanager
+    async def built(port: int) -> AsyncIterator[Any]:
         settings = {
             **_settings(database.file),
             **DEV,
@@ -216,36 +219,43 @@ def on_a_port(database: Furnished, sink: SmtpSink, *, more: Given | None = None)
             ("mail", "url"): f"smtp://{LOOPBACK}:{sink.port}?starttls=never",
             **(more or {}),
         }
-        config, up, stop = Config.load(None, {}, settings), threading.Event(), threading.Event()
-        ready: list[Site] = []
+        told, config = Told(), Config.load(None, {}, settings)
+        bridge = Bridge(config, listeners=[told])
+        async with bridge.running():
+            made.append(Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop()))
+            yield bridge
+
+    with serving(built):
+        yield made[0]
+
+
+@contextlib.contextmanager
+def serving(build: Callable[[int], contextlib.AbstractAsyncContextManager[Any]]) -> Iterator[int]:
+    """An ASGI app, built for its port and served on it, in a thread and loop of its own."""
+    with contextlib.closing(socket.create_server((LOOPBACK, 0), backlog=256)) as listener:
+        port: int = listener.getsockname()[1]
+        up, stop = threading.Event(), threading.Event()
 
         async def serve() -> None:
-            told = Told()
-            bridge = Bridge(config, listeners=[told])
-            options = uvicorn.Config(
-                bridge,
-                lifespan="off",
-                log_level="critical",
-                proxy_headers=False,
-                server_header=False,
-                ws="none",
-            )
-            server = uvicorn.Server(options)
-            async with bridge.running():
-                serving = asyncio.create_task(server.serve([listener]))
-                ready.append(
-                    Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop())
-                )  # who connects before the server accepts waits in the listener's queue
-                up.set()
+            async with build(port) as app:
+                server = uvicorn.Server(
+                    uvicorn.Config(
+                        app, lifespan="off", log_level="critical", proxy_headers=False, server_header=False, ws="none"
+                    )
+                )
+                task = asyncio.create_task(server.serve([listener]))
+                up.set()  # who connects before the server accepts waits in the listener's queue
                 await asyncio.to_thread(stop.wait)
                 server.should_exit = True
-                await serving
+                await task
 
-        thread = threading.Thread(target=asyncio.run, args=(serve(),))
-        thread.start()
-        try:
-            assert up.wait(30), "the bridge did not start"
-            yield ready[0]
-        finally:
-            stop.set()
-            thread.join()
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(asyncio.run, serve())
+            running.add_done_callback(lambda _: up.set())
+            assert up.wait(30), "the app did not start"
+            try:
+                if not running.done():  # else it tells why
+                    yield port
+            finally:
+                stop.set()
+                running.result()

@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
 
 from bridge.outbox import worker
+from bridge.pages import render
 from bridge.testing.hands import Hands
 from tests.databases import sqlite_template
 from tests.flows.mailbox import Mailbox
 from tests.flows.visitor import Visitor
-from tests.running import Furnished, Site, furnished, in_process, on_a_port
+from tests.running import Furnished, Given, Site, furnished, in_process, on_a_port
 from tests.servers import SmtpSink
 
 __all__ = ["sqlite_template"]
@@ -30,6 +34,27 @@ def database(house: Furnished, tmp_path: Path) -> Furnished:
     return house.copy(tmp_path)
 
 
+class Compiled(BytecodeCache):
+    """Templates, compiled once for all bridges: that takes longer than most of these tests."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (code := self._code.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "Environment", partial(Environment, bytecode_cache=Compiled()))
+        yield
+
+
 @pytest.fixture
 def mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mailbox:
     """Where the letters of `site` come to; they are not long under way."""
@@ -44,19 +69,27 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-async def site(database: Furnished, mailbox: Mailbox, clock: Hands) -> AsyncIterator[Site]:
+async def site(request: pytest.FixtureRequest, database: Furnished, clock: Hands) -> AsyncIterator[Site]:
     """A bridge of the production profile, in this loop, on a store in memory."""
-    async with in_process(database, more={("mail", "url"): f"file:{mailbox.folder}"}, clock=clock) as site:
+    async with in_process(database, more=mailing(request), clock=clock) as site:
         yield site
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-async def any_site(request: pytest.FixtureRequest, database: Furnished, mailbox: Mailbox) -> AsyncIterator[Site]:
+@pytest.fixture(params=["redis", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("memory", "sqlite"))])
+async def any_site(request: pytest.FixtureRequest, database: Furnished) -> AsyncIterator[Site]:
     """The same on each kind of store, by the clock on the wall."""
     urls = {"memory": "memory://", "sqlite": f"sqlite:///{database.file.with_name('store.db')}"}
     url = urls.get(request.param) or request.getfixturevalue("redis_url")
-    async with in_process(database, more={("store", "url"): url, ("mail", "url"): f"file:{mailbox.folder}"}) as site:
+    async with in_process(database, more={("store", "url"): url, **mailing(request)}) as site:
         yield site
+
+
+def mailing(request: pytest.FixtureRequest) -> Given:
+    """Letters go to the test's mailbox, where it asks for one; it must be there before the bridge begins to send."""
+    folder = request.getfixturevalue("tmp_path") / "mail"
+    if "mailbox" in request.fixturenames:
+        folder = request.getfixturevalue("mailbox").folder
+    return {("mail", "url"): f"file:{folder}"}
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ def store(site: Site, monkeypatch: pytest.MonkeyPatch) -> Broken:
 
 @pytest.fixture
 def sql(site: Site, monkeypatch: pytest.MonkeyPatch) -> Broken:
-    """The database: no transaction begins."""
-    database, broken = site.bridge.rooms.database, Broken(monkeypatch, site, "client")
+    """The database: nothing is looked up, and no transaction begins."""
+    database = site.bridge.rooms.database
+    broken = Broken(monkeypatch, database, "first")
     for name in ("begin", "read"):
         real = getattr(database, name)
 
