@@ -324,3 +324,24 @@ async def test_one_cookie_name_twice_is_nobody_and_is_told(world: World) -> None
     reply = await world.http.get(authorize_path(), headers={"cookie": cookies})
     assert page(reply, "/login")
     assert [(event.kind, event.reason) for event in world.told.events][-1] == ("session.refused", "cookie-twice")
+
+
+async def test_a_public_client_uses_pkce_also_when_it_was_imported(world: World) -> None:
+    """§12 no. 16; §21 forgives secrets' owners only."""
+    document = {"client_id": "old-app", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
+    await world.clients.import_(document)
+    await world.versions.poll()
+    found = await world.clients.get("old-app")
+    assert found is not None and not found.require_pkce
+    reply = await Browser(world).authorize("old-app", code_challenge=None, code_challenge_method=None)
+    assert answer(reply)["error"] == "invalid_request"
+
+
+async def test_another_issuers_token_is_no_hint_even_under_our_key(world: World) -> None:
+    """Two issuers may share keys by mistake; §6."""
+    claims = {"iss": "https://other.example", "sub": world.bob.sub, "aud": "shop"}
+    hint = world.keyring.sign("RS256", claims)
+    assert answer(await Browser(world).authorize(id_token_hint=hint))["error"] == "invalid_request"
+    assert "id_token_hint" in shown(await Browser(world).get(f"/oauth/logout?id_token_hint={hint}"))
+    access = world.keyring.sign("RS256", {**claims, "iss": ISSUER}, "at+jwt")
+    assert answer(await Browser(world).authorize(id_token_hint=access))["error"] == "invalid_request"

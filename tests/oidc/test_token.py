@@ -10,6 +10,13 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from bridge.clients.client import Client
+from bridge.oidc.client_auth import AuthenticatedClient
+from bridge.oidc.errors import OAuthError
+from bridge.oidc.grants.client_credentials import ClientCredentials
+from bridge.oidc.grants.response import Response
+from bridge.oidc.id_token import IdTokens
+from bridge.types import ClientId, Visit
 from tests.oidc.world import CALLBACK, ISSUER, VERIFIER, World, answer, basic, secret_of
 
 
@@ -354,13 +361,14 @@ async def test_a_clients_own_token_does_not_open_userinfo(world: World) -> None:
 
 async def test_a_public_client_has_none(world: World) -> None:
     """§12 no. 50, whatever its row says."""
-    await world.clients.create(
-        {"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"], "redirect_uris": [CALLBACK]},
-        client_id="open",
+    grant = ClientCredentials(
+        world.issuing,
+        Response(IdTokens(issuer=ISSUER, lifetime=60, keys=world.keyring, clock=world.clock), world.clock),
     )
-    await world.versions.poll()
-    form = {"grant_type": "client_credentials", "client_id": "open"}
-    assert (await world.http.post("/oauth/token", data=form)).json()["error"] == "unauthorized_client"
+    client = Client(client_id=ClientId("open"), auth_method="none", grant_types=("client_credentials",))
+    with pytest.raises(OAuthError) as refused:
+        await grant(AuthenticatedClient(client, "none"), {}, Visit(door="oidc"))
+    assert refused.value.code == "unauthorized_client"
 
 
 async def _claims(
