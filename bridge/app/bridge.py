@@ -19,7 +19,6 @@ from bridge.app.doors import home, make_doors
 from bridge.app.health import Health
 from bridge.app.interceptor import Interceptor
 from bridge.app.life import live
-from bridge.app.mail import Notices
 from bridge.app.rooms import Rooms, make_rooms
 from bridge.app.telling import Careful, Teller
 from bridge.app.turnstile import Turnstile
@@ -81,9 +80,8 @@ class Bridge:
         for listener in everybody:
             self.rooms.events.listen(listener)
         post = _post(self.rooms)
-        notices = _notices(self.rooms, post)
-        self._work = Work(self.rooms, post=post, notices=notices)
-        doors = make_doors(self.rooms, notices, proxies=self._proxies, actions=actions)
+        self._work = Work(self.rooms, post=post)
+        doors = make_doors(self.rooms, proxies=self._proxies, actions=actions)
         self._health = _health(self.rooms, self._work, self._proxies)
         health = self._health.endpoints()
         self._base = urlsplit(config.base_url).path
@@ -291,7 +289,3 @@ def _post(rooms: Rooms) -> Post:
     pages = rooms.config.pages
     letters = Letters(pages.brand, template_dirs=pages.template_dirs, locale_dirs=pages.locale_dirs)
     return Post(mailer=open_mailer(rooms.config.mail, rooms.clock), letters=letters, events=rooms.events)
-
-
-def _notices(rooms: Rooms, post: Post) -> Notices:
-    return Notices(users=rooms.users, outbox=rooms.outbox, post=post, clock=rooms.clock, base_url=rooms.config.base_url)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bridge.api import endpoints as api_endpoints
 from bridge.api.touch import Touch
 from bridge.app.leaving import LateSignOuts
-from bridge.app.mail import Notices
 from bridge.app.rooms import Rooms
 from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
 from bridge.grants.wrap import Wrap
@@ -21,6 +21,7 @@ from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
 from bridge.oidc.issue import Issuing
 from bridge.oidc.provider import Provider
+from bridge.outbox.notices import PASSWORD_CHANGED, payload
 from bridge.pages.accounting import Accounting
 from bridge.pages.browser import Desk
 from bridge.pages.consenting import Consenting
@@ -33,6 +34,8 @@ from bridge.pages.trouble import Troubles
 from bridge.resets.change import PasswordChange
 from bridge.resets.complete import ResetCompletion
 from bridge.resets.judge import NewPasswords
+from bridge.types import Visit
+from bridge.users.user import User
 
 HOME: Final = "/account"
 
@@ -47,13 +50,13 @@ class Doors:
     troubles: Troubles
 
 
-def make_doors(rooms: Rooms, notices: Notices, *, proxies: Proxies, actions: Sequence[Action]) -> Doors:
+def make_doors(rooms: Rooms, *, proxies: Proxies, actions: Sequence[Action]) -> Doors:
     """The doors that the configuration opens.  `actions`: the operator's own, before ours of the same name."""
     config = rooms.config
     pages = Pages(config.pages)
     troubles = Troubles(pages=pages, clock=rooms.clock, https=config.base_url.startswith("https:"))
     offered = _actions(rooms, actions)
-    page_door = _pages(rooms, notices, pages, troubles, proxies)
+    page_door = _pages(rooms, pages, troubles, proxies)
     endpoints: dict[str, ASGIApp] = {**page_door.endpoints(), **_api(rooms, proxies)}
     if config.oidc.enabled:
         endpoints |= _provider(rooms, pages, troubles, proxies).endpoints()
@@ -67,7 +70,7 @@ async def home(scope: Scope, receive: Receive, send: Send) -> None:
     await see_other(f"{scope.get('root_path', '')}{HOME}")(scope, receive, send)
 
 
-def _pages(rooms: Rooms, notices: Notices, pages: Pages, troubles: Troubles, proxies: Proxies) -> PagesDoor:
+def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> PagesDoor:
     config = rooms.config
     desk = Desk(
         pages=pages,
@@ -86,11 +89,11 @@ def _pages(rooms: Rooms, notices: Notices, pages: Pages, troubles: Troubles, pro
         users=rooms.users,
         sessions=rooms.sessions,
         passwords=passwords,
-        notify=notices.password_changed,
+        notify=partial(_password_changed, rooms),
         events=rooms.events,
     )
     change = PasswordChange(
-        users=rooms.users, sessions=rooms.sessions, notify=notices.password_changed, events=rooms.events
+        users=rooms.users, sessions=rooms.sessions, notify=partial(_password_changed, rooms), events=rooms.events
     )
     return PagesDoor(
         sign_in=SignIn(
@@ -121,6 +124,11 @@ def _pages(rooms: Rooms, notices: Notices, pages: Pages, troubles: Troubles, pro
         stylesheet=pages.stylesheet,
         troubles=troubles,
     )
+
+
+async def _password_changed(rooms: Rooms, user: User, visit: Visit) -> None:
+    """Its owner is to know, whoever it was (A9).  Raises `Unavailable`."""
+    await rooms.outbox.put(None, PASSWORD_CHANGED, user.id, payload(visit, rooms.clock.now()))
 
 
 def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:

@@ -8,12 +8,13 @@ from typing import Final
 from bridge.app.chores import Chores
 from bridge.app.claim import claim
 from bridge.app.leaving import SIGN_OUT, LateSignOuts
-from bridge.app.mail import PASSWORD_CHANGED, Notices
 from bridge.app.rooms import Rooms
 from bridge.app.telling import Outage
 from bridge.errors import Unavailable
+from bridge.outbox.notices import Notices
 from bridge.outbox.post import Post
 from bridge.outbox.worker import OutboxWorker, Sender
+from bridge.pages.paths import PLACES
 from bridge.resets.ask import PURPOSE as RESET
 from bridge.resets.send import ResetSender
 from bridge.sessions import reconciler
@@ -30,10 +31,9 @@ _OUTBOX: Final = "the outbox"
 class Work:
     """The chores of one worker, and what must be finished before it closes."""
 
-    def __init__(self, rooms: Rooms, *, post: Post, notices: Notices) -> None:
+    def __init__(self, rooms: Rooms, *, post: Post) -> None:
         self._rooms = rooms
         self._post = post
-        self._notices = notices
         self._begin_anew()
 
     def begin(self) -> None:
@@ -124,9 +124,15 @@ class Work:
             events=rooms.events,
             base_url=rooms.config.base_url,
         )
+        notices = Notices(
+            users=rooms.users.by_id,
+            post=self._post,
+            reset_page=f"{rooms.config.base_url}{PLACES['reset']}",
+            account_page=f"{rooms.config.base_url}{PLACES['account']}",
+        )
         senders: dict[str, Sender] = {
+            **notices.senders,
             RESET: resets,
-            PASSWORD_CHANGED: self._notices.send_password_changed,
             SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
         }
         return OutboxWorker(rooms.database, senders, rooms.clock, rooms.events, rooms.config.mail)
