@@ -59,6 +59,8 @@ class Visit:
     """The API credential's name, where one was used."""
     device: str | None = None
     """The known-device mark of this browser, where it showed a good one (sessions-and-accounts §8.1)."""
+    language: str = ""
+    """The language in which a page speaks with him: a letter's, if his record names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def payload(visit: Visit, at: float, *, failures: int = 0) -> dict[str, str]:
         "device": device_name(visit.user_agent) or "",
         "ip": str(visit.ip or ""),
         "failures": str(failures),
+        "language": visit.language,
     }
     return {name: value for name, value in facts.items() if value not in {"", "0"}}
 
@@ -61,7 +62,8 @@ class Notices:
     async def _send(self, delivery: Delivery) -> None:
         user = None if delivery.user is None else await self.users(delivery.user)
         if user is not None:
-            await self.post.send(delivery, user, self._letter(delivery, user.email))
+            asked = delivery.payload.get("language", "")
+            await self.post.send(delivery, user, self._letter(delivery, user.email), asked=asked)
 
     def _letter(self, delivery: Delivery, email: str) -> Letter:
         facts = delivery.payload

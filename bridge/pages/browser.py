@@ -4,7 +4,7 @@ A change is taken only by POST, from our own origin, with a proof that this brow
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -66,6 +66,7 @@ class Asked:
     """What the browser sent, and who and what is behind it."""
 
     heard: Heard
+    visit: Visit
     binding: str
     """The value of `__Host-lb_pre`: from the cookie, or new."""
     interaction: Interaction | None
@@ -92,10 +93,6 @@ class Asked:
     @property
     def form(self) -> dict[str, str]:
         return self.heard.form
-
-    @property
-    def visit(self) -> Visit:
-        return self.heard.visit
 
     @property
     def posted(self) -> bool:
@@ -241,6 +238,7 @@ class Desk:
         )
         return Asked(
             heard=heard,
+            visit=replace(heard.visit, language=locale),
             binding=heard.pre or self.interactions.new_binding(),
             interaction=interaction,
             session=session,

@@ -81,7 +81,7 @@ class Resetting:
         email = asked.form.get("email", "").strip()
         if not email:
             return self._forgot(asked)
-        self.requests.ask(email, asked.visit, language=asked.locale)
+        self.requests.ask(email, asked.visit)
         return self.desk.page(asked, ResetSent(interaction=asked.interaction_id, email=email, minutes=self.minutes))
 
     def _choose(

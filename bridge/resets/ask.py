@@ -81,12 +81,12 @@ class ResetRequests:
         self._options = options
         self._running: set[asyncio.Task[None]] = set()
 
-    def ask(self, email: str, visit: Visit, *, language: str = "") -> None:
+    def ask(self, email: str, visit: Visit) -> None:
         """The public form: returns at once, the same for everybody; all else happens after the answer."""
         if len(self._running) >= MOST_AT_ONCE:
             self._events.tell("reset.refused", visit, reason="busy")
             return
-        task = asyncio.create_task(self._ask(email, visit, language))
+        task = asyncio.create_task(self._ask(email, visit))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -95,30 +95,28 @@ class ResetRequests:
         user = await (self._users.by_email(who) if isinstance(who, str) else self._users.by_id(who))
         if user is None:
             return UnknownUser()
-        await self._queue(email_key(user.email) or user.email, user.id, visit, self._account(user.email), "")
+        await self._queue(email_key(user.email) or user.email, user.id, visit, self._account(user.email))
         return Queued()
 
     async def close(self) -> None:
         """Wait for what was asked before the process ends."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _ask(self, email: str, visit: Visit, language: str) -> None:
+    async def _ask(self, email: str, visit: Visit) -> None:
         key = email_key(email)
         if key is None:
             self._events.tell("reset.refused", visit, reason="no-address")
             return
         try:
-            await self._queue(key, None, visit, [*self._account(key), *self._sender(visit.ip)], language)
+            await self._queue(key, None, visit, [*self._account(key), *self._sender(visit.ip)])
         except Unavailable as error:
             _log.error("a reset request was lost: %s", error)  # the person was told to try again if no mail comes
 
-    async def _queue(
-        self, key: str, user: UserId | None, visit: Visit, windows: Sequence[Window], language: str
-    ) -> None:
+    async def _queue(self, key: str, user: UserId | None, visit: Visit, windows: Sequence[Window]) -> None:
         if await self._guard.admit(windows) > 0:
             self._events.tell("reset.refused", visit, user=user, reason="limit")
             return
-        payload = {"email_key": key, "language": language, "ip": str(visit.ip or "")}
+        payload = {"email_key": key, "language": visit.language, "ip": str(visit.ip or "")}
         await self._outbox.put(None, PURPOSE, user, payload)
         self._events.tell("reset.requested", visit, user=user)
 

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -82,7 +82,7 @@ class Desk:
 
     async def asked(self, email: str, ip: str | None = "203.0.113.5", language: str = "en") -> int:
         """By the public form; how many jobs there are once all is done."""
-        self.requests.ask(email, visit(ip), language=language)
+        self.requests.ask(email, replace(visit(ip), language=language))
         await self.requests.close()
         return len(self.queue.jobs)
 

@@ -1,0 +1,72 @@
+"""A real browser's window: what it may not run into, and what a person does with it."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tests.servers import missing
+
+AXE: Final = Path(__file__).parents[1] / "clients" / "node_modules" / "axe-core" / "axe.min.js"
+RULES: Final = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PHONE: Final[dict[str, Any]] = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
+DESKTOP: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}}
+
+
+class Screen:
+    """One window with cookies of its own.  `page` is Playwright's."""
+
+    def __init__(self, context: BrowserContext, page: Page, url: str, *, script: bool) -> None:
+        self.context = context
+        self.page = page
+        self.url = url
+        self.script = script
+        self.complaints: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and "status of 4" not in message.text:
+            self.complaints.append(message.text)
+
+    @property
+    def path(self) -> str:
+        """Where it is, on the bridge's own host."""
+        return self.page.url.removeprefix(self.url).partition("?")[0]
+
+    async def open(self, path: str) -> None:
+        await self.page.goto(path if path.startswith("http") else self.url + path)
+
+    async def text(self) -> str:
+        return " ".join((await self.page.inner_text("body")).split())
+
+    async def fill(self, **fields: str) -> None:
+        for name, value in fields.items():
+            await self.page.fill(f"#{name}", value)
+
+    async def press(self, button: str, wait: str | None = None) -> None:
+        """Click, and wait until it has arrived: at an address that holds `wait`, or at a page that stays."""
+        await self.page.click(f"#{button}")
+        if wait is not None:
+            await self.page.wait_for_url(f"**{wait}**")
+        await self.page.wait_for_load_state()
+
+    async def good(self) -> None:
+        """axe finds nothing on this page, nothing is cut off, and nothing ran into a policy."""
+        assert self.complaints == []
+        if not self.script:
+            return
+        if not AXE.exists():
+            missing("axe-core", "npm ci in tests/clients")
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        result = await self.page.evaluate("rules => axe.run(rules)", RULES)
+        assert [f"{each['id']} {each['nodes'][0]['target']}" for each in result["violations"]] == []
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await self.page.evaluate(wide) == 0
+
+
+async def screen(chromium: Browser, url: str, *, script: bool = True, locale: str = "en-US", **look: Any) -> Screen:
+    """A new window."""
+    context = await chromium.new_context(java_script_enabled=script, locale=locale, **look)
+    context.set_default_timeout(20_000)
+    return Screen(context, await context.new_page(), url, script=script)
