@@ -53,7 +53,7 @@ def test_the_version_is_the_installed_one() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
-        _ = bridge.no_such_name  # type: ignore[attr-defined]
+        _ = bridge.no_such_name
 
 
 def _loaded_by(statement: str) -> set[str]:
