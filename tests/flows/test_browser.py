@@ -18,16 +18,19 @@ from tests.servers import SmtpSink
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Coroutine[Any, Any, Screen]]
-WAYS: Final = [
-    pytest.param({"script": True, "locale": "en-US", **DESKTOP}, id="desktop-en"),
-    pytest.param({"script": False, "locale": "zh-CN", **PHONE, "color_scheme": "dark"}, id="phone-zh-noscript"),
-    pytest.param({"script": True, "locale": "zh-CN", **PHONE}, id="phone-zh", marks=pytest.mark.slow),
-    pytest.param(
-        {"script": False, "locale": "en-US", **DESKTOP, "color_scheme": "dark"},
-        id="desktop-en-noscript",
-        marks=pytest.mark.slow,
-    ),
-]
+WAYS: Final[dict[str, dict[str, Any]]] = {
+    "desktop-en": {"script": True, "locale": "en-US", **DESKTOP},
+    "desktop-en-noscript": {"script": False, "locale": "en-US", **DESKTOP, "color_scheme": "dark"},
+    "phone-zh": {"script": True, "locale": "zh-CN", **PHONE},
+    "phone-zh-noscript": {"script": False, "locale": "zh-CN", **PHONE, "color_scheme": "dark"},
+}
+
+
+def ways(quick: str = "") -> pytest.MarkDecorator:
+    """Every way; all but the quick one are for `make test-slow`."""
+    slow = [() if name == quick else pytest.mark.slow for name in WAYS]
+    cases = [pytest.param(way, id=name, marks=mark) for (name, way), mark in zip(WAYS.items(), slow, strict=True)]
+    return pytest.mark.parametrize("way", cases)
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ async def signed_in(window: Screen, email: str, password: str = PASSWORD) -> Non
     await window.press("login-submit", "/account")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@ways("desktop-en")
 async def test_in_and_out(served: Site, window: Open, way: dict[str, Any]) -> None:
     email, chinese = somebody(), way["locale"] == "zh-CN"
     await served.person(email, first_name="Ada")
@@ -102,7 +105,7 @@ async def test_in_and_out(served: Site, window: Open, way: dict[str, Any]) -> No
     assert browser.path == "/login"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@ways("phone-zh-noscript")
 async def test_the_second_step(served: Site, window: Open, way: dict[str, Any]) -> None:
     email = somebody()
     await served.person(email, totp=Secret(TOTP))
@@ -120,7 +123,7 @@ async def test_the_second_step(served: Site, window: Open, way: dict[str, Any]) 
     await browser.good()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@ways("phone-zh-noscript")
 async def test_an_application_signs_somebody_in_and_goes_on_to_another_origin(
     served: Site, window: Open, app: RelyingParty, way: dict[str, Any]
 ) -> None:
@@ -148,7 +151,7 @@ async def test_an_application_signs_somebody_in_and_goes_on_to_another_origin(
     assert browser.path == "/login" and browser.complaints == []
 
 
-@pytest.mark.parametrize("way", WAYS[:2])
+@ways()
 async def test_turning_back_tells_the_application(
     served: Site, window: Open, app: RelyingParty, way: dict[str, Any]
 ) -> None:
@@ -165,7 +168,9 @@ async def test_turning_back_tells_the_application(
     assert browser.complaints == []
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "noscript"])
+@pytest.mark.parametrize(
+    "script", [pytest.param(True, id="script"), pytest.param(False, id="noscript", marks=pytest.mark.slow)]
+)
 async def test_an_answer_by_form_goes_on_to_another_origin_too(
     served: Site, window: Open, app: RelyingParty, script: bool
 ) -> None:
@@ -204,6 +209,7 @@ async def test_without_the_page_that_moves_on_the_policy_would_stop_the_applicat
     assert browser.path == "/consent"
 
 
+@pytest.mark.slow
 async def test_going_back_leads_to_before_the_form_and_sends_nothing_again(
     served: Site, window: Open, app: RelyingParty
 ) -> None:
@@ -222,6 +228,7 @@ async def test_going_back_leads_to_before_the_form_and_sends_nothing_again(
     assert len(posts) == 2
 
 
+@pytest.mark.slow
 async def test_whoever_stops_refreshing_pages_has_a_link(served: Site, window: Open) -> None:
     email = somebody()
     await served.person(email)
@@ -239,7 +246,7 @@ async def test_whoever_stops_refreshing_pages_has_a_link(served: Site, window: O
     await browser.press("onward", "/account")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@ways("desktop-en")
 async def test_forgotten_password_by_a_real_letter(
     served: Site, window: Open, post_office: SmtpSink, way: dict[str, Any]
 ) -> None:
@@ -294,7 +301,7 @@ async def letter_to(sink: SmtpSink, email: str, about: str) -> Any:
     raise AssertionError(f"no letter about {about} came to {email}")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@ways()
 async def test_the_account_page(served: Site, window: Open, way: dict[str, Any]) -> None:
     email, chinese = somebody(), way["locale"] == "zh-CN"
     await served.person(email, first_name="Ada", language="zh-Hans" if chinese else "en")
@@ -383,6 +390,7 @@ async def ring(browser: Screen) -> bool:
     return bool(style[0] != "none" and style[1] >= 2)
 
 
+@pytest.mark.slow
 async def test_everything_large_and_close_at_400_percent(served: Site, window: Open) -> None:
     """WCAG 1.4.10: 1280 pixels at 400 % are 320; nothing needs scrolling to the side."""
     email = somebody()
@@ -392,6 +400,7 @@ async def test_everything_large_and_close_at_400_percent(served: Site, window: O
     await browser.good()
 
 
+@pytest.mark.slow
 async def test_the_page_for_a_sign_in_that_went_stale(served: Site, window: Open, app: RelyingParty) -> None:
     browser, other = await window(), await window()
     await browser.open(f"{app.url}/start")
