@@ -26,6 +26,8 @@ WARNINGS: Final[frozenset[EventKind]] = frozenset(
     }
 )
 _LIBRARIES: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "sqlalchemy", "asyncmy")
+_TALKATIVE: Final = ("aiosqlite",)
+"""At debug level it writes every statement's parameters, hashes of passwords among them."""
 
 
 class Stream(Protocol):
@@ -92,6 +94,8 @@ def set_up_logging(stream: Any, options: EventsOptions) -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _fields(event: Event) -> dict[str, object]:

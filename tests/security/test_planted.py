@@ -21,8 +21,8 @@ from bridge.app import Bridge
 from bridge.asgi import Message, Receive, Scope, Send
 from bridge.cli.main import run
 from bridge.config.read import to_environment
-from bridge.database.tables import audit, signing_keys
-from bridge.events.log import JsonLog, handler
+from bridge.database.tables import audit, signing_keys, users
+from bridge.events.log import JsonLog, set_up_logging
 from bridge.events.options import EventsOptions
 from bridge.outbox.message import Undeliverable
 from bridge.stores.sqlite import SqliteStore
@@ -79,7 +79,7 @@ class Recorder:
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """All of it, from the libraries' debug lines to the bytes on the wire."""
     recorder, root, really = Recorder(), logging.getLogger(), Bridge.__call__
-    ours, level = handler(recorder.log, OPTIONS), root.level
+    handlers, level = root.handlers[:], root.level
 
     async def recorded(self: Bridge, scope: Scope, receive: Receive, send: Send) -> None:
         parts: list[bytes] = []
@@ -97,11 +97,10 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
             recorder.answers.append((scope["path"], status, b"".join(parts)))
 
     monkeypatch.setattr(Bridge, "__call__", recorded)
-    root.addHandler(ours)
-    root.setLevel(logging.DEBUG)
+    set_up_logging(recorder.log, OPTIONS)
     yield recorder
     root.setLevel(level)
-    root.removeHandler(ours)
+    root.handlers[:] = handlers
 
 
 SETTINGS: Given = {
@@ -282,7 +281,7 @@ class Scenario:
             await tx.execute(delete(signing_keys))
         await rooms.keyring.ensure()
 
-        async def broken(*_: object, **__: object) -> None:
+        def broken(*_: object, **__: object) -> None:
             raise KeyError("a bug, in the middle of everything")
 
         for room, verb in ((rooms.users, "authenticate"), (rooms.raw_store, "commit"), (rooms.database, "begin")):
@@ -366,6 +365,8 @@ async def test_no_secret_is_ever_shown(
     await site.bridge.rooms.audit.flush()
     async with site.bridge.rooms.database.read() as tx:
         rows = [repr(row) for row in await tx.execute(select(audit))]
+        hashes = [row.password_hash for row in await tx.execute(select(users)) if row.password_hash]
+    scenario.secrets |= {f"hash {number}": hashed.rpartition("$")[2] for number, hashed in enumerate(hashes)}
     figures = await _figures(site)
     shown = {
         "log": recorder.log.getvalue(),
