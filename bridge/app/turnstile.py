@@ -8,7 +8,7 @@ class Turnstile:
     """`with turnstile:` around each request; `emptied` waits until nobody is inside."""
 
     def __init__(self) -> None:
-        self.inside = 0
+        self.inside: int = 0
         self._empty = asyncio.Event()
 
     def __enter__(self) -> None:

@@ -28,15 +28,12 @@ app.command()(serve.serve)
 app.command()(init.init)
 app.command()(init.migrate)
 app.command()(check.check)
-for name, room in (
-    ("config", config),
-    ("user", user),
-    ("credential", credential),
-    ("client", client),
-    ("session", session),
-    ("audit", audit),
-):
-    app.add_typer(room.app, name=name)
+app.add_typer(config.app, name="config")
+app.add_typer(user.app, name="user")
+app.add_typer(credential.app, name="credential")
+app.add_typer(client.app, name="client")
+app.add_typer(session.app, name="session")
+app.add_typer(audit.app, name="audit")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -15,9 +15,15 @@ MOST_VALUE: Final = 500
 
 # Control characters, line and paragraph separators, what turns text around, and halves of characters.
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_LENGTHS: Final[dict[str, int]] = {
-    column.name: length for column in audit.columns if (length := getattr(column.type, "length", None))
-}
+
+
+def _lengths() -> dict[str, int]:
+    """Column → characters, where the column has a limit."""
+    limits = {column.name: getattr(column.type, "length", None) for column in audit.columns}
+    return {name: limit for name, limit in limits.items() if limit}
+
+
+_LENGTHS: Final[dict[str, int]] = _lengths()
 
 
 def row_of(event: Event) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from babel.dates import format_date, format_time, format_timedelta
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.asgi import Headers
+from bridge.brand import Brand
 from bridge.i18n import Languages, html_lang
 from bridge.pages.headers import page_headers
 from bridge.pages.models import Page
@@ -27,10 +28,10 @@ class Pages:
     """
 
     def __init__(self, options: PagesOptions) -> None:
-        self.brand = options.brand
-        self.languages = Languages(*options.locale_dirs, _HERE / "locale")
+        self.brand: Brand = options.brand
+        self.languages: Languages = Languages(*options.locale_dirs, _HERE / "locale")
         css = (_HERE / "static" / "bridge.css").read_text(encoding="utf-8")
-        self.stylesheet = Stylesheet.coloured(css, self.brand)
+        self.stylesheet: Stylesheet = Stylesheet.coloured(css, self.brand)
         folders = [*options.template_dirs, _HERE / "templates"]
         self._speaking = {name: self._environment(folders, name) for name in self.languages.names}
 

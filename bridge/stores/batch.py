@@ -21,8 +21,8 @@ class Reading:
     def __init__(self, waiting: Sequence[tuple[Sequence[str], Waiter]]) -> None:
         self._waiting = waiting
         self._place = {key: i for i, key in enumerate(dict.fromkeys(key for keys, _ in waiting for key in keys))}
-        self.again = True
-        self.command = packed("MGET", *self._place)
+        self.again: bool = True
+        self.command: bytes = packed("MGET", *self._place)
 
     def leaves(self) -> None:
         """A copy is being sent."""
@@ -66,10 +66,10 @@ class Call:
         self._arguments = arguments
         self._waiter = waiter
         self._copies = 0
-        self.again = again
-        self.changes = changes
-        self.doubtful = False
-        self.command = packed_sha(script, keys, arguments)
+        self.again: bool = again
+        self.changes: Sequence[Change] = changes
+        self.doubtful: bool = False
+        self.command: bytes = packed_sha(script, keys, arguments)
 
     @property
     def wanted(self) -> bool:

@@ -44,8 +44,8 @@ class Line:
     def __init__(self, connection: Connection, seconds: float, generation: int) -> None:
         self._connection = connection
         self._seconds = seconds
-        self.generation = generation
-        self.broken = False
+        self.generation: int = generation
+        self.broken: bool = False
 
     async def connect(self) -> None:
         """Raises `Unavailable`."""
@@ -104,7 +104,7 @@ class Lines:
         self._met: str | None = None
         self._believed: str | None = None
         self._closed = False
-        self.lost = False
+        self.lost: bool = False
 
     def open(self) -> None:
         """From now on lines are made."""

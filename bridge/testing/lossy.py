@@ -25,7 +25,7 @@ class LossyProxy:
         self._losses: list[Loss] = []
         self._talks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self.port: int = 0
         self.seen: list[bytes] = []
 
     def lose(self, *losses: Loss) -> None:

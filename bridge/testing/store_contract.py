@@ -53,7 +53,7 @@ WRONG: list[list[Change]] = [
 class StoreContract:
     """Needs the fixture `store`: empty and open."""
 
-    pytestmark = pytest.mark.anyio
+    pytestmark: pytest.MarkDecorator = pytest.mark.anyio
 
     # ── reading ──
 

@@ -23,7 +23,7 @@ A, B, C = "lb:a:{t}", "lb:b:{t}", "lb:c:{t}"
 class StoreLossSuite:
     """Needs the fixture `server` (host and port; nothing in it) and `connect`."""
 
-    pytestmark = pytest.mark.anyio
+    pytestmark: pytest.MarkDecorator = pytest.mark.anyio
 
     async def connect(self, host: str, port: int) -> Store:
         """An open store on the server at this address."""

@@ -23,7 +23,7 @@ Attempt = Callable[[int], Sequence[Change]]
 class StoreRaces:
     """Needs the fixture `store`; give `rivals` too where several processes would share the data."""
 
-    pytestmark = pytest.mark.anyio
+    pytestmark: pytest.MarkDecorator = pytest.mark.anyio
 
     @pytest.fixture
     async def rivals(self, store: Store) -> Sequence[Store]:

@@ -18,7 +18,7 @@ INDEX = "lb:i:{t}"
 class StoreTimes:
     """Needs the fixture `store`, empty and open, and `wait` where its time is not the real one."""
 
-    pytestmark = pytest.mark.anyio
+    pytestmark: pytest.MarkDecorator = pytest.mark.anyio
 
     async def wait(self, seconds: float) -> None:
         """Let that many seconds pass for the store."""
