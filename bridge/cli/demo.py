@@ -1,12 +1,12 @@
 """The demo: a user, an API credential and an OpenID client whose secrets are random per checkout — security §27.
 
-They are kept in `var/demo.json`, and every start makes them true again: what is printed works.
+Everything of the demo is in `var/demo`, apart from what else may be in `var`: its settings, secrets, databases.  Every
+start makes what is printed true again.
 """
 
 import json
 import secrets
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from bridge.cli.output import Refusal
 from bridge.cli.rooms import opened
 from bridge.clients.credential import EVERY_ACTION, Rights
 from bridge.config import Config
-from bridge.config.keyfiles import DEV_FOLDER, make_private, read_private
+from bridge.config.keyfiles import DEV_FOLDER, MASTER_FILE, SLOT_FILE, make_keys, make_private, read_private
 from bridge.errors import ConfigError
 from bridge.secret import Secret
 from bridge.users.backend import Authenticated
@@ -24,12 +24,28 @@ from bridge.users.backend import Authenticated
 EMAIL: Final = "demo@example.com"
 CLIENT_ID: Final = "demo"
 CREDENTIAL: Final = "demo"
-KEPT: Final = DEV_FOLDER / "demo.json"
+FOLDER: Final = DEV_FOLDER / "demo"
+SETTINGS: Final = FOLDER / "bridge.toml"
+KEPT: Final = FOLDER / "demo.json"
 EXAMPLE: Final = Path("examples/oidc_client.py")
 IN_PRODUCTION: Final = f"this database has the demo's user {EMAIL}: disable it, or make a database of your own"
 
-DEMO: Final[Mapping[tuple[str, ...], Any]] = {("profile",): "dev", ("preset",): "whmcs"}
-"""The settings of the demo, over every other."""
+Given = dict[tuple[str, ...], Any]
+
+_OURS: Final[Given] = {("profile",): "dev", ("preset",): "whmcs"}
+_URLS: Final[Given] = {
+    ("store", "url"): f"sqlite:///{FOLDER}/store.db",
+    ("database", "url"): f"sqlite:///{FOLDER}/bridge.db",
+}
+_SETTINGS: Final = f"""\
+# The demo's settings, written anew at each start.  BRIDGE__SECTION__KEY in the environment goes over them.
+profile = "dev"
+preset = "whmcs"
+secrets.master_file = "{FOLDER}/{MASTER_FILE}"
+secrets.slot_file = "{FOLDER}/{SLOT_FILE}"
+store.url = "{_URLS["store", "url"]}"
+database.url = "{_URLS["database", "url"]}"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +89,7 @@ class Demo:
         """For a terminal; every line in it can be used as it stands."""
         app = f"  {self.app}  # then open {self.app_url}\n" if self.app else ""
         return f"""\
-The demo of login-bridge is at {self.base_url}, for this machine only.  Everything is kept in {DEV_FOLDER}/.
+The demo of login-bridge is at {self.base_url}, for this machine only.  Everything is kept in {FOLDER}/.
 
 Click through it
   {self.page}
@@ -143,10 +159,23 @@ Other commands work on the demo as
     @property
     def commands(self) -> str:
         """Another command, with the settings of the demo."""
-        elsewhere = (
-            "" if self.base_url == Config(profile="dev").base_url else f"BRIDGE__SERVER__BASE_URL={self.base_url} "
-        )
-        return f"BRIDGE__PROFILE=dev {elsewhere}login-bridge user list"
+        return f"login-bridge user list --config {SETTINGS}"
+
+
+def choose(given: Given) -> tuple[Config, Given]:
+    """The demo's settings, and what must be given to whoever reads them from SETTINGS.  Raises ConfigError.
+
+    A REDIS_URL or DATABASE_URL that is set for something else is not written into.
+    """
+    make_keys(FOLDER)
+    SETTINGS.write_text(_SETTINGS, "utf-8")
+    given = {**given, **_OURS}
+    origins = Config.discover(SETTINGS, given).origins
+    given |= {path: url for path, url in _URLS.items() if origins.get(".".join(path)) in {"REDIS_URL", "DATABASE_URL"}}
+    settings = Config.discover(SETTINGS, given)
+    where = f"server.host = {json.dumps(settings.server.host)}\nserver.port = {settings.server.port}\n"
+    SETTINGS.write_text(_SETTINGS + where, "utf-8")
+    return settings, given
 
 
 async def prepare(settings: Config) -> Demo:

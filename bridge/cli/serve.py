@@ -6,21 +6,17 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bridge.cli.demo import DEMO, prepare, refuse_in_production
+from bridge.cli.demo import SETTINGS, Given, choose, prepare, refuse_in_production
 from bridge.cli.output import AsJson, ConfigFile, Refusal, say
 from bridge.cli.rooms import opened
 from bridge.config import Config
 from bridge.config.config import FILE_VARIABLE, settings_file
 from bridge.config.read import to_environment
-from bridge.config.sections import DatabaseOptions, ServerOptions, StoreOptions
-
-Given = dict[tuple[str, ...], Any]
-
-_PLAIN_URLS: Given = {("store", "url"): StoreOptions().url, ("database", "url"): DatabaseOptions().url}
+from bridge.config.sections import ServerOptions
 
 
 def serve(
@@ -40,15 +36,16 @@ def serve(
     options = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key}
     given: Given = {("server", name): value for name, value in options.items() if value is not None}
     if demo:
-        given |= DEMO
-        given |= _kept_from_others(Config.discover(config, given))
-    settings = Config.discover(config, given)
-    see_that_it_is_free(settings.server)
-    if demo:
+        if config is not None:
+            raise Refusal("--demo has settings of its own: --config does not go with it")
+        settings, given = choose(given)
+        see_that_it_is_free(settings.server)
         what = asyncio.run(prepare(settings))
         say(what.as_json(), what.as_text(), as_json=as_json)
-    else:
-        asyncio.run(_see_that_it_can_serve(settings))
+        become_the_server(SETTINGS, given)
+    settings = Config.discover(config, given)
+    see_that_it_is_free(settings.server)
+    asyncio.run(_see_that_it_can_serve(settings))
     become_the_server(settings_file(config), given)
 
 
@@ -62,19 +59,13 @@ def see_that_it_is_free(server: ServerOptions) -> None:
         raise Refusal(f"{server.host}:{server.port}: {why}; --port takes another") from None
 
 
-def become_the_server(file: Path | None, given: Mapping[tuple[str, ...], Any]) -> None:
+def become_the_server(file: Path | None, given: Mapping[tuple[str, ...], Any]) -> NoReturn:
     """Replace this process by the server's, which has the same number and a third of its size."""
     environment = {**os.environ, **to_environment(given)}
     if file is not None:
         environment[FILE_VARIABLE] = str(file.resolve())
     # -P: a file of the working directory must not stand in for a module.
     os.execve(sys.executable, [sys.executable, "-P", "-m", "bridge.cli.worker"], environment)  # noqa: S606
-
-
-def _kept_from_others(settings: Config) -> Given:
-    """The demo does not write into a REDIS_URL or DATABASE_URL that is set for something else."""
-    plain = {"REDIS_URL", "DATABASE_URL"}
-    return {path: url for path, url in _PLAIN_URLS.items() if settings.origins.get(".".join(path)) in plain}
 
 
 async def _see_that_it_can_serve(settings: Config) -> None:

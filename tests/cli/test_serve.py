@@ -57,7 +57,7 @@ def test_the_printed_client_may_ask_for_a_code_and_redeem_nothing_made_up(demo: 
 
 
 def test_the_printed_command_works_on_the_demo(demo: Demo) -> None:
-    (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().endswith("login-bridge user list")]
+    (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().startswith("login-bridge user list")]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", line],
@@ -76,10 +76,10 @@ def test_a_second_start_prints_the_same_and_it_is_true_again(
     demo: Demo, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(demo.folder)
-    for name, value in {"PROFILE": "dev", "SERVER__BASE_URL": demo.url}.items():
-        monkeypatch.setenv(f"BRIDGE__{name}", value)
+    monkeypatch.setenv("BRIDGE_CONFIG", "var/demo/bridge.toml")
     assert command("user", "disable", "demo@example.com").status == 0
     assert command("credential", "remove", "demo").status == 0
+    assert command("client", "disable", "demo").status == 0
     with serving(demo.folder, "--demo", port=servers.free_port()) as again:
         for name in ("client_id", "client_secret"):
             assert again.value(name) == demo.value(name)
@@ -98,16 +98,31 @@ def test_json_says_the_same(other: Demo) -> None:
 
 
 def test_demo_secrets_are_random_and_private(demo: Demo, other: Demo) -> None:
-    ours, theirs = ((each.folder / "var/demo.json").read_text() for each in (demo, other))
+    ours, theirs = ((each.folder / "var/demo/demo.json").read_text() for each in (demo, other))
     assert not set(json.loads(ours).values()) & set(json.loads(theirs).values())
-    for path in (demo.folder / "var").iterdir():
+    for path in (demo.folder / "var/demo").glob("*[!l]"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_the_demo_writes_into_no_database_of_others(other: Demo) -> None:
-    assert (other.folder / "var/bridge.db").exists()
-    assert (other.folder / "var/store.db").exists()
+    assert (other.folder / "var/demo/bridge.db").exists()
+    assert (other.folder / "var/demo/store.db").exists()
     assert not (other.folder / "others.db").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_alone_what_is_served_from_the_same_folder(place: Path, command: Command) -> None:
+    with serving(place, "--demo", port=servers.free_port()) as demo:
+        assert demo.value("issuer") == demo.url
+    assert command("user", "list", "--json").json == []
+    assert command("check").status == 0
+
+
+def test_the_demo_has_settings_of_its_own(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = command("serve", "--demo", "--config", "bridge.toml")
+    assert (said.status, list(tmp_path.iterdir())) == (1, [])
+    assert said.err == "login-bridge: --demo has settings of its own: --config does not go with it\n"
 
 
 def test_the_demo_answers_this_machine_alone(demo: Demo) -> None:

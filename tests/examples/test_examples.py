@@ -78,7 +78,8 @@ async def test_a_satellite_in_another_process_sees_the_session_and_its_end(
     port, near = servers.free_port(), servers.free_port()
     store = {"BRIDGE__STORE__URL": valkey_server.url}
     with serving(tmp_path, "--demo", port=port, environment=store) as bridge, a_road(tmp_path) as road:
-        road.environment |= store | {"BRIDGE__PROFILE": "dev", "BRIDGE__SERVER__BASE_URL": bridge.url}
+        road.environment |= store | {"BRIDGE_CONFIG": "var/demo/bridge.toml"}
+        del road.environment["BRIDGE__SERVER__PORT"]
         keys = road.run("login-bridge session reader-keys").strip()
         (tmp_path / "examples").symlink_to(ROOT / "examples")
         road.environment |= {"REDIS_URL": valkey_server.url, "ISSUER": bridge.url, "RECORD_KEYS": keys}
