@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import select
 
 from bridge.database.tables import signing_keys
@@ -58,17 +59,18 @@ async def dumps(site: Site) -> tuple[bytes, bytes]:
 
 
 async def private_keys(site: Site) -> dict[str, bytes]:
-    """As PEM, one of its lines, and as plain bytes."""
+    """A line of each as PEM, and the number that makes it private."""
     rooms, found = site.bridge.rooms, dict[str, bytes]()
     async with rooms.database.read() as tx:
         rows = (await tx.execute(select(signing_keys))).all()
     for row in rows:
         pem = rooms.ring.open(row.private_enc, "signing_keys", "private_enc", row.kid)
         assert pem is not None and pem.startswith(b"-----BEGIN")
-        der = serialization.load_pem_private_key(pem, None).private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        found |= {f"{row.alg} pem": pem.splitlines()[1], f"{row.alg} der": der[-32:]}
+        key = serialization.load_pem_private_key(pem, None)
+        assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+        numbers = key.private_numbers()
+        number = numbers.d if isinstance(numbers, rsa.RSAPrivateNumbers) else numbers.private_value
+        found |= {f"{row.alg} pem": pem.splitlines()[1], f"{row.alg} number": number.to_bytes(key.key_size // 8, "big")}
     assert len(found) == 4
     return found
 
