@@ -44,6 +44,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _no_server_in_the_place_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    def become(*_: object) -> None:
+        raise AssertionError("`serve` was to refuse, and became a server")
+
+    monkeypatch.setattr("os.execve", become)
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `login-bridge` with these arguments, in the current folder."""
