@@ -1,0 +1,217 @@
+"""Who meets whom: each scenario prepares a world and says which flows run into one another."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from bridge.stores.store import Drop
+from tests.model.world import ANN, World
+
+Flows = Mapping[str, Coroutine[Any, Any, None]]
+Scenario = Callable[[World], Awaitable[Flows]]
+SESSIONS: dict[str, Scenario] = {}
+
+
+def scenario(make: Scenario) -> Scenario:
+    """Register it by its name."""
+    SESSIONS[make.__name__] = make
+    return make
+
+
+async def _signed_in(world: World, times: int = 1, *, totp: bool = False) -> None:
+    world.sql.add(ANN, second_factor="totp" if totp else "none")
+    await world.prepare(_published(world), *(world.sign_in() for _ in range(times)))
+
+
+async def _then(*steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    for step in steps:
+        await step()
+
+
+@scenario
+async def login_meets_end_all(world: World) -> Flows:
+    await _signed_in(world, 0)
+    return {"login": world.sign_in(), "all": world.end_all()}
+
+
+@scenario
+async def login_and_validate_login_meet_disable(world: World) -> Flows:
+    await _signed_in(world, 0)
+    return {
+        "login": world.sign_in(),
+        "legacy": world.sign_in(legacy=True),
+        "disable": world.end_all("disabled", password=None),
+    }
+
+
+@scenario
+async def second_factor_meets_end_all(world: World) -> Flows:
+    await _signed_in(world, 0, totp=True)
+    return {"login": _then(world.sign_in, world.give_code), "all": world.end_all()}
+
+
+@scenario
+async def one_code_is_given_twice(world: World) -> Flows:
+    await _signed_in(world, 1, totp=True)
+    return {"one": world.give_code(), "two": world.give_code(), "tick": world.reconcile()}
+
+
+@scenario
+async def one_totp_step_for_two_logins(world: World) -> Flows:
+    await _signed_in(world, 2, totp=True)
+    return {"one": world.give_code(0), "two": world.give_code(1)}
+
+
+@scenario
+async def end_meets_rotation(world: World) -> Flows:
+    await _signed_in(world)
+    mine = world.first()
+    return {
+        "end": world.sign_out(mine.session),
+        "rotate": world.sign_in(over=mine.token),
+        "use": world.use(mine.token),
+    }
+
+
+@scenario
+async def end_meets_birth_of_a_child(world: World) -> Flows:
+    await _signed_in(world)
+    mine = world.first()
+    return {
+        "end": world.sign_out(mine.session),
+        "child": world.go_elsewhere(mine.token),
+        "use": world.use(mine.token),
+    }
+
+
+@scenario
+async def end_meets_rotation_and_child(world: World) -> Flows:
+    await _signed_in(world)
+    mine = world.first()
+    return {
+        "end": world.sign_out(mine.session),
+        "rotate": world.sign_in(over=mine.token),
+        "child": world.go_elsewhere(mine.token),
+        "tick": world.reconcile(),
+    }
+
+
+@scenario
+async def two_rotations(world: World) -> Flows:
+    await _signed_in(world)
+    mine = world.first()
+    return {"one": world.sign_in(over=mine.token), "two": world.sign_in(over=mine.token), "use": world.use(mine.token)}
+
+
+@scenario
+async def rotation_meets_end_all(world: World) -> Flows:
+    await _signed_in(world)
+    mine = world.first()
+    return {"rotate": world.sign_in(over=mine.token), "all": world.end_all(), "end": world.sign_out(mine.session)}
+
+
+@scenario
+async def others_meet_end_all(world: World) -> Flows:
+    await _signed_in(world, 2)
+    return {
+        "others": world.end_others(world.handed[0].token),
+        "all": world.end_all(),
+        "use": world.use(world.first().token),
+    }
+
+
+@scenario
+async def others_meet_others(world: World) -> Flows:
+    await _signed_in(world, 2)
+    return {"one": world.end_others(world.handed[0].token), "two": world.end_others(world.handed[2].token)}
+
+
+@scenario
+async def others_meet_the_reconciler(world: World) -> Flows:
+    await _signed_in(world, 2)
+    return {
+        "others": world.end_others(world.handed[0].token),
+        "tick": world.reconcile(),
+        "use": world.use(world.first().token),
+    }
+
+
+@scenario
+async def others_meet_a_login(world: World) -> Flows:
+    await _signed_in(world)
+    return {"others": world.end_others(world.handed[0].token), "login": world.sign_in(), "tick": world.reconcile()}
+
+
+@scenario
+async def others_meet_rotation(world: World) -> Flows:
+    await _signed_in(world, 2)
+    return {"others": world.end_others(world.handed[0].token), "rotate": world.sign_in(over=world.first().token)}
+
+
+@scenario
+async def others_meet_rotation_of_another(world: World) -> Flows:
+    await _signed_in(world, 2)
+    other = world.handed[2].token
+    return {
+        "others": world.end_others(world.handed[0].token),
+        "rotate": world.sign_in(over=other),
+        "child": world.go_elsewhere(other),
+    }
+
+
+@scenario
+async def end_all_meets_end_all(world: World) -> Flows:
+    await _signed_in(world)
+    return {
+        "one": world.end_all(password="p1"),
+        "two": world.end_all(password="p2"),
+        "tick": world.reconcile(),
+        "login": world.sign_in(password="p1"),
+    }
+
+
+@scenario
+async def a_publication_is_overtaken(world: World) -> Flows:
+    await _signed_in(world)
+    return {"publish": _published(world), "all": world.end_all(), "use": world.use(world.first().token)}
+
+
+@scenario
+async def an_absent_stamp(world: World) -> Flows:
+    await _signed_in(world)
+    tag = world.sql.slots.of_user(ANN)
+    world.store.written(Drop(world.names.stamp(tag)))
+    return {
+        "publish": _published(world),
+        "all": world.end_all(),
+        "login": world.sign_in(),
+        "others": world.end_others(world.handed[0].token),
+    }
+
+
+@scenario
+async def login_then_end(world: World) -> Flows:
+    await _signed_in(world, 0)
+
+    async def out() -> None:
+        if world.handed:
+            await world.sign_out(world.first().session)
+
+    return {"in and out": _then(world.sign_in, out), "tick": world.reconcile()}
+
+
+@scenario
+async def everything_at_once(world: World) -> Flows:
+    await _signed_in(world, 2)
+    mine = world.first()
+    return {
+        "end": world.sign_out(mine.session),
+        "rotate": world.sign_in(over=mine.token),
+        "child": world.go_elsewhere(mine.token),
+        "others": world.end_others(world.handed[2].token),
+        "all": world.end_all(),
+        "tick": world.reconcile(),
+    }
+
+
+async def _published(world: World) -> None:
+    await world.sessions.publish_stamp(ANN, world.sql.slots.of_user(ANN))

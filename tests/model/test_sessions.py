@@ -1,0 +1,54 @@
+"""The flows of store §2 in thousands of orders, with everything that may go wrong — store §2, security §3, §15; S12."""
+
+import pytest
+
+from tests.model.judge import at_once, settled
+from tests.model.scenarios import SESSIONS, Scenario
+from tests.model.store import Adversary
+from tests.model.world import World
+
+ADVERSARIES = {
+    "plain": Adversary(),
+    "loss": Adversary(losses=2),
+    "late": Adversary(losses=2, late=2),
+    "crash": Adversary(crashes=1),
+    "rollback": Adversary(rollbacks=1),
+    "all": Adversary(losses=2, late=1, crashes=1, rollbacks=1),
+}
+
+
+async def play(make: Scenario, adversary: Adversary, seed: object) -> tuple[World, list[str]]:
+    """One schedule: the world afterwards, and what is wrong with it."""
+    chosen = Adversary(adversary.losses, adversary.late, adversary.crashes, adversary.rollbacks)
+    world = World(seed, chosen)
+    world.looks.append(at_once)
+    flows = dict(await make(world))
+    if chosen.rollbacks and "tick" not in flows:
+        flows["tick"] = world.reconcile()
+    await world.turns.play(flows, world.between)
+    world.arrive()
+    for told in world.told:  # it stays so, without any reconciler
+        at_once(world, told)
+    await world.settle()
+    return world, settled(world)
+
+
+async def schedules(make: Scenario, adversary: str, count: int) -> None:
+    """That many schedules, each of which must leave nothing wrong."""
+    for number in range(count):
+        seed = f"{make.__name__} {adversary} {number}"
+        world, wrong = await play(make, ADVERSARIES[adversary], seed)
+        assert not wrong, "\n".join([*wrong, seed, *world.turns.log])
+
+
+@pytest.mark.parametrize("adversary", ADVERSARIES)
+@pytest.mark.parametrize("name", SESSIONS)
+async def test_s12_in_whatever_order(name: str, adversary: str) -> None:
+    await schedules(SESSIONS[name], adversary, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adversary", ADVERSARIES)
+@pytest.mark.parametrize("name", SESSIONS)
+async def test_s12_in_many_orders(name: str, adversary: str) -> None:
+    await schedules(SESSIONS[name], adversary, 150)

@@ -1,0 +1,307 @@
+"""One instance on the modelled store and SQL: the project's own rooms, and what people do with them.
+
+Whatever is handed to somebody is written down with the step at which his credential was checked, so that the judge can
+say afterwards what should be dead.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from pyotp import TOTP
+
+from bridge.database.endings import Recent
+from bridge.events.event import Events
+from bridge.grants.consents import Consents
+from bridge.grants.families import Families
+from bridge.login.attempt import Login
+from bridge.login.entry import Entry
+from bridge.login.options import LoginOptions
+from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
+from bridge.login.pending import PendingCodec
+from bridge.login.second_factor import SecondFactor
+from bridge.login.throttle import Admitted, Throttle
+from bridge.ring import Ring
+from bridge.secret import Secret
+from bridge.sessions.birth import Birth, Born
+from bridge.sessions.judge import Alive
+from bridge.sessions.options import SessionOptions
+from bridge.sessions.reconciler import Reconciler
+from bridge.sessions.record import RecordCodec
+from bridge.sessions.sessions import Sessions
+from bridge.stores.gate import Gate
+from bridge.testing.hands import Hands
+from bridge.tokens import LoginToken, Names, Slots
+from bridge.types import StampReason, UserId, Visit
+from tests.model.sql import CHECKED_AT, TOTP_SECRET, ModelSql
+from tests.model.store import Adversary, ModelStore
+from tests.model.turns import FLOW, Turns
+
+ANN, BOB = UserId(1), UserId(2)
+ISSUER = "https://login.example"
+RING = Ring.parse("k1:" + "A" * 43)
+VISIT = Visit("pages")
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A login token that somebody was given."""
+
+    token: LoginToken
+    user: UserId
+    session: str
+    """The id that its endings name: its own, of a child its parent's."""
+    child: bool
+    checked_at: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something that was acknowledged to somebody."""
+
+    what: Literal["ended", "all ended", "others ended", "kept lost", "rotated"]
+    user: UserId
+    about: str
+    step: int
+
+
+class Free:
+    """A guard that admits everybody: guessing is not what is modelled here."""
+
+    async def password(self, email: str, visit: Visit) -> Admitted:
+        return Admitted(())
+
+    async def code(self, user: UserId) -> Admitted:
+        return Admitted(())
+
+    async def settle(self, admitted: Admitted, *, wrong: bool) -> None: ...
+
+
+class Nobody:
+    """Hears who came in, and forgets it."""
+
+    def note(self, user: UserId, ip: object) -> None: ...
+
+
+@dataclass
+class World:
+    """One schedule's world."""
+
+    seed: object
+    adversary: Adversary
+    handed: list[Handed] = field(default_factory=list)
+    pending: list[tuple[LoginToken, int]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    used: dict[str, set[str]] = field(default_factory=dict)
+    """One-time thing → what each of its successes gave."""
+    again: list[str] = field(default_factory=list)
+    """What was used, and works again when everything has settled."""
+    wrong: list[str] = field(default_factory=list)
+    """What was seen to be wrong while it happened."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """Flow → the session that asks to end all others."""
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(str(self.seed))
+        self.turns = Turns(self.chance, serial=True)
+        self.clock = Hands()
+        self.store = ModelStore(self.turns, self.clock, self.adversary, self.chance)
+        self.sql = ModelSql(self.turns, Slots(Secret(bytes(32))))
+        self.names = Names(ISSUER)
+        self.gate = Gate(self.store)
+        self.events = Events(self.clock)
+        options = SessionOptions(cap=100)
+        self.codec = RecordCodec(RING.subkeys("record-mac"), ISSUER)
+        self.sessions = Sessions(
+            store=self.gate,
+            names=self.names,
+            codec=self.codec,
+            truth=self.sql,
+            clock=self.clock,
+            chance=self.chance.randbytes,
+            options=options,
+            events=self.events,
+        )
+        self.login = self._login()
+        self.families, self.consents = self._grants(self.gate)
+        families, consents = self._grants(self.store)
+        self.reconciler = Reconciler[Recent](
+            store=self.store,
+            truth=self.sql,
+            tools=self.sessions.tools,
+            clock=self.clock,
+            events=self.events,
+            steps=(families.reconcile, consents.reconcile),
+        )
+
+    # ── what people do ──
+
+    async def sign_in(
+        self, user: UserId = ANN, password: str = "p0", *, legacy: bool = False, over: LoginToken | None = None
+    ) -> None:
+        """The login page, or ValidateLogin.  `over`: the browser has this session already."""
+        options = self.sessions.options
+        wish = Birth.legacy(options, via="portal") if legacy else Birth.browser(options)
+        alive = await self._resolved(over) if over is not None else None
+        outcome = await self.login.attempt(
+            f"{user}@example.org", Secret(password), wish=wish, visit=VISIT, over=alive, child=self.child_of(alive)
+        )
+        match outcome:
+            case SecondFactorNeeded(_, LoginToken() as pending):
+                self.pending.append((pending, CHECKED_AT.get()))
+            case LoggedIn(_, Born() as born):
+                self.hand(born, CHECKED_AT.get(), over=alive)
+            case _:
+                pass
+
+    async def give_code(self, number: int = 0) -> None:
+        """The second step of the login that was left pending."""
+        if len(self.pending) > number:
+            pending, checked_at = self.pending[number]
+            await self.finish(pending, checked_at)
+
+    async def finish(self, pending: LoginToken, checked_at: int) -> Outcome:
+        """The same for one that is known."""
+        code = TOTP(TOTP_SECRET.reveal()).at(int(self.clock.now()))
+        wish = Birth.browser(self.sessions.options)
+        outcome = await self.login.finish(pending, code, wish=wish, visit=VISIT)
+        if isinstance(outcome, LoggedIn) and outcome.born is not None:
+            self.hand(outcome.born, checked_at)
+            self.used.setdefault(f"pending {pending.sid}", set()).add(outcome.born.key)
+        return outcome
+
+    async def use(self, token: LoginToken) -> None:
+        """A request, and its touch."""
+        alive = await self._resolved(token)
+        if alive is not None:
+            await self.sessions.touch(alive)
+
+    async def go_elsewhere(self, token: LoginToken) -> None:
+        """A child session on another host."""
+        alive = await self._resolved(token)
+        born = await self.sessions.child(alive, via="elsewhere") if alive is not None else None
+        if isinstance(born, Born) and alive is not None:
+            self.hand(born, next(each.checked_at for each in self.handed if each.token.sid == token.sid))
+
+    async def sign_out(self, session: str, user: UserId = ANN) -> None:
+        """The session ends, with all that was born under it."""
+        await self.sessions.end(user, self.sql.slots.of_user(user), session, "you")
+        self._say("ended", user, session)
+
+    async def end_all(self, reason: StampReason = "password", *, password: str | None = "p1") -> None:
+        """Another password, or the user is disabled: SQL, then the store."""
+        await self.sql.change(ANN, reason, password=password)
+        await self.sessions.publish_stamp(ANN, self.sql.slots.of_user(ANN))
+        self._say("all ended", ANN)
+
+    async def end_others(self, token: LoginToken) -> None:
+        """All but this."""
+        alive = await self._resolved(token)
+        if alive is not None:
+            self.asked[FLOW.get()] = alive.record.id
+            kept = await self.sessions.end_others(alive)
+            what: Any = "others ended" if isinstance(kept, Alive) else "kept lost"
+            self._say(what, alive.record.uid, token.sid)
+
+    async def reconcile(self) -> None:
+        """One tick."""
+        await self.reconciler.tick()
+
+    # ── what is written down ──
+
+    def hand(self, born: Born, checked_at: int, *, over: Alive | None = None) -> None:
+        """Somebody holds these tokens from now on."""
+        for token in filter(None, (born.token, born.child)):
+            child = born.record.kind == "app" or token is born.child
+            session = born.record.parent or born.record.id
+            self.handed.append(Handed(token, born.record.uid, session, child, checked_at))
+        if over is not None and over.record.id == born.record.id:
+            self._say("rotated", born.record.uid, over.token.sid)
+
+    def child_of(self, alive: Alive | None) -> LoginToken | None:
+        """The app cookie that the browser has beside it."""
+        session = alive.record.id if alive is not None else None
+        return next((each.token for each in self.handed if each.session == session and each.child), None)
+
+    def first(self) -> Handed:
+        """What was handed first."""
+        return self.handed[0]
+
+    # ── how it runs ──
+
+    async def prepare(self, *steps: Awaitable[None]) -> None:
+        """Before the schedule: one after the other, and nothing goes wrong."""
+        for step in steps:
+            await step
+        self.turns.step = 0
+        self.turns.serial = False
+
+    def arrive(self) -> None:
+        """After the schedule: what is still on its way arrives."""
+        while self.store.in_flight:
+            self.store.deliver_one()
+
+    async def settle(self) -> None:
+        """Then the reconciler does its work, undisturbed; and whoever holds a one-time thing tries it once more."""
+        self.adversary.losses = self.adversary.rollbacks = self.adversary.crashes = 0
+        self.turns.serial = True
+        await self.reconciler.tick()
+        for pending, checked_at in self.pending:
+            was_used = f"pending {pending.sid}" in self.used
+            if isinstance(await self.finish(pending, checked_at), LoggedIn) and was_used:
+                self.again.append("pending login")
+
+    def between(self, waiting: Sequence[str]) -> str | None:
+        """Between two turns: the store stirs, or a flow (never the reconciler's) crashes."""
+        self.store.stir()
+        flows = [name for name in waiting if not name.startswith("tick")]
+        if flows and self.adversary.crashes and self.chance.random() < 0.03:
+            self.adversary.crashes -= 1
+            return self.chance.choice(flows)
+        return None
+
+    # ── how it is built ──
+
+    async def _resolved(self, token: LoginToken) -> Alive | None:
+        verdict = await self.sessions.resolve(token, "issuer", None)
+        return verdict if isinstance(verdict, Alive) else None
+
+    def _say(self, what: Any, user: UserId, about: str = "") -> None:
+        self.told.append(Told(what, user, about, self.turns.step))
+        for look in self.looks:
+            look(self, self.told[-1])
+
+    looks: list[Callable[["World", Told], None]] = field(default_factory=list)
+
+    def _login(self) -> Login:
+        entry = Entry(sessions=self.sessions, users=self.sql)
+        throttle = cast(Throttle, Free())
+        options = LoginOptions(floor_ms=0)
+        second_factor = SecondFactor(
+            store=self.gate,
+            names=self.names,
+            codec=PendingCodec(RING),
+            users=self.sql,
+            factors=self.sql,
+            entry=entry,
+            throttle=throttle,
+            epoch=lambda: self.sql.epoch,
+            clock=self.clock,
+            chance=self.chance.randbytes,
+            options=options,
+            events=self.events,
+        )
+        return Login(
+            users=self.sql,
+            second_factor=second_factor,
+            entry=entry,
+            throttle=throttle,
+            arrivals=Nobody(),
+            options=options,
+            events=self.events,
+        )
+
+    def _grants(self, store: Any) -> tuple[Families, Consents]:
+        families = Families(store=store, names=self.names, truth=self.sql, clock=self.clock)
+        return families, Consents(store=store, names=self.names, rows=self.sql, families=families)
