@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -93,12 +94,12 @@ def mailing(request: pytest.FixtureRequest) -> Given:
 
 
 @pytest.fixture
-async def visit() -> AsyncIterator[Callable[[Site], Visitor]]:
-    """`visit(site)`: a new browser."""
+async def visit() -> AsyncIterator[Callable[..., Visitor]]:
+    """`visit(site)`: a new browser; `visit(site, app)`: one for an app that stands around or before the bridge."""
     clients: list[httpx2.AsyncClient] = []
 
-    def visiting(site: Site) -> Visitor:
-        transport = httpx2.ASGITransport(site.bridge, raise_app_exceptions=False)
+    def visiting(site: Site, app: Any = None) -> Visitor:
+        transport = httpx2.ASGITransport(app or site.bridge, raise_app_exceptions=False)
         http = httpx2.AsyncClient(transport=transport, base_url=site.url, follow_redirects=False, trust_env=False)
         clients.append(http)
         return Visitor(http, site.url)

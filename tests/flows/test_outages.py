@@ -1,6 +1,7 @@
 """While a part does not answer: no page lies, none breaks, and each says when to come back — S18, DESIGN §6."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import Busy, Unavailable
+from bridge.events.redact import redact
 from tests.flows.broken import Broken
 from tests.flows.mailbox import Mailbox, link_in
 from tests.flows.oauth import App
@@ -203,6 +205,25 @@ async def test_what_nobody_expected_is_told_by_a_reference(
     assert browser.reply.status_code == 500 and "hunter2" not in browser.reply.text
     (reference,) = [each.text for each in browser.page.all("code")]
     assert reference in caplog.text
+
+
+async def test_r4_a_link_that_fails_leaves_no_token_in_the_log(
+    site: Site, visit: Visit, mailbox: Mailbox, sql: Broken, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = visit(site)
+    await browser.open("/reset")
+    await browser.press("reset-submit", email=ADA)
+    path = link_in(await mailbox.next(ADA)).removeprefix(site.url)
+    token = path.rpartition("/")[2]
+    sql.down = True
+    with caplog.at_level(logging.DEBUG):
+        assert (await browser.get(path)).status_code == 503
+        browser.jar["__Host-lb_reset"] = token
+        assert (await browser.get("/reset/new")).status_code == 503
+    said = " ".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpx2"))
+    assert "cannot be served" in said and token not in said
+    assert token not in redact(f'127.0.0.1 - "GET {path} HTTP/1.1" 303'), "nor in the log of whoever serves us"
+    sql.down = False
 
 
 async def test_a_slow_part_does_not_hold_the_others_up(
