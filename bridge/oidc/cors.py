@@ -27,11 +27,7 @@ class Open:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    _ORIGIN,
-                    (b"access-control-expose-headers", b"www-authenticate"),
-                ]
+                message["headers"] = [*message["headers"], *_SHOWN]
             await send(message)
 
         await self._endpoint(scope, receive, sending)

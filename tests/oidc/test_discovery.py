@@ -92,6 +92,7 @@ async def test_scripts_of_any_origin_may_read_it_without_credentials(world: Worl
         reply = await world.http.request(method, path, headers=asked)
         assert reply.headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-credentials" not in reply.headers
+        assert reply.headers["access-control-expose-headers"] == "www-authenticate, retry-after"
 
 
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/logout"])
