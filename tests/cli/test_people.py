@@ -10,6 +10,7 @@ from bridge.app.rooms import Rooms
 from bridge.cli.rooms import VISIT
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
+from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.record import parse_record_keys
 from bridge.users.backend import Authenticated
 from tests.cli.conftest import Command, within
@@ -150,6 +151,14 @@ def test_why_tells_what_became_of_each_session(place: Path, command: Command) ->
     assert "UTC" in text
 
 
+def test_a_session_whose_token_was_replaced_is_one_session(place: Path, command: Command) -> None:
+    command("user", "add", EMAIL)
+    born = within(_signed_in)
+    within(lambda rooms: _rotated(rooms, born))
+    (row,) = command("session", "why", EMAIL, "--json").json
+    assert (row["id"], row["state"]) == (born.record.id, "alive")
+
+
 def test_no_session_that_is_shown_can_be_used_as_one(place: Path, command: Command) -> None:
     command("user", "add", EMAIL)
     token = within(_signed_in).token.text.reveal()
@@ -229,6 +238,15 @@ async def _signed_in(rooms: Rooms) -> Born:
         born = await rooms.sessions.start(user.standing, Birth.browser(rooms.config.sessions), VISIT, amr=["pwd"])
     assert isinstance(born, Born)
     return born
+
+
+async def _rotated(rooms: Rooms, born: Born) -> None:
+    user, alive = await rooms.users.by_email(EMAIL), await rooms.sessions.why(born.token)
+    assert user is not None
+    assert isinstance(alive, Alive)
+    again = await rooms.sessions.rotate(alive, user.standing, VISIT, amr=["pwd"])
+    assert isinstance(again, Born)
+    assert isinstance(await rooms.sessions.why(born.token), Dead)
 
 
 async def _authenticates(rooms: Rooms) -> bool:

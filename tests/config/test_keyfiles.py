@@ -47,6 +47,14 @@ def test_of_many_makers_one_wins_and_all_read_the_same(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["slot.key"]
 
 
+def test_who_comes_second_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "slot.key"
+    path.write_text("first")
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # he looked before the first one wrote
+    assert make_private(path, "second") is False
+    assert path.read_text() == "first"
+
+
 def test_given_secrets_are_taken_and_no_file_is_asked(tmp_path: Path) -> None:
     line, slot = Ring.new_line("7", lambda size: b"x" * size), "A" * 43
     given: dict[tuple[str, ...], str] = {
