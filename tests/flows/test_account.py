@@ -14,7 +14,7 @@ from tests.flows.mailbox import Mailbox, text_of
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
 from tests.pages.reading import Element
-from tests.running import ADA, LI, NEW_PASSWORD, PASSWORD, TOM, Site, code
+from tests.running import ADA, LI, NEW_PASSWORD, PASSWORD, TOM, Furnished, Site, code, in_process
 
 Visit = Callable[[Site], Visitor]
 OP, APP = "__Host-lb_op", "__Host-login_auth_tk"
@@ -124,6 +124,31 @@ async def test_s15_after_five_minutes_he_shows_again_who_he_is(site: Site, visit
     assert here.at == "/account"
     await here.press("end-others")
     assert "have been ended" in here.text and not await is_signed_in(phone)
+
+
+async def test_s15_whoever_owes_a_code_shows_it_again_too(site: Site, visit: Visit, clock: Hands) -> None:
+    tom = visit(site)
+    await tom.sign_in(TOM)
+    await tom.press("second-factor-submit", code=code(at=clock.now()))
+    clock.move(301)
+    await tom.open("/account")
+    await tom.press("end-all")
+    await tom.press("login-submit", password=PASSWORD)
+    await tom.press("second-factor-submit", code=code(at=clock.now()))
+    assert tom.at == "/account"
+    await tom.press("end-all")
+    assert tom.at == "/login" and OP not in tom.jar
+
+
+async def test_a_thief_of_the_session_does_not_guess_the_password_for_ever(database: Furnished, visit: Visit) -> None:
+    async with in_process(database, more={("login", "account_per_5_minutes"): 3}, clock=Hands(600_000.0)) as site:
+        here = await at_account(site, visit)
+        for status in (422, 422, 422, 429, 429):
+            await here.press("change-password-submit", **{**CHANGE, "current_password": "a guess"})
+            assert here.reply.status_code == status
+        await here.press("change-password-submit", **CHANGE)
+        assert here.reply.status_code == 429 and "try again in 5 minutes" in here.text
+        assert (await site.user(ADA)).credential_version == 0
 
 
 async def test_w2_only_our_own_form_in_this_session_changes_anything(site: Site, visit: Visit) -> None:

@@ -407,3 +407,49 @@ async def test_the_page_for_a_sign_in_that_went_stale(served: Site, window: Open
     await other.open(browser.page.url)
     assert "another browser" in await other.text()
     await other.good()
+
+
+@pytest.mark.slow
+async def test_who_clicks_twice_signs_in_once(served: Site, window: Open, app: RelyingParty) -> None:
+    """A second request would come with cookies that the first has replaced, and lose the visit."""
+    email = somebody()
+    await served.person(email, first_name="Ada", totp=Secret(TOTP))
+    browser, posts = await window(), list[str]()
+
+    async def slowly(route: Any) -> None:
+        if route.request.method == "POST":
+            posts.append(route.request.url)
+            await asyncio.sleep(0.6)
+        await route.continue_()
+
+    async def click_twice(button: str) -> None:
+        box = await browser.page.locator(f"#{button}").bounding_box()
+        assert box is not None
+        for _ in range(2):
+            await browser.page.mouse.click(box["x"] + 9, box["y"] + 9)
+            await asyncio.sleep(0.15)
+
+    await browser.open(f"{app.url}/start")
+    await browser.page.route(f"{served.url}/**", slowly)
+    await browser.fill(email=email, password=PASSWORD)
+    await click_twice("login-submit")
+    await browser.page.wait_for_url("**/login/code**")
+    await browser.fill(code=code())
+    await click_twice("second-factor-submit")
+    await browser.page.wait_for_url("**/consent**")
+    await click_twice("consent-allow")
+    await browser.page.wait_for_url(f"{app.elsewhere}/**")
+    assert len(posts) == 3
+
+
+@pytest.mark.slow
+async def test_after_signing_out_nobody_goes_back_to_what_was_there(served: Site, window: Open) -> None:
+    email = somebody()
+    await served.person(email, first_name="Adalgisa")
+    browser = await window()
+    await signed_in(browser, email)
+    await browser.press("logout", "/logout")
+    await browser.press("logout-confirm")
+    for _ in range(2):
+        await browser.page.go_back(wait_until="load")
+        assert "Adalgisa" not in await browser.text() and email not in await browser.page.content()
