@@ -151,8 +151,6 @@ async def _row(
     (raw,) = await rooms.store.read(key)
     now, codec = rooms.clock.now(), rooms.sessions.tools.codec
     verdict = judge_anywhere(nameless, rooms.sessions.keys_of(nameless)[0], raw, stamp, now=now, codec=codec)
-    if not isinstance(verdict, Alive) and verdict.reason == "rotated":
-        return None
     kept = record if isinstance(record, SessionRecord) else None
     return {
         "id": record.id,
