@@ -17,7 +17,10 @@ _JUNK: Final = frozenset({"undefined", "null"})  # what a JavaScript client make
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _TRUE: Final = frozenset({"1", "true", "on", "yes"})
 _FALSE: Final = frozenset({"0", "false", "off", "no"})
-_SNIFFED: Final = re.compile(rb'responsetype(?:=|"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)(json|xml)', re.IGNORECASE)
+# Every repetition is bounded: an unreadable body may say "responsetype" five thousand times.
+_SNIFFED: Final = re.compile(
+    rb'responsetype(?:=|"[^\r\n]{0,200}\r\n(?:[^\r\n]{1,200}\r\n){0,4}\r\n)(json|xml)', re.IGNORECASE
+)
 
 
 Plain: TypeAlias = str | int | None

@@ -1,5 +1,7 @@
 """Query and body, merged and typed — whmcs-api §0, §1.1, security §25."""
 
+import time
+
 import pytest
 
 from bridge.asgi import BadRequest
@@ -159,3 +161,15 @@ def test_a_multipart_body_that_cannot_be_read_is_an_error(raw: bytes, kind: str,
 )
 def test_what_cannot_be_read_still_tells_which_answer_it_wants(raw: bytes, form: str | None) -> None:
     assert sniff(raw) == form
+
+
+def test_a_long_unreadable_body_takes_as_much_longer_as_it_is_longer() -> None:
+    def seconds(length: int) -> float:
+        body = (b"&".join([b"x=1"] * 150) + b"&" + b'responsetype"\r\n' * 4_300)[:length]
+        began = time.thread_time()
+        assert sniff(body) is None
+        return time.thread_time() - began
+
+    short = min(seconds(4_000) for _ in range(5))
+    long = min(seconds(64_000) for _ in range(3))
+    assert long < 100 * short, "16 times the bytes: squared it would be more than 256 times the work"
