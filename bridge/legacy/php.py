@@ -1,5 +1,6 @@
 """Parameters as PHP reads them: the last value wins, `key[0]`, `key[]` and `key[name]` make arrays — whmcs-api §1.1."""
 
+import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
@@ -8,6 +9,7 @@ Parameter: TypeAlias = "str | Array"
 Pair: TypeAlias = tuple[str, str]
 
 _DEEPEST: Final = 8
+_NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)  # a longer key is text, as PHP's integers have 64 bits
 _MANGLED: Final = str.maketrans({" ": "_", ".": "_", "[": "_"})
 
 
@@ -48,4 +50,4 @@ def _put(array: Array, path: list[str], value: str) -> None:
 
 
 def _next(array: Array) -> str:
-    return str(max((int(key) for key in array if key.isascii() and key.isdecimal()), default=-1) + 1)
+    return str(max((int(key) for key in array if _NUMBER.fullmatch(key)), default=-1) + 1)

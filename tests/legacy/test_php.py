@@ -50,6 +50,12 @@ def test_nothing_nests_without_end() -> None:
     assert not read_parameters([("a" + "[b]" * 8, "1")])
 
 
+def test_a_key_too_long_for_a_number_is_text() -> None:
+    digits = "9" * 5_000
+    assert read_parameters([(f"a[{digits}]", "1"), ("a[]", "2")]) == {"a": {digits: "1", "0": "2"}}
+    assert read_parameters([(f"a[{'9' * 18}]", "1"), ("a[]", "2")])["a"] == {"9" * 18: "1", "1" + "0" * 18: "2"}
+
+
 @given(st.lists(st.tuples(st.text("a[]. \x000b", max_size=12), st.text(max_size=3)), max_size=12))
 def test_no_name_is_too_strange(pairs: list[tuple[str, str]]) -> None:
     assert all(name and "\x00" not in name for name in read_parameters(pairs))
