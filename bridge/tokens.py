@@ -117,6 +117,10 @@ class Names:
         """Who owns this instance's part of the store (security §6)."""
         return Key(f"{self.prefix}{{owner}}")
 
+    def canary(self) -> Key:
+        """Written to see whether the store takes anything."""
+        return Key(f"{self.prefix}canary:{{canary}}")
+
     def limiter(self, name: str) -> str:
         """A counter of the login guard; outside the prefixes that the session cache tracks."""
         return f"{self.prefix}rl:{{{name}}}"

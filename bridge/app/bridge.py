@@ -40,6 +40,7 @@ from bridge.outbox.letter import Letters
 from bridge.outbox.mailer import open_mailer
 from bridge.outbox.post import Post
 from bridge.sessions.judge import Alive, Dead
+from bridge.stores.store import Put
 from bridge.tokens import LoginToken
 from bridge.types import IPAddress, Place, UserId
 
@@ -270,6 +271,8 @@ def _health(rooms: Rooms, work: Work, proxies: Proxies) -> Health:
 
     async def store() -> None:
         await rooms.store.read(rooms.names.owner())
+        # A store that is full answers every question, and lets nobody sign in.
+        await rooms.store.commit(Put(rooms.names.canary(), b"tweet", 60.0))
 
     watch = rooms.metrics.watch
     watch("outbox_waiting", "Letters and other jobs that wait, as last counted.", lambda: work.letters_waiting)

@@ -177,6 +177,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         ),
         reconciler=Reconciler(
             store=raw_store,
+            gate=store,
             truth=endings,
             tools=sessions.tools,
             clock=clock,

@@ -7,7 +7,7 @@ something could still live as soon as the store may have lost data, before anybo
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from bridge.clock import Clock
 from bridge.errors import Unavailable
@@ -17,7 +17,7 @@ from bridge.sessions.ending import end_born_under, look, publish_stamp
 from bridge.sessions.record import SessionRecord, known_reason
 from bridge.sessions.stamp import stamp_value
 from bridge.sessions.truth import EndedKey, EndedSession, RecentEndings, Truth
-from bridge.stores.store import Store
+from bridge.stores.store import Put, Store
 from bridge.types import Standing
 
 EVERY = 1.0
@@ -25,6 +25,7 @@ OFTEN = 60.0
 WINDOW = 600.0
 WIDE = 10
 AT_ONCE = 200
+CANARY_SECONDS: Final = 60.0
 
 Recent = TypeVar("Recent", bound=RecentEndings)
 Recent_co = TypeVar("Recent_co", bound=RecentEndings, covariant=True)
@@ -47,6 +48,13 @@ class Endings(Truth, Protocol[Recent_co]):
         ...
 
 
+class Shuts(Protocol):
+    """What stands between everybody else and the store (`bridge.stores.gate.Gate`)."""
+
+    def shut(self) -> None: ...
+    def unshut(self) -> None: ...
+
+
 class Reconciler(Generic[Recent]):
     """One per worker.  Holds the store behind the gate, which it opens again; `steps` publish what grants and others
     have ended (families, consents), in their order, after the sessions."""
@@ -59,9 +67,11 @@ class Reconciler(Generic[Recent]):
         tools: Tools,
         clock: Clock,
         events: Events,
+        gate: Shuts | None = None,
         steps: Sequence[Step[Recent]] = (),
     ) -> None:
         self._store = store
+        self._gate = gate
         self._truth = truth
         self._tools = tools
         self._clock = clock
@@ -102,6 +112,25 @@ class Reconciler(Generic[Recent]):
             self._events.tell("store.regained", actor="reconciler")
 
     async def _publish(self, recent: Recent) -> None:
+        """All of it, or everybody else is shut out until it is: a store that can be read but not written would let
+        live whoever was ended."""
+        try:
+            await self._publish_all(recent)
+        except Unavailable:
+            if self._gate is not None and not await self._writable():
+                self._gate.shut()
+            raise
+        if self._gate is not None:
+            self._gate.unshut()
+
+    async def _writable(self) -> bool:
+        try:
+            await self._store.commit(Put(self._tools.names.canary(), b"tweet", CANARY_SECONDS))
+        except Unavailable:
+            return False
+        return True
+
+    async def _publish_all(self, recent: Recent) -> None:
         for start in range(0, len(recent.users), AT_ONCE):
             await self._publish_stamps(recent.users[start : start + AT_ONCE])
         for start in range(0, len(recent.sessions), AT_ONCE):

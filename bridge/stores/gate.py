@@ -1,4 +1,4 @@
-"""A store that is closed while its server may have rolled back — security.md §3."""
+"""A store that is closed while what it says may be out of date — security.md §3."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,22 @@ from bridge.stores.store import Change, Store
 class Gate:
     """Everybody's `Store` but the reconciler's, who holds the one behind it.
 
-    What a verb brought back while the loss was noticed is refused too: it came from the server that had lost.
+    What a verb brought back while the loss was noticed is refused too: it came from the server that had lost.  And it
+    is shut while the server can be read but not written (full, read-only, without its replicas): an ending that SQL
+    knows could not be told to it, and whoever was ended would live on.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._shut = False
+
+    def shut(self) -> None:
+        """Endings wait that the store does not take."""
+        self._shut = True
+
+    def unshut(self) -> None:
+        """All of them are in the store."""
+        self._shut = False
 
     @property
     def lost(self) -> bool:
@@ -51,5 +62,7 @@ class Gate:
         return names
 
     def _refuse_if_lost(self) -> None:
+        if self._shut:
+            raise Unavailable("the store takes no writes, and endings wait to be published")
         if self._store.lost:
             raise Unavailable("the store may have lost data; endings are being published again")

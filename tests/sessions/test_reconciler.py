@@ -285,3 +285,37 @@ async def test_publishing_again_what_is_so_writes_nothing() -> None:
     await reconciler.tick()
     assert store.writes == []
     assert isinstance(born.token, LoginToken)
+
+
+class Full(Rolling):
+    """A server that can be read but not written."""
+
+    full = False
+
+    async def commit(self, *changes: Change) -> bool:
+        if self.full:
+            raise Unavailable("out of memory")
+        return await super().commit(*changes)
+
+
+async def test_a_store_that_takes_no_writes_is_shut_once_an_ending_cannot_be_told() -> None:
+    scene, store = Scene(), Full()
+    gate = Gate(store)
+    world = World(gate)
+    reconciler = Reconciler[Recent](
+        store=store, truth=world.rows, tools=world.sessions.tools, clock=world.clock, events=scene.events, gate=gate
+    )
+    await reconciler.tick()
+    born = await world.login()
+    store.full = True
+    await reconciler.tick()
+    assert await world.why(born.token) == "alive", "nothing waits to be told: whoever is in may stay"
+    with pytest.raises(Unavailable):
+        await world.sessions.end_all(ANN, born.token.tag, "disabled")
+    with pytest.raises(Unavailable):
+        await reconciler.tick()
+    with pytest.raises(Unavailable, match="endings wait"):
+        await world.why(born.token)
+    store.full = False
+    await reconciler.tick()
+    assert await world.why(born.token) == "disabled"
