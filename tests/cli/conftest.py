@@ -1,5 +1,6 @@
 """A place where `login-bridge init` has been, and the command itself, within this process."""
 
+import asyncio
 import io
 import json
 import shutil
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import anyio
 import pytest
 
 from bridge.app.rooms import Rooms
@@ -94,4 +94,4 @@ def within(work: Callable[[Rooms], Awaitable[Result]]) -> Result:
         async with opened(Config.discover()) as rooms:
             return await work(rooms)
 
-    return anyio.run(done)
+    return asyncio.run(done())  # anyio's own `run` refuses where a fixture of the session has a loop
