@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from bridge.secret import Secret
@@ -244,6 +246,23 @@ async def test_a_change_that_meets_another_changes_nothing(site: Site, visit: Vi
     await here.press("change-password-submit", **CHANGE)
     assert here.at.startswith("/login") or here.reply.status_code in (403, 422)
     assert (await site.user(ADA)).credential_version == 1
+
+
+async def test_a_session_that_ends_meanwhile_changes_nothing(
+    site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Store §2, rule 4: everything was ended from elsewhere between the check and the write."""
+    here, rooms = await at_account(site, visit), site.bridge.rooms
+    user, real = await site.user(ADA), rooms.users.set_password
+
+    async def late(*args: Any, **named: Any) -> Any:
+        await rooms.sessions.end_all(user.id, user.tag, "user")
+        return await real(*args, **named)
+
+    monkeypatch.setattr(rooms.users, "set_password", late)
+    await here.press("change-password-submit", **CHANGE)
+    assert here.reply.status_code == 409 and (await site.user(ADA)).credential_version == 0
+    assert not await is_signed_in(here)
 
 
 async def test_a3_the_current_password_is_asked_for(site: Site, visit: Visit) -> None:

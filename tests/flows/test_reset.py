@@ -90,6 +90,21 @@ async def test_r1_only_who_may_have_a_link_gets_a_letter(site: Site, visit: Visi
     assert not mailbox.unread(DAN) and not mailbox.unread("nobody@example.com")
 
 
+async def test_a_password_that_another_system_keeps_is_not_reset_here(
+    site: Site, visit: Visit, mailbox: Mailbox
+) -> None:
+    path = await link(site, mailbox, visit)
+    async with site.bridge.rooms.database.begin() as tx:
+        await tx.execute(text("UPDATE users SET authority = 'whmcs' WHERE email = :email"), {"email": ADA})
+    browser = visit(site)
+    await browser.open(path)
+    assert browser.reply.status_code == 410
+    await ask(visit(site), ADA)
+    await ask(visit(site), LI)
+    await mailbox.next(LI)
+    assert not mailbox.unread(ADA)
+
+
 async def test_mail_goes_to_the_stored_address_and_never_to_the_typed_one(
     site: Site, visit: Visit, mailbox: Mailbox
 ) -> None:
@@ -303,6 +318,14 @@ async def test_r6_a_pending_sign_in_dies_with_the_password(
     await browser.press("new-password-submit", **NEW)
     await waiting.press("second-factor-submit", code=code(at=clock.now()))
     assert "__Host-lb_op" not in waiting.jar and waiting.reply.status_code == 422
+
+
+async def test_his_own_session_in_this_browser_is_forgotten(site: Site, visit: Visit, mailbox: Mailbox) -> None:
+    browser = visit(site)
+    await browser.sign_in(ADA)
+    await browser.open(await link(site, mailbox, visit))
+    await browser.press("new-password-submit", **NEW)
+    assert browser.at == "/login?reset=done" and not {"__Host-lb_op", "__Host-login_auth_tk"} & set(browser.jar)
 
 
 async def test_whoever_else_is_signed_in_with_this_browser_stays_so(site: Site, visit: Visit, mailbox: Mailbox) -> None:
