@@ -20,7 +20,8 @@ from bridge.login.outcome import (
 )
 from bridge.outbox.device import device_name
 from bridge.pages.app import App
-from bridge.pages.browser import Asked, Desk
+from bridge.pages.asked import Asked
+from bridge.pages.browser import Desk
 from bridge.pages.models import Account, AccountNotice, AllowedApp, ChangeProblem, PasswordChanged, SessionRow
 from bridge.pages.models import Scope as ScopeLine
 from bridge.resets.change import PasswordChange

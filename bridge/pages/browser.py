@@ -1,4 +1,4 @@
-"""One request of a browser to the pages, read once, and the one way to answer it — DESIGN §7, W2, W3.
+"""The one way in which pages read a request and answer it — DESIGN §7, W2.
 
 A change is taken only by POST, from our own origin, with a proof that this browser was shown this very form.
 """
@@ -12,6 +12,7 @@ from bridge.asgi import Proxies, Receive, Reply, Scope, header, query, read_form
 from bridge.clock import Clock
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Interaction
+from bridge.pages.asked import Asked, Heard, reads_html
 from bridge.pages.models import Onward, Page
 from bridge.pages.paths import Paths
 from bridge.pages.render import Links, Pages
@@ -28,84 +29,6 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _PORTS: Final = {"http": 80, "https": 443}
 
 InteractionKind = Literal["authorize", "logout"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What the browser sent; nothing was asked of anybody yet."""
-
-    scope: Scope
-    visit: Visit
-    query: dict[str, str]
-    form: dict[str, str]
-    pre: str | None
-    """`__Host-lb_pre` as it came; None: no cookie, or an ambiguous one."""
-    token: LoginToken | None
-    """The issuer's own cookie; None: no cookie, an ambiguous one, or no token."""
-
-    @property
-    def method(self) -> str:
-        return str(self.scope["method"])
-
-    @property
-    def posted(self) -> bool:
-        return self.method == "POST"
-
-    @property
-    def interaction(self) -> str | None:
-        """The visit it names."""
-        return self.form.get("interaction") or self.query.get("interaction") or None
-
-    def given(self, name: str) -> str | None:
-        """A parameter of the form, else of the query."""
-        return self.form.get(name) or self.query.get(name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the browser sent, and who and what is behind it."""
-
-    heard: Heard
-    visit: Visit
-    binding: str
-    """The value of `__Host-lb_pre`: from the cookie, or new."""
-    interaction: Interaction | None
-    """A visit of this very browser, of the kind that the page is for."""
-    session: Alive | Dead | None
-    """The person at the issuer; None: no cookie."""
-    user: User | None
-    """The row of the person whose session is alive."""
-    locale: str
-    asked_locale: bool
-    """The language was chosen on the page."""
-    paths: Paths
-
-    @property
-    def alive(self) -> Alive | None:
-        """The living session at the issuer."""
-        return self.session if isinstance(self.session, Alive) else None
-
-    @property
-    def session_id(self) -> str:
-        """The living session's id; empty: nobody is signed in."""
-        return self.session.record.id if isinstance(self.session, Alive) else ""
-
-    @property
-    def form(self) -> dict[str, str]:
-        return self.heard.form
-
-    @property
-    def posted(self) -> bool:
-        return self.heard.posted
-
-    @property
-    def interaction_id(self) -> str | None:
-        return self.interaction.id if self.interaction else None
-
-    @property
-    def lost_interaction(self) -> bool:
-        """It names a visit that is over, finished, of another kind, or another browser's."""
-        return self.interaction is None and self.heard.interaction is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,18 +199,6 @@ class Desk:
 
     def _binding(self, asked: Asked) -> tuple[Header, ...]:
         return (self.cookies.set("pre", asked.binding),) if asked.heard.pre is None else ()
-
-
-def reads_html(scope: Scope) -> bool:
-    """Browsers ask for `text/html`; programs seldom do."""
-    return "text/html" in (header(scope, b"accept") or "")
-
-
-def local_path(text: str | None) -> str | None:
-    """A path on this host, as a target after login (W3): `/…`, but nothing a browser could read as another host."""
-    if not text or not text.isascii() or not text.isprintable() or len(text) > 2_048:
-        return None
-    return text if text.startswith("/") and not text.startswith("//") and "\\" not in text and " " not in text else None
 
 
 def origin_of(url: str) -> str:

@@ -10,7 +10,8 @@ from bridge.events.event import Events
 from bridge.grants.consents import Consents
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.interactions.record import Display, Step
-from bridge.pages.browser import Asked, Desk
+from bridge.pages.asked import Asked
+from bridge.pages.browser import Desk
 from bridge.pages.models import Consent as ConsentPage
 from bridge.pages.models import ContinueAs as ContinuePage
 from bridge.pages.models import Error as ErrorPage

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from bridge.asgi import Receive, Reply, Scope, Send, header
 from bridge.errors import Unavailable
 from bridge.interactions.record import Logout
-from bridge.pages.browser import Asked, Desk, Heard
+from bridge.pages.asked import Asked, Heard
+from bridge.pages.browser import Desk
 from bridge.pages.models import Logout as LogoutPage
 from bridge.pages.models import SignedOut
 from bridge.pages.signin import app_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.asgi import Receive, Reply, Scope, Send, path_of, see_other
-from bridge.pages.browser import Asked, Desk
+from bridge.pages.asked import Asked
+from bridge.pages.browser import Desk
 from bridge.pages.masking import masked
 from bridge.pages.models import Forgot, LinkRefused, NewPassword, PasswordProblem, ResetSent
 from bridge.resets.ask import ResetRequests

@@ -21,7 +21,8 @@ from bridge.login.outcome import (
     Unreachable,
 )
 from bridge.pages.app import App
-from bridge.pages.browser import Asked, Desk, local_path
+from bridge.pages.asked import Asked, local_path
+from bridge.pages.browser import Desk
 from bridge.pages.models import CodeProblem, Elsewhere, LoginProblem, Why
 from bridge.pages.models import Error as ErrorPage
 from bridge.pages.models import Login as LoginPage

@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.asgi import NO_STORE, Headers, Reply, Scope, header, json_reply
 from bridge.clock import Clock
-from bridge.pages.browser import reads_html
+from bridge.pages.asked import reads_html
 from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -44,8 +44,13 @@ class Troubles:
             page = Error(kind=_KINDS.get(status, "bad-request"), detail=why or None, reference=reference)
         return self._page(scope, page, status, retry)
 
-    def render_error(self, scope: Scope, *, status: int, text: str, parameter: str) -> Reply:
+    def render_error(
+        self, scope: Scope, *, status: int, text: str, parameter: str, retry_after: int | None = None
+    ) -> Reply:
         """An error that must not be sent anywhere (RFC 6749 §4.1.2.1): always a page, which names the parameter."""
+        if status == 429:
+            later = TryLater(kind="too-many", wait=retry_after)
+            return self._page(scope, later, status, ((b"retry-after", str(retry_after or 1).encode()),))
         detail = text if parameter in text else f"{parameter}: {text}"
         return self._page(scope, Error(kind=_KINDS.get(status, "bad-request"), detail=detail, reference=None), status)
 
