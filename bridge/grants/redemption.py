@@ -77,7 +77,7 @@ def births(stamp: Stamp, tokens: Tokens, fresh: Fresh, moment: Moment) -> list[C
     family, now = tokens.family, int(moment.now)
     access = Access(family=family.id, stamp=stamp, scopes=tokens.scopes, iat=now, exp=tokens.access_exp)
     changes: list[Change] = [Add(fresh.access.key(moment.names), encode(access), moment.left(access.exp))]
-    if tokens.refresh is not None:
+    if fresh.refresh is not None and tokens.refresh is not None:
         refresh = Refresh(family=family.id, stamp=stamp, exp=min(now + moment.options.refresh_idle, family.until))
         changes.append(Add(fresh.refresh.key(moment.names), encode(refresh), moment.left(family.until)))
     return changes
@@ -99,6 +99,6 @@ def _tokens(code: Code, family: Family, fresh: Fresh, moment: Moment) -> Tokens:
         access=fresh.access.text,
         access_exp=min(int(moment.now) + moment.options.access, family.until),
         scopes=family.scopes,
-        refresh=fresh.refresh.text if code.refreshable else None,
+        refresh=fresh.refresh.text if fresh.refresh is not None and code.refreshable else None,
         nonce=code.nonce,
     )

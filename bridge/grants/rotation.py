@@ -38,6 +38,8 @@ def rotate(
     moment: Moment,
 ) -> Decision[Rotated] | More:
     """`wanted`: the scopes asked for; None: all that were granted."""
+    if fresh.refresh is None:
+        return Decision((), Invalid("the client may not refresh"))
     family = read_family(raw_family, token.family, moment.now)
     if family is None:
         return Decision((), Invalid("the authorization has ended"))
@@ -57,10 +59,10 @@ def rotate(
     if wanted is not None and not set(wanted) <= set(family.scopes):
         return Decision((), WrongScope())
     refresh_key, family_key, stamp_key = keys_of(token, moment.names)
-    tokens = _tokens(family, wanted, fresh, moment)
+    tokens = _tokens(family, wanted, fresh, fresh.refresh, moment)
     changes: list[Change] = [
         *births(refresh.stamp, tokens, fresh, moment),
-        Swap(refresh_key, raw, _tombstone(token, tokens, fresh, wrap, moment.now), MEMORY),
+        Swap(refresh_key, raw, _tombstone(token, tokens, fresh.refresh, wrap, moment.now), MEMORY),
         Expect(family_key, raw_family),
         Expect(stamp_key, raw_stamp),
     ]
@@ -96,22 +98,24 @@ def _used_before(
     return Decision((), same)
 
 
-def _tokens(family: Family, wanted: tuple[str, ...] | None, fresh: Fresh, moment: Moment) -> Tokens:
+def _tokens(
+    family: Family, wanted: tuple[str, ...] | None, fresh: Fresh, refresh: OAuthToken, moment: Moment
+) -> Tokens:
     return Tokens(
         family=family,
         access=fresh.access.text,
         access_exp=min(int(moment.now) + moment.options.access, family.until),
         scopes=family.scopes if wanted is None else wanted,
-        refresh=fresh.refresh.text,
+        refresh=refresh.text,
     )
 
 
-def _tombstone(token: OAuthToken, tokens: Tokens, fresh: Fresh, wrap: Wrap, now: float) -> bytes:
+def _tombstone(token: OAuthToken, tokens: Tokens, successor: OAuthToken, wrap: Wrap, now: float) -> bytes:
     return encode_trace(
         Tombstone(
             at=now,
-            by=fresh.refresh.sha256,
-            sealed=wrap.seal(token.text, fresh.refresh.text, fresh.access.text),
+            by=successor.sha256,
+            sealed=wrap.seal(token.text, successor.text, tokens.access),
             access_exp=tokens.access_exp,
             scopes=tokens.scopes,
         )

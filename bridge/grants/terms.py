@@ -28,7 +28,8 @@ class Fresh:
     """Tokens that were drawn before the decision, so that deciding twice gives the same."""
 
     access: OAuthToken
-    refresh: OAuthToken
+    refresh: OAuthToken | None
+    """None: the client may not refresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

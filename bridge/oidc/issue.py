@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from bridge.clients.client import Client
 from bridge.clock import Chance, Clock
 from bridge.events.event import Events
 from bridge.grants.families import Families
@@ -49,11 +50,12 @@ class Issuing:
         """Here, by our rules, now."""
         return Moment(self.names, self.options, self.clock.now())
 
-    def fresh(self, token: OAuthToken) -> Fresh:
-        """Two new tokens of that token's family."""
+    def fresh(self, token: OAuthToken, client: Client) -> Fresh:
+        """New tokens of that token's family; a refresh token only for a client that may use it."""
+        may_refresh = "refresh_token" in client.grant_types
         return Fresh(
             access=self.mint.draw("access", token.tag, token.family, self.chance),
-            refresh=self.mint.draw("refresh", token.tag, token.family, self.chance),
+            refresh=self.mint.draw("refresh", token.tag, token.family, self.chance) if may_refresh else None,
         )
 
     async def present(self, token: OAuthToken, decide: Callable[..., Decision[Outcome] | More]) -> Outcome:

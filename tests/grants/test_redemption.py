@@ -1,17 +1,19 @@
 """Codes: redeemed once, by their own client, while everything they stand on stands — store §2, security §4, §15."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from bridge.grants.bearer import Bearer, judge_bearer
 from bridge.grants.options import GrantOptions
 from bridge.grants.records import EndedFamily, encode_trace
-from bridge.grants.redemption import keys_of
+from bridge.grants.redemption import keys_of, redeem
 from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens
 from bridge.sessions.stamp import draw_stamp, stamp_value
 from bridge.stores.store import Drop, Put
 from bridge.types import UserId
-from tests.grants.scene import OTHER, Scene
+from tests.grants.scene import OTHER, SHOP, Scene
 
 
 async def test_a_code_gives_an_access_and_a_refresh_token_that_live() -> None:
@@ -29,6 +31,17 @@ async def test_a_code_gives_an_access_and_a_refresh_token_that_live() -> None:
 async def test_a_client_that_may_not_refresh_gets_no_refresh_token() -> None:
     scene = Scene()
     tokens = await scene.redeem(await scene.authorized(refreshable=False))
+    assert isinstance(tokens, Tokens) and tokens.refresh is None
+
+
+async def test_a_client_that_may_not_refresh_any_more_gets_no_refresh_token() -> None:
+    """Its registration changed between the code and the token request."""
+    scene = Scene()
+    code = await scene.authorized()
+    fresh = replace(scene.fresh(code), refresh=None)
+    values = await scene.store.read(*keys_of(code, scene.names))
+    how = {"token": code, "client": SHOP, "objection": lambda _: None, "epoch": scene.epoch, "moment": scene.moment}
+    tokens = redeem(*values, fresh=fresh, **how).reply  # type: ignore[arg-type]
     assert isinstance(tokens, Tokens) and tokens.refresh is None
 
 

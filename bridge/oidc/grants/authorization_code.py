@@ -37,7 +37,7 @@ class AuthorizationCode:
                 token=token,
                 client=client_id,
                 objection=partial(_objection, form),
-                fresh=issuing.fresh(token),
+                fresh=issuing.fresh(token, client.client),
                 epoch=issuing.epoch(),
                 moment=issuing.moment(),
             ),

@@ -35,7 +35,7 @@ class RefreshToken:
                 token=token,
                 client=client.client.client_id,
                 wanted=_wanted(form),
-                fresh=issuing.fresh(token),
+                fresh=issuing.fresh(token, client.client),
                 wrap=issuing.wrap,
                 moment=issuing.moment(),
             ),
