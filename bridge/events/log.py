@@ -25,7 +25,8 @@ WARNINGS: Final[frozenset[EventKind]] = frozenset(
         "upstream.down",
     }
 )
-_LIBRARIES: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "sqlalchemy", "asyncmy")
+_LIBRARIES: Final = ("uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "asyncmy")
+_ACCESS: Final = "uvicorn.access"
 _TALKATIVE: Final = ("aiosqlite",)
 """At debug level it writes every statement's parameters, hashes of passwords among them."""
 
@@ -94,6 +95,10 @@ def set_up_logging(stream: Any, options: EventsOptions) -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+    # No access log: a query string may hold a token, what matters is told as an event, and nobody is to make the
+    # worker write by asking.  uvicorn takes a handler anywhere above, whatever its `access_log`, for a yes.
+    logging.getLogger(_ACCESS).handlers.clear()
+    logging.getLogger(_ACCESS).propagate = False
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO)
 

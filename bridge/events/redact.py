@@ -5,10 +5,16 @@ Events hold no secrets by themselves; this is the second lock, and the only one 
 
 import logging
 import re
+import string
 from collections.abc import Mapping
 from typing import Final
 
 HIDDEN: Final = "[hidden]"
+CUT: Final = "[...]"
+MOST_TEXT: Final = 2_000
+"""Characters of a message or a fact that are shown."""
+MOST_STACK: Final = 20_000
+"""Characters of an exception's stack that are shown."""
 
 SECRET_NAMES: Final = frozenset(
     {
@@ -45,11 +51,16 @@ SECRET_NAMES: Final = frozenset(
 )
 """Names of parameters, fields and headers whose values are secrets."""
 
-# A value after such a name: `name=value` of a query or cookie, `"name": "value"` of JSON or a Python dict.
+# Each pattern must take time in proportion to the text, which anybody may choose: one long path must not hold up a
+# worker.  Hence what runs on is possessive, begins where a word begins, or has a limit.
+
+# A value after such a name: `name=value` of a query or cookie, `"name": "value"` of JSON or a Python dict.  A quoted
+# one that nothing closes reaches to the end.
 _NAMED: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?P<name>(?:__Host-|__Secure-)?(?:lb_\w+|"
+    r"(?<![A-Za-z0-9])(?P<name>(?:__Host-|__Secure-)?(?:lb_\w{1,64}+|"
     + "|".join(sorted(SECRET_NAMES, key=len, reverse=True))
-    + r"))(?P<is>=|[\"']\s*[:=]\s*)(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,}\"']+)",
+    + r"))(?P<is>=|[\"']\s*+[:=]\s*+)"
+    r"(?P<value>\"(?:[^\"\\]|\\[\s\S])*+\\?(?:\"|\Z)|'(?:[^'\\]|\\[\s\S])*+\\?(?:'|\Z)|[^\s&;,}\"']+)",
     re.IGNORECASE,
 )
 _HEADER: Final = re.compile(r"\b(?P<scheme>Basic|Bearer|DPoP)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
@@ -61,13 +72,18 @@ _OPAQUE: Final = re.compile(
     r"(?![0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![A-Za-z0-9_-]))"
     r"(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}"
 )
-_SIGNED: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{20,}")  # a JWT, a reset token
+# A JWT, a reset token.
+_SIGNED: Final = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]{20,}+")
+_OF_TOKENS: Final = string.ascii_letters + string.digits + "_-.~+/=%:"
 # Facts that are long and no secrets: key ids, clients' ids, names of messages.
 _SHOWN_NAMES: Final = frozenset({"kid", "client", "client_id", "message_id"})
 
 
-def redact(text: str) -> str:
-    """The text without anything that is, or looks like, a secret."""
+def redact(text: str, *, most: int = MOST_TEXT) -> str:
+    """The text without anything that is, or looks like, a secret; of a longer one the first `most` characters."""
+    if len(text) > most:
+        # Half a token would be recognised no more: the word that the cut goes through is left out.
+        return redact(text[:most].rstrip(_OF_TOKENS), most=most) + CUT
     text = _NAMED.sub(rf"\g<name>\g<is>{HIDDEN}", text)
     text = _HEADER.sub(rf"\g<scheme> {HIDDEN}", text)
     text = _RESET_PATH.sub(rf"\g<path>{HIDDEN}", text)
@@ -98,8 +114,8 @@ class Redact(logging.Filter):
             record.msg, record.args = redact(_message(record)), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
-        record.exc_text = record.exc_text and redact(record.exc_text)
-        record.stack_info = record.stack_info and redact(record.stack_info)
+        record.exc_text = record.exc_text and redact(record.exc_text, most=MOST_STACK)
+        record.stack_info = record.stack_info and redact(record.stack_info, most=MOST_STACK)
         # A formatter that renders the exception anew would show the secret again.
         record.exc_info = None
         return True
@@ -110,9 +126,9 @@ def _field(name: str, value: object) -> object:
         return HIDDEN
     if isinstance(value, Mapping):
         return redact_fields({str(key): inner for key, inner in value.items()})
-    if not isinstance(value, str) or name in _SHOWN_NAMES:
+    if not isinstance(value, str):
         return value
-    return redact(value)
+    return value[:MOST_TEXT] if name in _SHOWN_NAMES else redact(value)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -3,13 +3,17 @@
 import io
 import json
 import logging
+import re
+import time
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 
+from bridge.events import redact as room
 from bridge.events.log import handler
 from bridge.events.options import EventsOptions
-from bridge.events.redact import HIDDEN, Redact, redact, redact_fields, without_query
+from bridge.events.redact import CUT, HIDDEN, MOST_STACK, MOST_TEXT, Redact, redact, redact_fields, without_query
 from tests.events.planted import NAMED, OPAQUE, PASSWORD, sentences
 
 
@@ -92,6 +96,54 @@ def test_a_request_line_has_neither_query_nor_token(target: str, shown: str) -> 
     assert without_query(target) == shown
 
 
+HOSTILE = {
+    "_NAMED": (
+        f"__Host-lb_op={OPAQUE['code']};",
+        '"password" : "a\\"b"',
+        "'password' : 'a\\'b'",
+        '"password":"\\"',
+        "lb_a",
+        "password=x&",
+    ),
+    "_HEADER": ("Bearer abcdefgh", "Basic   dXNlcjpwYXNzd29yZA==,"),
+    "_RESET_PATH": ("/reset/t/WzcsImFi.aVJ3xA", "/reset/abcdefghi"),
+    "_URL_PASSWORD": ("mysql://bridge:hush@db", "://a:b:c"),
+    "_OPAQUE": (OPAQUE["code"], "8f14e45f-ceea-467f-a8c1-7f2d6c0b5e11", "a" * 40, "1" * 40),
+    "_SIGNED": (OPAQUE["ID token"], OPAQUE["reset token"], "aaaaaaaa.bbbb.cccc"),
+}
+"""Pattern → what it finds, or nearly."""
+LARGE = 65_536
+SECONDS = 1.0
+"""A pattern in proportion takes a few milliseconds of it; one that goes back takes many times as long."""
+
+
+def test_every_pattern_is_tried_with_hostile_text() -> None:
+    assert set(HOSTILE) == {name for name, value in vars(room).items() if isinstance(value, re.Pattern)}
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+def test_no_pattern_is_held_up_by_repetitions_of_what_it_looks_for(pattern: str) -> None:
+    """One request with a long path was enough to stop a worker for minutes."""
+    for text in _hostile(pattern):
+        begun = time.perf_counter()
+        getattr(room, pattern).sub("", text)
+        assert time.perf_counter() - begun < SECONDS, text[:99]
+
+
+def test_a_long_text_is_cut_and_the_word_at_the_cut_left_out() -> None:
+    secret = OPAQUE["access token"]
+    shown = redact("x " * (MOST_TEXT // 2 - 5) + secret + " and more " * LARGE)
+    assert shown == "x " * (MOST_TEXT // 2 - 5) + CUT
+    assert len(redact("a" * LARGE)) <= MOST_TEXT + len(CUT)
+    assert len(redact_fields({"client": "a" * LARGE})["client"]) <= MOST_TEXT  # type: ignore[arg-type]
+
+
+def test_a_quoted_value_that_the_cut_leaves_open_is_hidden() -> None:
+    shown = redact("x " * (MOST_TEXT // 2 - 20) + json.dumps({"password": "hunter two " * 50}))
+    assert "hunter" not in shown
+    assert len(shown) < MOST_TEXT + 50
+
+
 class TestRecords:
     """Whatever a library logs goes through the same hands."""
 
@@ -120,6 +172,14 @@ class TestRecords:
         assert out.getvalue().count("\n") == 1
         assert "ValueError" in json.loads(out.getvalue())["exception"]
 
+    def test_a_stack_is_shown_as_far_as_it_helps(self, log: logging.Logger, out: io.StringIO) -> None:
+        try:
+            raise ValueError("hm " * LARGE)
+        except ValueError:
+            log.exception("it failed")
+        shown = json.loads(out.getvalue())["exception"]
+        assert MOST_TEXT < len(shown) < MOST_STACK + 50  # line breaks are two characters here
+
     def test_a_forged_line_stays_within_its_line(self, log: logging.Logger, out: io.StringIO) -> None:
         log.warning('x\r\n{"event":"login.ok"}\u2028\x1b[2J')
         assert out.getvalue().count("\n") == 1
@@ -140,3 +200,12 @@ class TestRecords:
         shown = AccessFormatter(use_colors=False).format(record)
         assert "abc" not in shown
         assert '"GET /includes/api.php HTTP/1.1" 200' in shown
+
+
+def _hostile(pattern: str) -> Iterator[str]:
+    """Every prefix of what it looks for, again and again; and once, its last character again and again."""
+    for found in HOSTILE[pattern]:
+        for length in range(1, len(found) + 1):
+            prefix = found[:length]
+            yield prefix * (LARGE // length)
+            yield prefix + prefix[-1] * LARGE
