@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bridge.asgi import (
+    NO_STORE,
     BadRequest,
     Headers,
     Proxies,
@@ -12,6 +13,7 @@ from bridge.asgi import (
     Reply,
     Scope,
     content_type,
+    json_reply,
     parse_pairs,
     read_body,
     see_other,
@@ -48,7 +50,8 @@ class Browsers:
     async def parameters(self, scope: Scope, receive: Receive, path: str) -> Parameters | Reply:
         """The parameters, or an answer to give at once.  Raises Shown."""
         if scope["method"] not in ("GET", "POST"):
-            return Reply(405, headers=((b"allow", b"GET, POST"),))
+            said = {"error": "invalid_request", "error_description": "this endpoint takes GET and POST"}
+            return json_reply(said, 405, ((b"allow", b"GET, POST"), *NO_STORE))
         try:
             if scope["method"] == "GET":
                 return gathered(parse_pairs(scope.get("query_string", b"")))
@@ -85,6 +88,6 @@ class Browsers:
         new = self._interactions.new_binding()
         return new, (self._cookies.set("pre", new),)
 
-    def to_page(self, page: str, interaction: str, headers: Headers = ()) -> Reply:
-        """On to one of our pages, with the visit's id."""
-        return see_other(f"{self._base}{page}?interaction={interaction}", headers)
+    def to_page(self, page: str, interaction: str | None = None, headers: Headers = ()) -> Reply:
+        """On to one of our pages, with the visit's id if there is a visit."""
+        return see_other(f"{self._base}{page}" + (f"?interaction={interaction}" if interaction else ""), headers)

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from bridge.asgi import Receive, Reply, Scope, Send
+from bridge.asgi import NO_STORE, Receive, Reply, Scope, Send, json_reply
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -31,5 +31,6 @@ class JwksEndpoint:
 def document(scope: Scope, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Reply:
     """A JSON document that is only read."""
     if scope["method"] not in ("GET", "HEAD"):
-        return Reply(405, headers=((b"allow", b"GET, HEAD, OPTIONS"),))
+        said = {"error": "invalid_request", "error_description": "this document is only read"}
+        return json_reply(said, 405, ((b"allow", b"GET, HEAD, OPTIONS"), *NO_STORE))
     return Reply(200, body, b"application/json", tuple(headers))
