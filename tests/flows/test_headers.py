@@ -14,7 +14,9 @@ Visit = Callable[[Site], Visitor]
 def is_guarded(reply: httpx2.Response) -> bool:
     """All that W1 asks for."""
     headers = reply.headers
-    policy = dict(each.partition(" ")[::2] for each in headers["content-security-policy"].split("; "))
+    policy = {
+        name: rest for name, _, rest in (e.partition(" ") for e in headers["content-security-policy"].split("; "))
+    }
     return (
         headers["content-type"] == "text/html; charset=utf-8"
         and headers["strict-transport-security"].startswith("max-age=31536000")

@@ -10,7 +10,7 @@ from bridge.secret import Secret
 from bridge.testing.hands import Hands
 from tests.flows.foreign import FOREIGN
 from tests.flows.visitor import Visitor
-from tests.running import ADA, DAN, LI, NEW_PASSWORD, PASSWORD, TOM, Furnished, Site, code, in_process
+from tests.running import ADA, DAN, LI, NEW_PASSWORD, PASSWORD, TOM, TOTP, Furnished, Site, code, in_process
 
 Visit = Callable[[Site], Visitor]
 OP, APP, PRE, DEV, PENDING = (
@@ -279,6 +279,27 @@ async def test_the_second_step_belongs_to_the_browser_of_the_first(site: Site, v
     for headers in FOREIGN:
         assert (await tom.post(form.action, good, **headers)).status_code == 403, headers
     assert (await tom.post(form.action, good)).status_code == 303 and OP in tom.jar
+
+
+async def test_a_code_is_for_the_sign_in_that_its_form_was_shown_to(site: Site, visit: Visit, clock: Hands) -> None:
+    await site.person("tim@example.com", totp=Secret(TOTP))
+    browser = visit(site)
+    await browser.sign_in(TOM)
+    toms = browser.form("second-factor-submit")
+    await browser.sign_in("tim@example.com")
+    reply = await browser.post(toms.action, {**toms.fields, "code": code(at=clock.now())})
+    assert reply.status_code == 403 and OP not in browser.jar
+
+
+async def test_a_form_for_who_is_signed_in_is_not_for_who_has_left(site: Site, visit: Visit) -> None:
+    browser = visit(site)
+    await browser.sign_in(ADA)
+    await browser.open("/login?confirm=1")
+    form = browser.form("login-submit")
+    await browser.open("/logout")
+    await browser.press("logout-confirm")
+    reply = await browser.post(form.action, {**form.fields, "password": PASSWORD})
+    assert reply.status_code == 403 and OP not in browser.jar
 
 
 async def test_a_code_signs_in_once_however_many_try(site: Site, visit: Visit, clock: Hands) -> None:
