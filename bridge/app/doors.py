@@ -188,5 +188,7 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         cookies=rooms.cookies,
         pages=troubles,
         proxies=proxies,
+        guard=rooms.guard,
+        ring=rooms.ring,
         languages=[html_lang(name) for name in pages.languages.names],
     )

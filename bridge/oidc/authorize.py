@@ -16,6 +16,7 @@ from bridge.grants.issue import Asked, Drawn, code_births, witnesses
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Ongoing
 from bridge.interactions.record import Answer, Display, Step
+from bridge.oidc.arrivals import Arrivals
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import SentBack, Shown, sending_back
@@ -30,7 +31,7 @@ from bridge.oidc.prompts import (
     next_step,
     without_asking,
 )
-from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, read_request, return_path, target_of
+from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, kept, read_request, return_path, target_of
 from bridge.oidc.response_modes import Responses, modes
 from bridge.oidc.userinfo import Users
 from bridge.sessions.judge import Alive
@@ -41,32 +42,14 @@ from bridge.types import Subject
 PATH: Final = "/oauth/authorize"
 _TRIES: Final = 4
 _PAGES: Final = {LoginNeeded: "/login", AccountNeeded: "/login/continue", ConsentNeeded: "/consent"}
-# What is worth remembering of a request through its visit: all that we understand.
-_KEPT: Final = frozenset(
-    {
-        "client_id",
-        "redirect_uri",
-        "response_type",
-        "response_mode",
-        "scope",
-        "state",
-        "nonce",
-        "code_challenge",
-        "code_challenge_method",
-        "prompt",
-        "max_age",
-        "id_token_hint",
-        "claims",
-        "login_hint",
-        "ui_locales",
-    }
-)
 
 
 class ErrorPage(Protocol):
     """Shows a person what went wrong before there was anywhere to send him (`bridge.pages`)."""
 
-    def render_error(self, scope: Scope, *, status: int, text: str, parameter: str) -> Reply: ...
+    def render_error(
+        self, scope: Scope, *, status: int, text: str, parameter: str, retry_after: int | None = None
+    ) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +80,7 @@ class AuthorizationEndpoint:
         consents: Consents,
         interactions: Interactions,
         browsers: Browsers,
+        arrivals: Arrivals,
         responses: Responses,
         errors: ErrorPage,
         sub_of: SubjectOfHint,
@@ -109,6 +93,7 @@ class AuthorizationEndpoint:
         self._consents = consents
         self._interactions = interactions
         self._browsers = browsers
+        self._arrivals = arrivals
         self._responses = responses
         self._errors = errors
         self._sub_of = sub_of
@@ -118,7 +103,7 @@ class AuthorizationEndpoint:
         try:
             reply = await self._answer(scope, receive)
         except Shown as shown:
-            reply = self._errors.render_error(scope, status=shown.status, text=str(shown), parameter=shown.parameter)
+            reply = show(self._errors, scope, shown)
         except SentBack as sent:
             fields = [("error", sent.error.code), ("error_description", sent.error.description)]
             reply = self._responses.send(scope, sent.back, fields)
@@ -254,16 +239,24 @@ class AuthorizationEndpoint:
         """On to a page, in the visit that there is or a new one."""
         if visit is not None:
             return self._browsers.to_page(page, visit.id)
+        await self._arrivals.admit(self._browsers.visit(scope).ip)
         binding, cookie = self._browsers.bound(scope)
         interaction = await self._interactions.begin_authorization(
             binding,
-            {name: value for name, value in parameters.values.items() if name in _KEPT},
+            kept(parameters.values),
             display(request.client, request.back.target.uri),
             scopes=request.scopes,
             login_hint=request.login_hint,
             ui_locales=request.ui_locales,
         )
         return self._browsers.to_page(page, interaction, cookie)
+
+
+def show(errors: ErrorPage, scope: Scope, shown: Shown) -> Reply:
+    """The page that says what was wrong."""
+    return errors.render_error(
+        scope, status=shown.status, text=str(shown), parameter=shown.parameter, retry_after=shown.retry_after
+    )
 
 
 def display(client: Client, redirect_uri: str) -> Display:

@@ -61,10 +61,12 @@ class OAuthError(Exception):
 class Shown(Exception):
     """Nobody may be sent anywhere: the person is shown a page, whose text names the wrong parameter."""
 
-    def __init__(self, parameter: str, text: str, *, status: int = 400) -> None:
+    def __init__(self, parameter: str, text: str, *, status: int = 400, retry_after: int | None = None) -> None:
+        """`retry_after`: seconds until it makes sense to come back."""
         super().__init__(text)
         self.parameter = parameter
         self.status = status
+        self.retry_after = retry_after
 
 
 class SentBack(Exception):

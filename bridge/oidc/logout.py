@@ -9,13 +9,15 @@ from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.record import Logout
-from bridge.oidc.authorize import ErrorPage, display
+from bridge.oidc.arrivals import Arrivals
+from bridge.oidc.authorize import ErrorPage, display, show
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import Shown
 from bridge.oidc.id_token import Hint, Verifies, read_hint
 from bridge.oidc.params import Parameters
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
+from bridge.oidc.request import LONGEST_STATE, hinted
 from bridge.oidc.response_modes import encoded
 
 PATH: Final = "/oauth/logout"
@@ -33,6 +35,7 @@ class LogoutEndpoint:
         keys: Verifies,
         interactions: Interactions,
         browsers: Browsers,
+        arrivals: Arrivals,
         errors: ErrorPage,
     ) -> None:
         self._issuer = issuer
@@ -40,13 +43,14 @@ class LogoutEndpoint:
         self._keys = keys
         self._interactions = interactions
         self._browsers = browsers
+        self._arrivals = arrivals
         self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             reply = await self._answer(scope, receive)
         except Shown as shown:
-            reply = self._errors.render_error(scope, status=shown.status, text=str(shown), parameter=shown.parameter)
+            reply = show(self._errors, scope, shown)
         await reply(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
@@ -56,17 +60,20 @@ class LogoutEndpoint:
         if parameters.repeated:
             name = min(parameters.repeated)
             raise Shown(name, f"{name if name.isidentifier() else 'A parameter'} must not be repeated")
+        if not parameters.values:
+            return self._browsers.to_page(_PAGE)
         hint = self._hint(parameters)
         client = await self._client(parameters, hint)
         target = target_of(parameters, client)
-        state = parameters.get("state")
+        state = _state(parameters)
         whither = target.with_query(encoded([("state", state)] if state else [])) if target else None
+        await self._arrivals.admit(self._browsers.visit(scope).ip)
         binding, cookie = self._browsers.bound(scope)
         interaction = await self._interactions.begin_logout(
             binding,
             Logout(target=whither, hinted=hint is not None, sid=hint.sid if hint else None),
             app=display(client, target.uri if target else "") if client else None,
-            ui_locales=parameters.get("ui_locales") or "",
+            ui_locales=hinted(parameters.values, "ui_locales"),
         )
         return self._browsers.to_page(_PAGE, interaction, cookie)
 
@@ -103,3 +110,10 @@ def target_of(parameters: Parameters, client: Client | None) -> RedirectTarget |
         return RedirectTarget(uri, client.post_logout_redirect_uris, client.application_type == "native")
     except NotRegistered:
         raise Shown("post_logout_redirect_uri", "post_logout_redirect_uri is not registered for this client") from None
+
+
+def _state(parameters: Parameters) -> str | None:
+    state = parameters.get("state")
+    if state is not None and len(state.encode()) > LONGEST_STATE:
+        raise Shown("state", f"state is longer than {LONGEST_STATE} bytes")
+    return state

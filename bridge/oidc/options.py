@@ -21,12 +21,16 @@ class OidcOptions:
     form_post: bool = True
     """Whether an answer may be carried to the client by a form (response_mode=form_post)."""
 
+    visits_per_minute: int = 120
+    """So many sign-ins and sign-outs may be begun from one address (IPv6: from one /64) in a minute."""
+
     def __post_init__(self) -> None:
         wrong = [
             f"oidc.{name} must be {what}"
             for name, what, right in (
                 ("id_token", "60 to 3600", 60 <= self.id_token <= 3_600),
                 ("jwks_max_age", "0 to 86400", 0 <= self.jwks_max_age <= 86_400),
+                ("visits_per_minute", "1 to 1000000", 1 <= self.visits_per_minute <= 1_000_000),
             )
             if not right
         ]

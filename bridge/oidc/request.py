@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from bridge.clients.client import Client
 from bridge.oidc import pkce
 from bridge.oidc.claims import SCOPES
@@ -25,6 +27,15 @@ _NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (
 )
 PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 _LONGEST_AGE: Final = 9  # digits
+LONGEST_STATE: Final = 2_048
+_LONGEST: Final = {"state": LONGEST_STATE, "nonce": 512}  # bytes
+_LONGEST_HINTS: Final = {"login_hint": 320, "ui_locales": 200}  # characters
+_MOST_KEPT: Final = 6_144
+"""Bytes, as they lie in the store."""
+_KEPT: Final = (
+    *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce"),
+    *("code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "claims"),
+)
 
 SubjectOfHint = Callable[[str], Subject | None]
 """Whom a genuine ID token of ours, perhaps an old one, names; None: it is no such token."""
@@ -81,6 +92,18 @@ def return_path(parameters: Parameters, client: Client, target: RedirectTarget, 
     return ReturnPath(target, mode, parameters.get("state"), client.name or client.client_id)
 
 
+def kept(values: Mapping[str, str]) -> dict[str, str]:
+    """What is worth remembering of a request through its visit: all that we understand, but for what the visit itself
+    has a place for."""
+    return {name: values[name] for name in _KEPT if name in values}
+
+
+def hinted(values: Mapping[str, str], name: str) -> str:
+    """A mere wish of the client's; "" if there is none, or one that is too long to be meant."""
+    wish = values.get(name, "")
+    return wish if len(wish) <= _LONGEST_HINTS[name] else ""
+
+
 def read_request(
     parameters: Parameters,
     client: Client,
@@ -99,6 +122,7 @@ def read_request(
     for name, code in _NOT_OFFERED:
         if name in values:
             raise OAuthError(code, f"{name} is not offered")
+    _check_sizes(values)
     _check_response(values, client, offered)
     prompt = _prompt(values)
     return AuthorizationRequest(
@@ -111,9 +135,18 @@ def read_request(
         prompt=prompt,
         max_age=_max_age(values, client),
         expected_sub=_expected(values, sub_of),
-        login_hint=values.get("login_hint", ""),
-        ui_locales=values.get("ui_locales", ""),
+        login_hint=hinted(values, "login_hint"),
+        ui_locales=hinted(values, "ui_locales"),
     )
+
+
+def _check_sizes(values: Mapping[str, str]) -> None:
+    """A visit is kept at the word of somebody who need not be known here: it is no place to store things."""
+    for name, most in _LONGEST.items():
+        if len(values.get(name, "").encode()) > most:
+            raise OAuthError("invalid_request", f"{name} is longer than {most} bytes")
+    if len(msgspec.json.encode(kept(values))) > _MOST_KEPT:
+        raise OAuthError("invalid_request", "the request is too long")
 
 
 def _check_response(values: Mapping[str, str], client: Client, offered: tuple[ResponseMode, ...]) -> None:

@@ -275,7 +275,7 @@ async def test_a_visit_is_of_this_browser_of_this_kind_and_of_this_half_hour(wor
     thief.jar = {world.cookies.name("op"): victim.jar[world.cookies.name("op")]}
     assert "interaction" in shown(await thief.get(path))
     assert page(await victim.get(path), "/login") == interaction
-    leaving = page(await victim.get("/oauth/logout"), "/logout")
+    leaving = page(await victim.get("/oauth/logout?client_id=shop"), "/logout")
     assert "interaction" in shown(await victim.get(f"/oauth/authorize?interaction={leaving}"))
     world.clock.move(1_800)
     assert "interaction" in shown(await victim.get(path))

@@ -60,11 +60,17 @@ async def test_an_old_hint_is_a_hint(world: World) -> None:
     assert (await _visit(reply, browser)).logout is not None
 
 
-@pytest.mark.parametrize("request_", [{}, {"state": "s"}, {"client_id": "shop"}, {"ui_locales": "en"}])
+@pytest.mark.parametrize("request_", [{"state": "s"}, {"client_id": "shop"}, {"ui_locales": "en"}])
 async def test_without_an_address_the_browser_stays_here(world: World, request_: dict[str, str]) -> None:
     """The suite's no-params, only-state, no-post-logout-redirect-uri."""
     reply, browser = await _asked(world, **request_)
     assert (await _visit(reply, browser)).logout == Logout()
+
+
+async def test_who_asks_for_nothing_is_sent_to_the_page_without_a_visit(world: World) -> None:
+    reply, _ = await _asked(world)
+    assert (reply.status_code, reply.headers["location"]) == (303, "/logout")
+    assert "set-cookie" not in reply.headers
 
 
 async def test_a_client_id_and_an_address_are_enough_to_ask_the_person(world: World) -> None:

@@ -39,6 +39,7 @@ from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import RecordCodec
 from bridge.sessions.sessions import Sessions
 from bridge.sessions.stamp import draw_stamp
+from bridge.stores.guard import MemoryGuard
 from bridge.stores.store import Store
 from bridge.stores.versions import Versions
 from bridge.testing.hands import Hands
@@ -97,8 +98,11 @@ class Told:
 class PlainPages:
     """Pages without any beauty: what they were told, as text."""
 
-    def render_error(self, scope: Scope, *, status: int, text: str, parameter: str) -> Reply:
-        return Reply(status, f"{parameter}: {text}".encode(), b"text/html")
+    def render_error(
+        self, scope: Scope, *, status: int, text: str, parameter: str, retry_after: int | None = None
+    ) -> Reply:
+        later = ((b"retry-after", str(retry_after).encode()),) if retry_after is not None else ()
+        return Reply(status, f"{parameter}: {text}".encode(), b"text/html", later)
 
     def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Sequence[tuple[str, str]]) -> Reply:
         inputs = "".join(f'<input name="{html.escape(k)}" value="{html.escape(v)}">' for k, v in fields)
@@ -181,6 +185,8 @@ class World:
             cookies=self.cookies,
             pages=PlainPages(),
             proxies=Proxies(),
+            guard=MemoryGuard(clock),
+            ring=RING,
         )
         self.endpoints = self.provider.endpoints()
         self.http = httpx2.AsyncClient(
