@@ -24,6 +24,7 @@ MOST_PARAMETERS: Final = 100
 LONGEST_PARAMETER: Final = 8 * 1024
 
 Headers = Sequence[tuple[bytes, bytes]]
+_FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
 
@@ -180,6 +181,12 @@ class Proxies:
 
     def _trusts(self, address: IPAddress) -> bool:
         return any(address in network for network in self._trusted)
+
+
+def passed_on(scope: Scope, address: IPAddress) -> bool:
+    """Whether `address`, as `Proxies.client` told it, is only the hop that handed the request on: a proxy that is not
+    trusted by name looks like a neighbour, but what it passes on is not from here."""
+    return any(header(scope, name) is not None for name in _FORWARDED) and address == parse_ip(scope["client"][0])
 
 
 def parse_ip(text: str) -> IPAddress | None:

@@ -16,9 +16,8 @@ from bridge.asgi import (
     Reply,
     Scope,
     Send,
-    header,
     json_reply,
-    parse_ip,
+    passed_on,
 )
 from bridge.errors import BridgeError
 from bridge.events.metrics import CONTENT_TYPE, Metrics
@@ -28,7 +27,6 @@ FRESH: Final = 1.0
 """Seconds for which a finding is given to whoever asks: asking often must not cost the database anything."""
 
 _LOOPBACK: Final[Sequence[IPNetwork]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-_FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 
 Check = Callable[[], Awaitable[object]]
 
@@ -75,12 +73,10 @@ class Health:
         await _read_only(Reply(200, self._metrics.render(), CONTENT_TYPE, NO_STORE))(scope, receive, send)
 
     def _may_read(self, scope: Scope) -> bool:
-        """A proxy that is not trusted by name looks like a neighbour, but what it passes on is not from here."""
         address = self._proxies.client(scope)
         if address is None or not any(address in network for network in self._allowed):
             return False
-        passed_on = any(header(scope, name) is not None for name in _FORWARDED)
-        return not passed_on or address != parse_ip(scope["client"][0])
+        return not passed_on(scope, address)
 
     async def _found(self) -> dict[str, str]:
         """One look for all who ask at the same time, or within a second."""

@@ -17,6 +17,7 @@ from bridge.cli.rooms import close, closed
 from bridge.cli.user import all_users
 from bridge.clients.client import Client
 from bridge.config import Config
+from bridge.config.config import PROXY_UNNAMED
 from bridge.config.keyfiles import others_may_read
 from bridge.database.revision import check_revision
 from bridge.errors import BridgeError, ConfigError
@@ -76,7 +77,9 @@ def _about_settings(settings: Config) -> Iterator[Finding]:
         (settings.legacy.enabled and settings.legacy.admin_md5_login, "legacy.admin_md5_login: that md5 is a password"),
         (settings.legacy.enabled and settings.legacy.allow_get, "legacy.allow_get: passwords in queries reach logs"),
     )
-    return (Finding("warning", text) for true, text in unusual if true)
+    if settings.proxy_unnamed:
+        yield Finding("error", PROXY_UNNAMED)
+    yield from (Finding("warning", text) for true, text in unusual if true)
 
 
 def _about_files(settings: Config) -> Iterator[Finding]:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from bridge.config import Config
+from bridge.config.config import PROXY_UNNAMED
 from bridge.events.log import JsonLog, set_up_logging
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
+
+_log = logging.getLogger("bridge")
 
 
 def make() -> "Bridge":
@@ -23,7 +26,7 @@ def make() -> "Bridge":
     from bridge.app import Bridge  # noqa: PLC0415  the parent of several workers needs none of it
 
     config = Config.discover()
-    _log(config)
+    _set_up_log(config)
     return Bridge(config, listeners=[JsonLog(sys.stderr, config.events)])
 
 
@@ -31,7 +34,9 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; what is under way is finished first.  Returns the exit status."""
     config = Config.discover()
     server = config.server
-    _log(config)
+    _set_up_log(config)
+    if config.proxy_unnamed:
+        _log.error(PROXY_UNNAMED)
     signal.signal(signal.SIGTERM, _asked_to_stop)
     try:
         uvicorn.run(
@@ -56,7 +61,7 @@ def main() -> int:
     return 0
 
 
-def _log(config: Config) -> None:
+def _set_up_log(config: Config) -> None:
     set_up_logging(sys.stderr, config.events)
     # No access log: a query string may hold a token, and what matters is told as an event.
     logging.getLogger("uvicorn.access").propagate = False

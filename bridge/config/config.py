@@ -46,6 +46,10 @@ from bridge.sessions.options import SessionOptions
 from bridge.stores.url import open_store
 from bridge.users.options import UserOptions
 
+PROXY_UNNAMED: Final = (
+    "server.trusted_proxies is empty, but server.base_url is https and there is no server.tls_cert: the TLS proxy "
+    "before this server must be named, or all the world has its address"
+)
 FILE_VARIABLE: Final = "BRIDGE_CONFIG"
 DEFAULT_FILE: Final = Path("bridge.toml")
 
@@ -155,6 +159,13 @@ class Config:
     def dev(self) -> bool:
         """Whether this is the dev profile: localhost only, plain cookies, demo accounts (security §27)."""
         return self.profile == "dev"
+
+    @property
+    def proxy_unnamed(self) -> bool:
+        """Whether something before this server must be ending TLS whose X-Forwarded-For nobody believes."""
+        server = self.server
+        https = server.base_url.startswith("https://") and server.tls_cert is None
+        return https and not self.dev and not server.trusted_proxies
 
     @property
     def base_url(self) -> str:

@@ -25,7 +25,8 @@ class ServerOptions:
     workers: int = 1
     """How many processes serve.  More than one needs a store that they share (sqlite: at most two)."""
     trusted_proxies: tuple[IPNetwork, ...] = ()
-    """Addresses or networks whose X-Forwarded-For is believed.  Everybody else's is ignored."""
+    """Addresses or networks whose X-Forwarded-For is believed.  Everybody else's is ignored.  Name your TLS proxy here
+    (127.0.0.1, say): else all the world has its address, in limits, logs and lists of allowed addresses."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names to answer to, beside that of base_url.  Empty: any, because nothing is ever built from Host."""
     metrics_allowed: tuple[IPNetwork, ...] = ()

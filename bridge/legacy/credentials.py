@@ -17,6 +17,7 @@ from bridge.legacy.params import CREDENTIALS, Params
 from bridge.secret import Secret
 from bridge.types import IPAddress
 
+_UNKNOWN: Final = "unknown (a socket, or a proxy on this machine that server.trusted_proxies does not name)"
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -120,7 +121,7 @@ class Callers:
 
 
 def _wrong_address(address: IPAddress | None, why: str, credential: str = "") -> Refusal:
-    return Refusal(f"Invalid IP {_shown(address)}", f"{_shown(address)} is {why}", credential)
+    return Refusal(f"Invalid IP {_shown(address)}", f"{address or _UNKNOWN} is {why}", credential)
 
 
 def _shown(address: IPAddress | None) -> str:

@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.asgi import BadRequest, Endpoints, Proxies, Receive, Reply, Scope, Send, content_type, header, read_body
+from bridge.asgi import (
+    BadRequest,
+    Endpoints,
+    Proxies,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    content_type,
+    header,
+    passed_on,
+    read_body,
+)
 from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.legacy.actions import UNKNOWN_ACTION, Action, Answer, Caller, Registry, failure
@@ -53,11 +65,17 @@ class LegacyApi:
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         request = await _read(scope, receive)
-        address = self._proxies.client(scope)
+        address = self._address(scope)
         said = await self._say(request, scope["method"], address)
         form: Format = "nvp" if said.status == 403 and self._options.nvp_refusals else request.form
         made = reply(request.params.action, said.content, form, self._options, said.status)
         return Reply(made.status, made.body, made.content_type, (*made.headers, *said.headers))
+
+    def _address(self, scope: Scope) -> IPAddress | None:
+        """The caller's.  What an unnamed proxy on this machine passes on is from anywhere, and not from here."""
+        address = self._proxies.client(scope)
+        from_anywhere = address is not None and address.is_loopback and passed_on(scope, address)
+        return None if from_anywhere else address
 
     async def _say(self, request: "_Request", method: str, address: IPAddress | None) -> _Said:
         allowed = ("GET", "POST") if self._options.allow_get else ("POST",)

@@ -64,6 +64,20 @@ def test_what_is_allowed_but_unusual_is_a_warning(
     assert command("check").out.splitlines()[-1] == "0 errors, 1 warnings"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_tls_proxy_that_is_not_named_is_an_error(
+    sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("BRIDGE__SERVER__HOST", host)
+    monkeypatch.setenv("BRIDGE__SERVER__TRUSTED_PROXIES", "")
+    said = command("check")
+    assert said.status == 1
+    assert said.out.startswith("error: server.trusted_proxies is empty, but server.base_url is https")
+    monkeypatch.setenv("BRIDGE__SERVER__TLS_CERT", "none.pem")
+    monkeypatch.setenv("BRIDGE__SERVER__TLS_KEY", "none.key")
+    assert "trusted_proxies" not in command("check").out
+
+
 def test_the_dev_profile_is_not_for_others(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIDGE__PROFILE", "dev")
@@ -171,6 +185,7 @@ def sound(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation of which nothing is to be said."""
     monkeypatch.setenv("BRIDGE__MAIL__URL", "file:mail")
     monkeypatch.setenv("BRIDGE__LEGACY__ALLOW_GET", "false")
+    monkeypatch.setenv("BRIDGE__SERVER__TRUSTED_PROXIES", "127.0.0.1")
     return place
 
 

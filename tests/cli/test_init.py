@@ -86,6 +86,7 @@ def test_where_all_comes_from_the_environment_it_writes_no_file(
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "SERVER__BASE_URL": "https://login.example.com",
+        "SERVER__TRUSTED_PROXIES": "127.0.0.1",
         "SECRETS__MASTER_FILE": "keys/master",
         "SECRETS__SLOT_FILE": "keys/slot",
         "DATABASE__URL": "sqlite:///data/bridge.db",

@@ -111,11 +111,22 @@ def test_the_demo_writes_into_no_database_of_others(other: Demo) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_leaves_alone_what_is_served_from_the_same_folder(place: Path, command: Command) -> None:
+def test_the_demo_leaves_alone_what_is_served_from_the_same_folder(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serving(place, "--demo", port=servers.free_port()) as demo:
         assert demo.value("issuer") == demo.url
     assert command("user", "list", "--json").json == []
+    monkeypatch.setenv("BRIDGE__SERVER__TRUSTED_PROXIES", "127.0.0.1")
     assert command("check").status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("proxies", "told"), [("", True), ("127.0.0.1", False)])
+def test_the_log_begins_with_a_tls_proxy_that_is_not_named(place: Path, proxies: str, told: bool) -> None:
+    given = {"BRIDGE__SERVER__TRUSTED_PROXIES": proxies, "BRIDGE__MAIL__URL": "file:mail"}
+    with serving(place, port=servers.free_port(), environment=given) as server:
+        assert ("server.trusted_proxies is empty" in server.log()) is told
 
 
 def test_the_demo_has_settings_of_its_own(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,6 +190,30 @@ async def test_only_a_trusted_proxy_is_believed_about_addresses(credentials: Cre
     assert honest.json()["result"] == "success"
 
 
+@pytest.mark.parametrize("name", ["x_forwarded_for", "forwarded", "x_real_ip"])
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+async def test_what_an_unnamed_proxy_on_this_machine_passes_on_is_not_from_here(
+    credentials: Credentials, name: str, client: str
+) -> None:
+    door = desk(credentials, LegacyOptions())
+    for said in (OUTSIDE, "127.0.0.1", "for=127.0.0.1", ""):
+        reply = await door.send(LOGIN, client=client, **{name: said})
+        assert (reply.status_code, error(reply)) == (403, "Invalid IP unknown")
+    assert "server.trusted_proxies" in door.heard.reasons[-1]
+    named = desk(credentials, LegacyOptions(), proxies=(ip_network("127.0.0.1"), ip_network("::1")))
+    assert error(await named.send(LOGIN, client=client, x_forwarded_for=OUTSIDE)) == f"Invalid IP {OUTSIDE}"
+
+
+async def test_a_credentials_own_list_does_not_take_it_for_this_machine_either(credentials: Credentials) -> None:
+    await credentials.create(
+        "here", Rights.parse(actions=["Echo"], allowed_ips=["127.0.0.1"]), identifier="here", secret=Secret("s")
+    )
+    door = desk(credentials, LegacyOptions(access_key=Secret("Open!Sesame")))
+    call = {"action": "Echo", "identifier": "here", "secret": "s", "accesskey": "Open!Sesame", "responsetype": "json"}
+    assert (await door.send(call)).status_code == 200
+    assert error(await door.send(call, x_forwarded_for=OUTSIDE)) == "Invalid IP unknown"
+
+
 @pytest.mark.parametrize(
     ("name", "status", "message"),
     [
