@@ -86,17 +86,19 @@ def _write_settings(file: Path, *, preset: Preset, base_url: str | None) -> bool
     if base_url is None:
         raise Refusal("--base-url is needed: the public https address, such as https://login.example.com")
     text = reference()
-    for name, value in {
+    known: dict[str, str | list[str]] = {
         "preset": preset,
         "base_url": base_url,
+        "trusted_proxies": ["127.0.0.1", "::1"],  # the TLS proxy before it, which must not pass for its visitors
         "master_file": str(FOLDER / MASTER_FILE),
         "slot_file": str(FOLDER / SLOT_FILE),
-    }.items():
+    }
+    for name, value in known.items():
         text = _filled_in(text, name, value)
     return make_private(file, text)  # URLs with passwords may come to stand in it
 
 
-def _filled_in(text: str, name: str, value: str) -> str:
+def _filled_in(text: str, name: str, value: str | list[str]) -> str:
     """The reference with the first commented line of that name made a setting."""
     before, mark, after = text.partition(f"\n# {name} = ")
     return f"{before}\n{name} = {json.dumps(value)}\n{after.partition(chr(10))[2]}" if mark else text

@@ -30,11 +30,12 @@ def test_it_makes_settings_secrets_tables_and_keys(
     assert within(_algorithms) == ["ES256", "RS256"]
 
 
-def test_its_settings_are_the_reference_with_four_lines_filled_in(place: Path) -> None:
+def test_its_settings_are_the_reference_with_five_lines_filled_in(place: Path) -> None:
     theirs, ours = reference().splitlines(), (place / "bridge.toml").read_text().splitlines()
     assert [line for line in ours if line not in theirs] == [
         'preset = "whmcs"',
         'base_url = "https://login.example.com"',
+        'trusted_proxies = ["127.0.0.1", "::1"]',
         'master_file = "var/master.key"',
         'slot_file = "var/slot.key"',
     ]
