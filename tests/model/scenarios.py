@@ -22,7 +22,8 @@ async def _signed_in(world: World, times: int = 1, *, totp: bool = False) -> Non
     await world.prepare(_published(world), *(world.sign_in() for _ in range(times)))
 
 
-async def _then(*steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def then(*steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """One after the other, each begun when it is its turn."""
     for step in steps:
         await step()
 
@@ -46,7 +47,7 @@ async def login_and_validate_login_meet_disable(world: World) -> Flows:
 @scenario
 async def second_factor_meets_end_all(world: World) -> Flows:
     await _signed_in(world, 0, totp=True)
-    return {"login": _then(world.sign_in, world.give_code), "all": world.end_all()}
+    return {"login": then(world.sign_in, world.give_code), "all": world.end_all()}
 
 
 @scenario
@@ -196,7 +197,7 @@ async def login_then_end(world: World) -> Flows:
         if world.handed:
             await world.sign_out(world.first().session)
 
-    return {"in and out": _then(world.sign_in, out), "tick": world.reconcile()}
+    return {"in and out": then(world.sign_in, out), "tick": world.reconcile()}
 
 
 @scenario
