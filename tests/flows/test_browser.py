@@ -232,7 +232,7 @@ async def test_going_back_leads_to_before_the_form_and_sends_nothing_again(
 async def test_whoever_stops_refreshing_pages_has_a_link(served: Site, window: Open) -> None:
     email = somebody()
     await served.person(email)
-    browser = await window(script=False)
+    browser = await window()
     await browser.open("/login?next=/account")
 
     async def stopped(route: Any) -> None:
@@ -243,6 +243,7 @@ async def test_whoever_stops_refreshing_pages_has_a_link(served: Site, window: O
     await browser.fill(email=email, password=PASSWORD)
     await browser.press("login-submit")
     assert browser.path == "/login"
+    await browser.good()
     await browser.press("onward", "/account")
 
 

@@ -117,6 +117,15 @@ def test_the_strict_serializer_of_the_test_above_makes_links() -> None:
     assert links(clock=SystemClock()).read(made) == Genuine(ADA, "f")
 
 
+def test_a_link_that_is_longer_than_any_is_not_even_parsed() -> None:
+    options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    maker = URLSafeTimedSerializer(OLD.derive("reset-sign"), salt="lb.reset.v1", signer_kwargs=options)
+    made = maker.dumps([ADA, "".join(f"{number:x}" for number in range(400))])
+    assert isinstance(made, str)
+    assert len(made) > 512
+    assert links(clock=SystemClock()).read(made) == Bad()
+
+
 def test_a_new_key_makes_links_and_the_old_one_still_reads_them() -> None:
     before = token(OLD)
     assert token(NEW, OLD) not in (before, token(OLD))
