@@ -16,7 +16,7 @@ from bridge.clients.metadata import OFFERED, InvalidMetadata, Offered
 from bridge.clients.rows import client_of, draft, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
-from bridge.database.tables import oauth_clients
+from bridge.database.tables import consents, oauth_clients
 from bridge.database.versions import bump
 from bridge.errors import Unavailable
 from bridge.ring import Ring
@@ -148,9 +148,15 @@ class Clients:
         return await self._change(client_id, disabled_at=None)
 
     async def remove(self, client_id: str) -> bool:
-        """Forget it.  False: there is no such client."""
+        """Forget it, and withdraw what people allowed it, lest a later client of the same id inherit that; the
+        reconciler ends what stands on it.  False: there is no such client."""
         async with self._db.begin() as tx:
             gone = await tx.execute(delete(oauth_clients).where(oauth_clients.c.client_id == client_id))
+            await tx.execute(
+                update(consents)
+                .where(consents.c.client_id == client_id, consents.c.granted)
+                .values(version=consents.c.version + 1, granted=False, scopes="", changed_at=int(self._clock.now()))
+            )
             await bump(tx, VERSION)
         await self._publish()
         return gone.rowcount > 0

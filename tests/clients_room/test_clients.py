@@ -5,13 +5,13 @@ import dataclasses
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from bridge.clients.client import AuthMethod
 from bridge.clients.clients import Clients, Registered
 from bridge.clients.metadata import InvalidMetadata, Offered
 from bridge.database.database import Database
-from bridge.database.tables import oauth_clients
+from bridge.database.tables import consents, oauth_clients, users
 from bridge.database.versions import VersionTable
 from bridge.errors import Unavailable
 from bridge.ring import Ring
@@ -163,6 +163,39 @@ async def test_a_disabled_client_says_so_and_a_removed_one_is_gone(clients: Clie
     assert await clients.remove(name)
     assert await clients.get(name) is None
     assert not await clients.remove(name) and not await clients.disable(name)
+
+
+async def test_a_removed_clients_consents_are_withdrawn_with_it(clients: Clients, db: Database, clock: Hands) -> None:
+    """Whoever is given its id later begins with nothing; that it changed is seen by the reconciler."""
+    now = int(clock.now())
+    zeros = {"stamp": "s", "stamp_changed_at": 0, "created_at": 0, "updated_at": 0}
+    people = [
+        {"id": n, "tag": f"{n}", "sub": f"{n}", "email": f"{n}@x.example", "email_key": f"{n}@x.example"}
+        for n in (1, 2)
+    ]
+    given = {"version": 3, "granted": True, "scopes": "openid email", "claims": "", "changed_at": now}
+    async with db.begin() as tx:
+        await tx.execute(insert(users).values([{**zeros, **person} for person in people]))
+        await tx.execute(
+            insert(consents).values(
+                [
+                    {**given, "user_id": 1, "client_id": "shop"},
+                    {**given, "user_id": 2, "client_id": "shop", "granted": False, "scopes": ""},
+                    {**given, "user_id": 1, "client_id": "other"},
+                ]
+            )
+        )
+    await clients.create(CALLBACK, client_id="shop")
+    clock.move(60)
+    assert await clients.remove("shop")
+    c = consents.c
+    rows = select(c.user_id, c.client_id, c.version, c.granted, c.scopes, c.changed_at).order_by(c.client_id, c.user_id)
+    async with db.read() as tx:
+        assert [tuple(row) for row in await tx.execute(rows)] == [
+            (1, "other", 3, True, "openid email", now),
+            (1, "shop", 4, False, "", now + 60),
+            (2, "shop", 3, False, "", now),
+        ]
 
 
 async def test_a_cache_elsewhere_is_at_most_two_seconds_behind(

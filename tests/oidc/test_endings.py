@@ -10,7 +10,7 @@ from bridge.database.versions import bump
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.store import Change, Drop
 from bridge.types import ClientId
-from tests.oidc.world import Browser, World, answer, page
+from tests.oidc.world import CLIENTS, Browser, World, answer, page, secret_of
 
 Ending = Callable[[World, Browser], Awaitable[object]]
 
@@ -218,3 +218,17 @@ async def test_what_ends_in_the_middle_leaves_nothing_alive(
         assert (await world.refresh(tokens["refresh_token"])).status_code == 400
     if code is not None and not given:
         assert (await world.redeem(code)).status_code == 400
+
+
+async def test_a_new_client_of_an_old_id_inherits_nothing(any_world: World) -> None:
+    """Neither what people allowed the one that was removed, nor its tokens."""
+    world = any_world
+    tokens = await world.signed_up("es", "openid")
+    await world.clients.remove("es")
+    await world.clients.import_({**CLIENTS["es"], "client_id": "es", "client_secret": secret_of("es")})
+    await world.versions.poll()
+    await world.consents.reconcile(await world.endings.recent(world.clock.now() - 60))
+    assert (await world.refresh(tokens["refresh_token"], "es")).json()["error"] == "invalid_grant"
+    assert (await world.userinfo(tokens["access_token"])).status_code == 401
+    browser = await world.sign_in()
+    assert answer(await browser.authorize("es", prompt="none"))["error"] == "consent_required"
