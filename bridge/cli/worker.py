@@ -46,12 +46,14 @@ def main() -> int:
             port=server.port,
             workers=server.workers,
             loop="uvloop",
-            http="httptools",
+            http="bridge.cli.protocol:BoundedProtocol",
             ws="none",
             lifespan="on",
             proxy_headers=False,  # `server.trusted_proxies` is read by the doors, which know whom to believe
             server_header=False,
             log_config=None,
+            access_log=False,
+            limit_concurrency=server.most_connections + 1 if server.most_connections > 0 else None,  # it means "fewer"
             timeout_graceful_shutdown=server.graceful_timeout,
             ssl_certfile=server.tls_cert,
             ssl_keyfile=server.tls_key,

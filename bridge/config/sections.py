@@ -37,6 +37,8 @@ class ServerOptions:
     """Its private key."""
     graceful_timeout: int = 10
     """Seconds that a request under way may still take when the server is asked to stop."""
+    most_connections: int = 1_000
+    """Connections that one worker has open at a time; a request on one more is answered 503.  0: no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

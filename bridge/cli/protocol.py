@@ -1,0 +1,93 @@
+"""What one connection may cost before the app sees it: the size and the time of a request's head — RFC 9112 §3, §5.
+
+The server under us sets limits to neither; the doors' limits begin only where a request has been read.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+MOST_HEAD: Final = 65_536
+"""Bytes of a request line with its headers, or of anything else that is no body."""
+HEAD_SECONDS: Final = 10.0
+"""From the first byte of a request, or from the opening of the connection, to the end of the headers."""
+BODY_SECONDS: Final = 30.0
+"""Without another byte of a body that is not yet whole."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which closes the connection of who sends too large a head, or too slowly."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._unread = 0  # bytes since the last that were a whole head, or of a body
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection on which nothing is said costs a file too."""
+        super().connection_made(transport)
+        self._within(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._whole()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count it: the parser keeps what is not whole yet, however much that is."""
+        if self._deadline is None:
+            self._within(HEAD_SECONDS)
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > MOST_HEAD:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins, perhaps in the same packet in which another ended."""
+        super().on_message_begin()
+        self._within(HEAD_SECONDS)
+
+    def on_headers_complete(self) -> None:
+        """Raises ValueError, which the parser makes a 400, for a head that came at once and is too large."""
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD:
+            raise ValueError("a head too large")
+        super().on_headers_complete()
+        self._unread = 0
+        self._within(BODY_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        """One more piece; of a request that has its answer no more are waited for."""
+        super().on_body(body)
+        self._unread = 0
+        if not self.cycle.response_complete:
+            self._within(BODY_SECONDS)
+
+    def on_message_complete(self) -> None:
+        """The app's turn: how long that takes is not up to the client."""
+        super().on_message_complete()
+        self._unread = 0
+        self._whole()
+
+    def _within(self, seconds: float) -> None:
+        self._whole()
+        self._deadline = self.loop.call_later(seconds, self._too_late, seconds)
+
+    def _whole(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self, seconds: float) -> None:
+        if self.flow.read_paused:  # it is we who do not read
+            self._within(seconds)
+        else:
+            self.transport.close()
