@@ -15,6 +15,7 @@ from bridge.clock import Clock
 from bridge.database.database import Database, Tx
 from bridge.database.tables import audit
 from bridge.errors import Unavailable
+from bridge.events.budget import Budget
 from bridge.events.event import Event
 from bridge.events.options import EventsOptions
 from bridge.events.rows import row_of
@@ -29,7 +30,8 @@ class AuditLog:
     """A listener that keeps every event in SQL.
 
     While the database does not answer the rows wait; what finds no room is counted, and the count is a row itself.  A
-    batch whose commit got no answer is written again: an event may stand twice, but is not lost.
+    batch whose commit got no answer is written again: an event may stand twice, but is not lost.  Of what anybody can
+    cause without end, so many a minute have rows of their own, and one row tells how many more there were.
     """
 
     def __init__(self, db: Database, clock: Clock, options: EventsOptions) -> None:
@@ -38,6 +40,7 @@ class AuditLog:
         self._options = options
         self._waiting: deque[Event] = deque()
         self._flushing = asyncio.Lock()
+        self._budget = Budget(options.audit_refusals)
         self._untold = 0
         self.lost: int = 0
         """Events that found no room, since the start."""
@@ -51,10 +54,8 @@ class AuditLog:
         """Keep it for the next batch."""
         if event.kept or event.kind in self._options.counted_only:
             return
-        if len(self._waiting) >= self._options.audit_queue:
-            self._lose(1)
-            return
-        self._waiting.append(event)
+        if self._budget.admits(event.kind, self._clock.now()):
+            self._keep(event)
 
     async def write(self, tx: Tx, event: Event) -> Event:
         """Write it in the transaction of what it tells, which fails with it; returns what to announce afterwards."""
@@ -71,6 +72,8 @@ class AuditLog:
 
     async def flush(self) -> None:
         """Write all that waits.  Raises Unavailable; what was not written still waits."""
+        for event in self._budget.summary(self._clock.now()):
+            self._keep(event)
         async with self._flushing:
             while self._waiting:
                 batch = list(islice(self._waiting, MOST_ROWS))
@@ -85,6 +88,8 @@ class AuditLog:
 
     async def close(self) -> None:
         """Write what waits, once more; what cannot be written is counted in the log."""
+        for event in self._budget.rest(self._clock.now()):
+            self._keep(event)
         try:
             await self.flush()
         except Unavailable:
@@ -98,6 +103,12 @@ class AuditLog:
         oldest = self._clock.now() - self._options.audit_days * 86_400
         async with self._db.begin() as tx:
             return (await tx.execute(delete(audit).where(audit.c.at < oldest))).rowcount
+
+    def _keep(self, event: Event) -> None:
+        if len(self._waiting) < self._options.audit_queue:
+            self._waiting.append(event)
+        else:
+            self._lose(1)
 
     async def _insert(self, events: list[Event]) -> bool:
         """False: the rows themselves are refused; kept, they would hold up all later ones."""

@@ -22,9 +22,15 @@ class EventsOptions:
     """Days for which an audit row is kept; 0: for ever."""
     audit_queue: int = 10_000
     """Events that may wait for the database; beyond that they are counted and not kept."""
+    audit_refusals: int = 600
+    """Rows that one minute may have, in each worker, of each kind of refusal that anybody can cause without a login
+    (a wrong API credential, client, session or reset link; ten times as many failed logins).  One row tells how many
+    more there were."""
     counted_only: tuple[EventKind, ...] = ("code.issued", "token.issued", "legacy.call")
     """What happens with every request of an app: it is counted by the metrics, neither logged nor audited."""
 
     def __post_init__(self) -> None:
-        if self.audit_days < 0 or self.audit_queue < 1:
-            raise ConfigError("events.audit_days must be 0 or more, events.audit_queue 1 or more")
+        if self.audit_days < 0 or self.audit_queue < 1 or self.audit_refusals < 1:
+            raise ConfigError(
+                "events.audit_days must be 0 or more, events.audit_queue and events.audit_refusals 1 or more"
+            )

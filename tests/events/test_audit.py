@@ -11,7 +11,7 @@ from bridge.database.database import Database
 from bridge.database.tables import audit, versions
 from bridge.errors import ConfigError, Unavailable
 from bridge.events.audit import MOST_ROWS, AuditLog
-from bridge.events.event import Event, Events
+from bridge.events.event import Event, EventKind, Events
 from bridge.events.export import PAGE, export
 from bridge.events.options import EventsOptions
 from bridge.testing.hands import Hands
@@ -177,6 +177,49 @@ async def test_rows_that_are_refused_do_not_hold_up_later_ones(sqlite_url: str) 
         assert [row["kind"] for row in await _rows(db)] == ["login.fail", "audit.lost"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        ("credential.refused", 2),
+        ("token.refused", 2),
+        ("session.refused", 2),
+        ("reset.refused", 2),
+        ("login.fail", 20),
+        ("login.blocked", 20),
+        ("reset.requested", 20),
+    ],
+)
+async def test_what_anybody_can_cause_has_so_many_rows_a_minute_and_one_for_the_rest(
+    sqlite_url: str, hands: Hands, kind: EventKind, own: int
+) -> None:
+    async with opened(sqlite_url) as db:
+        log = AuditLog(db, hands, EventsOptions(audit_refusals=2))
+        for minute in range(3):
+            for _ in range(5):
+                for _ in range(8):
+                    log.hear(Event(kind=kind))
+                await log.flush()
+            assert len(await _rows(db)) <= (own + 1) * (minute + 1)
+            hands.move(60)
+        await log.close()
+        rows = await _rows(db)
+    told = [int(json.loads(row["details"])["rows"]) for row in rows if row["reason"] == "too-many"]
+    assert {row["kind"] for row in rows} == {kind}
+    assert (len(rows) - len(told), sum(told)) == (own * 3, (40 - own) * 3)
+    assert log.lost == 0
+
+
+async def test_one_kind_takes_no_rows_from_another_and_what_the_known_do_has_no_budget(
+    sqlite_url: str, hands: Hands
+) -> None:
+    kinds: list[EventKind] = ["token.refused", "token.refused", "session.refused", "user.changed", "user.changed"]
+    async with opened(sqlite_url) as db:
+        log = AuditLog(db, hands, EventsOptions(audit_refusals=1))
+        for kind in kinds:
+            log.hear(Event(kind=kind))
+        assert log.waiting == 4
+
+
 async def test_no_planted_secret_reaches_the_table(db: Database, log: AuditLog) -> None:
     for event in with_secrets():
         log.hear(event)
@@ -228,6 +271,8 @@ async def test_an_export_tells_every_row_since_then_in_order_over_many_pages(db:
 def test_settings_that_cannot_be_meant_are_refused() -> None:
     with pytest.raises(ConfigError, match="audit_queue"):
         EventsOptions(audit_queue=0)
+    with pytest.raises(ConfigError, match="audit_refusals"):
+        EventsOptions(audit_refusals=0)
 
 
 async def _rows(db: Database) -> list[dict[str, Any]]:
