@@ -28,7 +28,8 @@ class LoginOptions:
     """Wrong passwords of all browsers together that never signed in to the account they try; 0: no such limit.  For the
     hours of an attack: it closes the door to new devices, and to them only."""
     legacy_account_per_hour: int = 100
-    """Wrong passwords for one account through the legacy API from everywhere; beyond it each attempt is delayed."""
+    """Wrong passwords for one account through the legacy API from everywhere; beyond it one after the other is
+    delayed, and refused where 20 wait already."""
     legacy_delay: float = 2.0
     """Seconds of that delay."""
     codes_per_5_minutes: int = 5

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from bridge.login.device import Devices
+from bridge.login.line import Lines
 from bridge.login.options import LoginOptions
 from bridge.login.under_way import UnderWay
 from bridge.ring import Ring
@@ -56,7 +57,7 @@ class Throttle:
         self._key = ring.newest.derive("limiter")
         self._devices = devices
         self._options = options
-        self._pause = pause
+        self._lines = Lines(pause=pause)
         self._under_way = UnderWay()
 
     async def password(self, email: str, visit: Visit) -> Admitted | Blocked:
@@ -93,10 +94,17 @@ class Throttle:
         if isinstance(admitted, Blocked):
             return admitted
         cap = self._window("cap", self._options.legacy_account_per_hour, _HOUR, account)
-        if await self._guard.admit((cap,)) > 0:
-            await self._pause(self._options.legacy_delay)
-            return admitted
-        return Admitted(admitted.windows, cap)
+        try:
+            if await self._guard.admit((cap,)) <= 0:
+                return Admitted(admitted.windows, cap)
+            wait = await self._lines.stand(cap.key, self._options.legacy_delay)
+        except BaseException:  # who hangs up in the line, too: nobody is to wait for him
+            self._under_way.land(_keys(admitted.windows), freed=False)
+            raise
+        if wait > 0:
+            await self.settle(admitted, wrong=False)
+            return Blocked(wait)
+        return admitted
 
     async def _admit(self, *windows: Window) -> Admitted | Blocked:
         wait = await self._under_way.admit(_keys(windows), partial(self._guard.admit, windows))

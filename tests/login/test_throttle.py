@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -219,6 +220,60 @@ async def test_s23_beyond_the_cap_an_account_is_slow_and_not_closed(sqlite_url: 
         assert await gets_in(house, portal("203.0.113.1"))
         assert house.pauses == [2] * 11
         assert await gets_in(house, browser())
+
+
+class Slow(House):
+    """Its pauses last until they are allowed to end."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.allowed = asyncio.Event()
+
+    async def _pause(self, seconds: float) -> None:
+        await super()._pause(seconds)
+        await self.allowed.wait()
+
+
+@pytest.fixture
+async def slow(sqlite_url: str) -> AsyncIterator[Slow]:
+    """The cap of Ada's account has been reached."""
+    async with opened(sqlite_url) as db:
+        house = Slow(db, options=LoginOptions(floor_ms=0, legacy_account_per_hour=10, legacy_delay=2))
+        await house.open()
+        await house.ada()
+        for n in range(10):
+            assert await guesses(house, 1, portal(f"10.{n}.0.1")) == ["Refused"]
+        yield house
+
+
+async def test_s23_beyond_the_cap_fifty_at_once_stand_in_one_line(slow: Slow) -> None:
+    tasks = [asyncio.create_task(slow.attempt(WRONG, visit=portal(f"10.{n}.1.1"))) for n in range(50)]
+    await asyncio.sleep(0.1)
+    refused = [task.result() for task in tasks if task.done()]
+    assert slow.pauses == [2], "one at a time"
+    assert len(refused) == 29 and all(isinstance(each, TooMany) and each.retry_after >= 40 for each in refused)
+    other = asyncio.create_task(slow.attempt(WRONG, visit=portal("10.99.1.1"), email="other@example.com"))
+    assert isinstance(await other, Refused), "the line is one account's"
+    slow.allowed.set()
+    outcomes = await asyncio.gather(*tasks)
+    assert outcomes.count(Refused()) == 21 and slow.pauses == [2] * 21
+    assert await gets_in(slow, portal("203.0.113.1"))
+    throttle = slow.login._throttle
+    assert not throttle._lines._lines and not throttle._under_way._active
+
+
+async def test_who_hangs_up_leaves_the_line(slow: Slow) -> None:
+    tasks = [asyncio.create_task(slow.attempt(WRONG, visit=portal(f"10.{n}.1.1"))) for n in range(21)]
+    await asyncio.sleep(0.05)
+    for task in tasks:
+        task.cancel()
+    assert all(
+        isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*tasks, return_exceptions=True)
+    )
+    throttle = slow.login._throttle
+    assert not throttle._lines._lines and not throttle._under_way._active
+    slow.allowed.set()
+    assert await gets_in(slow, portal("203.0.113.1"))
 
 
 async def test_a_right_password_gives_the_cap_back(sqlite_url: str) -> None:
