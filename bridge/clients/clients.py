@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.clients.client import Client, Source
 from bridge.clients.hashes import SecretHashes
-from bridge.clients.metadata import OFFERED, InvalidMetadata, Offered
+from bridge.clients.metadata import OFFERED, InvalidMetadata, Offered, is_identifier
 from bridge.clients.rows import client_of, draft, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
@@ -69,6 +69,8 @@ class Clients:
 
     async def get(self, client_id: str) -> Client | None:
         """The client of that id, disabled or not; None: there is none.  Raises Unavailable."""
+        if not is_identifier(client_id):
+            return None  # a name that could not be registered is not for a database, which may choke on it (NUL)
         return await self._cached.get(client_id)
 
     async def check_secret(self, client: Client, secret: Secret) -> bool:

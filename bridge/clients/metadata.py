@@ -94,9 +94,14 @@ def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: 
         raise InvalidMetadata(field, why)
 
 
+def is_identifier(client_id: str) -> bool:
+    """Whether anything could have been registered by that name."""
+    return _IDENTIFIER.fullmatch(client_id) is not None
+
+
 def check_identifier(client_id: str) -> None:
     """Raise InvalidMetadata unless it is a `client_id` (RFC 6749 §A.1) that fits."""
-    if not _IDENTIFIER.fullmatch(client_id):
+    if not is_identifier(client_id):
         raise InvalidMetadata("client_id", f"must be 1 to {LONGEST_ID} printable ASCII characters")
 
 

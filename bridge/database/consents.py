@@ -1,6 +1,7 @@
 """Who consented to what: the rows, which are the truth — store §2 (consent), security §20.
 
-A row is never deleted while its user lives, not even with its client: its version only grows, so that "absent" cannot hide a withdrawal.
+A row is never deleted while its user lives, not even with its client: its version only grows, so that "absent" cannot
+hide a withdrawal.
 """
 
 from collections.abc import Sequence

@@ -165,6 +165,15 @@ async def test_a_disabled_client_says_so_and_a_removed_one_is_gone(clients: Clie
     assert not await clients.remove(name) and not await clients.disable(name)
 
 
+@pytest.mark.parametrize("name", ["", "\x00", "shop\x00", "sh\nop", "é", "\ud800", "x" * 256])
+async def test_what_is_no_name_is_nobody_and_is_not_looked_up(clients: Clients, db: Database, name: str) -> None:
+    """PostgreSQL takes no NUL in a text."""
+    await db.close()
+    assert await clients.get(name) is None
+    with pytest.raises(Unavailable):
+        await clients.get("x" * 255)
+
+
 async def test_a_removed_clients_consents_are_withdrawn_with_it(clients: Clients, db: Database, clock: Hands) -> None:
     """Whoever is given its id later begins with nothing; that it changed is seen by the reconciler."""
     now = int(clock.now())
