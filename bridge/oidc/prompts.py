@@ -59,6 +59,8 @@ def next_step(
     answered: set[Step] = {step for step, answer in answers.items() if answer.session == who.session}
     if "login" not in answered and _stale(request, who, now):
         return LoginNeeded()
+    if "none" in request.prompt and not _consented(request, consent, answered):
+        return ConsentNeeded()  # before it is judged who he is: a client that he never allowed does not learn that
     if request.expected_sub not in (None, who.sub):
         if "login" in answered:
             raise OAuthError("login_required", "somebody else than the expected person is signed in")

@@ -136,6 +136,18 @@ def test_the_wrong_person_never_comes_back() -> None:
     assert refused.value.code == "login_required"
 
 
+@pytest.mark.parametrize("consent", [NO, LESS, None])
+@pytest.mark.parametrize("sub", ["bob", "eve", None])
+@pytest.mark.parametrize("max_age", [None, 99])
+def test_a_client_that_was_never_allowed_does_not_learn_who_it_is(
+    max_age: int | None, sub: str | None, consent: ConsentCopy | None
+) -> None:
+    """Asked without a page, for whomever, it is answered the same."""
+    request = asked(prompt="none", expected_sub=sub and Subject(sub), max_age=max_age)
+    expected = ConsentNeeded() if max_age is None else LoginNeeded()
+    assert next_step(request, BOB, consent, {}, NOW) == expected
+
+
 @pytest.mark.parametrize(
     ("step", "code"),
     [(LoginNeeded(), "login_required"), (AccountNeeded(), "login_required"), (ConsentNeeded(), "consent_required")],
