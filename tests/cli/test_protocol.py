@@ -23,6 +23,50 @@ SHORTLY = 5.0
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with serving(tmp_path_factory.mktemp("demo"), "--demo", port=servers.free_port()) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (HEAD + b"X-A: ", b"a"),
+        (HEAD, b"X-A: a\r\n"),
+        (b"GET /login?a=", b"a"),
+        (b"", b"\r\n"),
+        (CHUNKED + b"1\r\na\r\n0\r\nX-A: ", b"a"),
+        (CHUNKED + b"1;a=", b"a"),
+    ],
+    ids=["value", "headers", "target", "empty lines", "trailer", "chunk extension"],
+)
+def test_what_is_no_body_and_has_no_end_is_cut_off(demo: Demo, begin: bytes, more: bytes) -> None:
+    with _connected(demo) as client:
+        try:
+            client.sendall(begin)
+            for _ in range(4):
+                time.sleep(0.05)  # it may read, and need not take all of it for one packet
+                client.sendall(more * (MOST_HEAD // len(more)))
+        except ConnectionError:
+            return
+        assert not _reply(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once(demo: Demo) -> None:
+    with _connected(demo) as client:
+        client.sendall(HEAD + b"X-A: " + b"a" * MOST_HEAD + b"\r\nConnection: close\r\n\r\n")
+        assert not _reply(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_large_head_is_answered_again_and_again(demo: Demo) -> None:
+    with closing(HTTPConnection(servers.LOOPBACK, _port(demo), timeout=SHORTLY)) as client:
+        for _ in range(3):
+            client.request("GET", "/healthz", headers={"X-A": "a" * (MOST_HEAD - 300)})
+            with client.getresponse() as reply:
+                assert (reply.status, reply.read()) == (200, b'{"status":"ok"}')
+
+
+def test_one_connection_too_many_is_told_so_until_another_ends(tmp_path: Path) -> None:
+    given = {"BRIDGE__SERVER__MOST_CONNECTIONS": "2"}
     with (
         serving(tmp_path, "--demo", port=servers.free_port(), environment=given) as demo,
         _connected(demo) as first,
