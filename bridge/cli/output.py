@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bridge.events.rows import visible
+
 _WIDE: Final = 240
 """Columns of a table that no terminal shows: a program that reads it wants whole words."""
 
@@ -67,6 +69,6 @@ def _cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case list() | tuple():
-            return ", ".join(str(each) for each in value)
+            return ", ".join(visible(str(each)) for each in value)
         case _:
-            return str(value)
+            return visible(str(value))  # a name or a program chosen by others must not move the cursor

@@ -11,6 +11,7 @@ import typer
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, read_line, say, say_table, when
 from bridge.cli.rooms import ACTOR, VISIT, recorded_first, within
+from bridge.events.rows import visible
 from bridge.secret import Secret
 from bridge.sessions.view import SessionView
 from bridge.types import Subject, UserId
@@ -172,7 +173,7 @@ def shown_session(view: SessionView, *, as_json: bool) -> dict[str, Any]:
         "via": view.via,
         **(times if as_json else {name: when(at) for name, at in times.items()}),
         "ip": view.ip,
-        "user_agent": view.user_agent,
+        "user_agent": visible(view.user_agent),
         "amr": list(view.amr),
         "clients": list(view.clients),
     }

@@ -1,6 +1,7 @@
 """`login-bridge user` and `session`: people, and what of theirs lives — DESIGN §6, §10."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.record import parse_record_keys
+from bridge.types import Visit
 from bridge.users.backend import Authenticated
 from tests.cli.conftest import Command, within
 
@@ -134,6 +136,17 @@ def test_sessions_are_listed_shown_and_ended(place: Path, command: Command) -> N
     assert command("user", "sessions", EMAIL, "--json").json == []
 
 
+def test_what_a_browser_calls_itself_moves_no_cursor(place: Path, command: Command) -> None:
+    command("user", "add", EMAIL)
+    born = within(partial(_signed_in, visit=replace(VISIT, user_agent="\x1b[2Jx\x9b1A\u202ey\nz")))
+    shown = r"\x1b[2Jx\x9b1A\u202ey\nz"
+    assert command("user", "sessions", EMAIL, "--json").json[0]["user_agent"] == shown
+    for arguments in (["session", "show", EMAIL, born.record.id], ["user", "sessions", EMAIL]):
+        out = command(*arguments).out
+        assert shown in out
+        assert not set(out) & set("\x1b\x9b\u202e")
+
+
 def test_why_tells_what_became_of_each_session(place: Path, command: Command) -> None:
     command("user", "add", EMAIL)
     revoked = within(_signed_in)
@@ -231,13 +244,13 @@ def test_another_slot_key_is_refused_before_anything_is_written(place: Path, com
     assert said.err == "login-bridge: secrets.slot is not the slot key under which this database was made\n"
 
 
-async def _signed_in(rooms: Rooms) -> Born:
+async def _signed_in(rooms: Rooms, *, visit: Visit = VISIT) -> Born:
     user = await rooms.users.by_email(EMAIL)
     assert user is not None
-    born = await rooms.sessions.start(user.standing, Birth.browser(rooms.config.sessions), VISIT, amr=["pwd"])
+    born = await rooms.sessions.start(user.standing, Birth.browser(rooms.config.sessions), visit, amr=["pwd"])
     if not isinstance(born, Born):  # the stamp is not in the store yet
         await rooms.sessions.publish_stamp(user.id, user.tag)
-        born = await rooms.sessions.start(user.standing, Birth.browser(rooms.config.sessions), VISIT, amr=["pwd"])
+        born = await rooms.sessions.start(user.standing, Birth.browser(rooms.config.sessions), visit, amr=["pwd"])
     assert isinstance(born, Born)
     return born
 
