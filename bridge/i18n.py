@@ -16,6 +16,8 @@ FALLBACK = "en"
 
 _QUALITY = re.compile(r"q=([01](?:\.\d{0,3})?)", re.IGNORECASE)
 _LONGEST_HEADER = 1_024
+_MOST_TAGS = 10
+"""To look for a language takes time; nobody reads more of them."""
 
 
 class Languages:
@@ -48,7 +50,12 @@ class Languages:
         What was asked for on the page itself, the user's record, `ui_locales` (space separated, Core §3.1.2.1), the
         header Accept-Language, the fallback.  Nothing that anybody sends here is an error.
         """
-        tags = (asked, user, *ui_locales[:_LONGEST_HEADER].split(), *_accepted(accept_language[:_LONGEST_HEADER]))
+        tags = (
+            asked,
+            user,
+            *ui_locales[:_LONGEST_HEADER].split()[:_MOST_TAGS],
+            *_accepted(accept_language[:_LONGEST_HEADER]),
+        )
         return next((name for name in map(self.match, tags) if name), FALLBACK)
 
 
@@ -58,9 +65,9 @@ def html_lang(name: str) -> str:
 
 
 def _accepted(header: str) -> Iterator[str]:
-    """The tags of an Accept-Language header, the most wanted first (RFC 9110 §12.5.4)."""
+    """The first tags of an Accept-Language header, the most wanted first (RFC 9110 §12.5.4)."""
     weighed: list[tuple[float, str]] = []
-    for item in header.split(","):
+    for item in header.split(",", _MOST_TAGS)[:_MOST_TAGS]:
         tag, _, rest = item.partition(";")
         quality = _QUALITY.fullmatch(rest.strip()) if rest.strip() else None
         weighed.append((float(quality[1]) if quality else 1.0, tag.strip()))

@@ -30,6 +30,9 @@ _ACCESS: Final = "uvicorn.access"
 _TALKATIVE: Final = ("aiosqlite",)
 """At debug level it writes every statement's parameters, hashes of passwords among them."""
 
+_COMPLAINING: Final = ("python_multipart",)
+"""It warns of every byte of a form that stands in the wrong place."""
+
 
 class Stream(Protocol):
     """Where lines go: standard output, a file, a test's buffer."""
@@ -101,6 +104,8 @@ def set_up_logging(stream: Any, options: EventsOptions) -> None:
     logging.getLogger(_ACCESS).propagate = False
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO)
+    for name in _COMPLAINING:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _fields(event: Event) -> dict[str, object]:

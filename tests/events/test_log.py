@@ -107,6 +107,14 @@ def test_there_is_no_access_log() -> None:
     assert out.getvalue() == ""
 
 
+@pytest.mark.usefixtures("root_as_it_was")
+def test_what_is_wrong_with_a_form_makes_no_lines() -> None:
+    out = io.StringIO()
+    set_up_logging(out, EventsOptions(log_level="debug"))
+    logging.getLogger("python_multipart.multipart").warning("Did not find boundary character %r at index %d", 1, 2)
+    assert out.getvalue() == ""
+
+
 def with_secrets() -> list[Event]:
     """Events of a careless caller: a secret in every place where text may stand."""
     events: list[Event] = []

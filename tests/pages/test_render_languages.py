@@ -128,6 +128,13 @@ def test_the_page_then_the_person_then_the_app_then_the_browser_decide(wishes: d
     assert LANGUAGES.choose(**wishes) == chosen
 
 
+@pytest.mark.parametrize(("wish", "between"), [("accept_language", ","), ("ui_locales", " ")])
+def test_only_the_first_ten_tags_are_looked_at(wish: str, between: str) -> None:
+    """Hundreds of them, in one header, took a worker longer than the page."""
+    assert LANGUAGES.choose(**{wish: between.join(["fr"] * 9 + ["zh"])}) == "zh_Hans"
+    assert LANGUAGES.choose(**{wish: between.join(["fr"] * 10 + ["zh"])}) == "en"
+
+
 @given(st.text(max_size=2_000), st.text(max_size=2_000), st.text(max_size=200))
 def test_no_header_or_parameter_is_an_error(accept_language: str, ui_locales: str, asked: str) -> None:
     chosen = LANGUAGES.choose(asked=asked, user=asked, ui_locales=ui_locales, accept_language=accept_language)
