@@ -47,7 +47,11 @@ class Drawn:
 
 
 def code_births(alive: Alive, asked: Asked, *, drawn: Drawn, consent: int, epoch: int, moment: Moment) -> list[Change]:
-    """Code and family, the one that witnesses first.  The caller adds what they expect."""
+    """Code and family, the one that witnesses first.  The caller adds what they expect.
+
+    A family whose code nobody redeems goes with the code: it is lengthened at the redemption.  Where it is listed it
+    stays listed for as long as it may live.
+    """
     family, names = _family(alive, asked, drawn, consent, moment), moment.names
     code, options = drawn.code, moment.options
     record = Code(
@@ -63,7 +67,7 @@ def code_births(alive: Alive, asked: Asked, *, drawn: Drawn, consent: int, epoch
     key, ttl = names.family(code.tag, family.id), moment.left(family.until) + MEMORY
     changes: list[Change] = [
         Add(code.key(names), encode(record), options.code + MEMORY),
-        Add(key, encode(family), ttl),
+        Add(key, encode(family), options.code + MEMORY),
         Tag(names.families_of(code.tag, asked.client), key, ttl),
     ]
     if family.session is not None:

@@ -48,7 +48,7 @@ def redeem(
 ) -> Decision[Redeemed]:
     """`objection` is the protocol's: what is wrong with redirect URI or verifier, or None."""
     family = read_family(raw_family, token.family, moment.now)
-    if family is None:
+    if family is None or raw_family is None:
         return Decision((), Invalid("the authorization has ended"))
     if family.client != client:
         return Decision((), Invalid("the code belongs to another client"))
@@ -65,7 +65,8 @@ def redeem(
     changes: list[Change] = [
         *births(code.stamp, tokens, fresh, moment),
         Swap(code_key, raw, used, moment.options.code + MEMORY),
-        Expect(family_key, raw_family),
+        # the same value, from now on for as long as its tokens may live
+        Swap(family_key, raw_family, raw_family, moment.left(family.until) + MEMORY),
         Expect(stamp_key, raw_stamp),
     ]
     return Decision(changes, tokens)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from bridge.grants.bearer import Bearer, judge_bearer
-from bridge.grants.options import GrantOptions
+from bridge.grants.options import MEMORY, GrantOptions
 from bridge.grants.records import EndedFamily, encode_trace
 from bridge.grants.redemption import keys_of, redeem
 from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens
@@ -213,3 +213,30 @@ async def _shown(scene: Scene, tokens: Tokens) -> object:
     assert token is not None
     values = await scene.store.read(*keys_of(token, scene.names))
     return judge_bearer(*values, token=token, now=scene.clock.now())
+
+
+@pytest.mark.parametrize("scopes", [("openid",), ("openid", "offline_access")])
+async def test_a_family_whose_code_nobody_redeems_goes_with_the_code(scopes: tuple[str, ...]) -> None:
+    """Codes are to be had for the asking by whoever is signed in: what they leave must not pile up."""
+    scene = Scene()
+    code = await scene.authorized(scopes=scopes)
+    family_key = scene.names.family(code.tag, code.family)
+    scene.clock.move(GrantOptions().code + MEMORY - 1)
+    assert (await scene.store.read(family_key))[0] is not None
+    scene.clock.move(1)
+    assert await scene.store.read(family_key, code.key(scene.names)) == [None, None]
+
+
+@pytest.mark.parametrize("scopes", [("openid",), ("openid", "offline_access")])
+async def test_a_redeemed_family_stays_until_nothing_of_it_could_live(scopes: tuple[str, ...]) -> None:
+    scene = Scene()
+    code = await scene.authorized(scopes=scopes)
+    scene.clock.move(GrantOptions().code - 1)
+    tokens = await scene.redeem(code)
+    assert isinstance(tokens, Tokens)
+    scene.clock.move(tokens.family.until + MEMORY - 1 - scene.clock.now())
+    family_key = scene.names.family(code.tag, code.family)
+    assert (await scene.store.read(family_key))[0] is not None
+    assert family_key in await scene.store.members(scene.names.families_of(code.tag, SHOP))
+    scene.clock.move(1)
+    assert await scene.store.read(family_key) == [None]
