@@ -19,11 +19,11 @@ class LoginOptions:
     account_per_hour: int = 20
     """The same within an hour."""
     address_per_minute: int = 20
-    """Wrong passwords from one address."""
+    """Wrong passwords from one address, or IPv6 /64."""
     address_per_hour: int = 100
     """The same within an hour."""
     network_per_hour: int = 200
-    """Wrong passwords from one /24, or IPv6 /64."""
+    """Wrong passwords from one /24, or IPv6 /48."""
     unknown_browsers_per_minute: int = 0
     """Wrong passwords of all browsers together that never signed in to the account they try; 0: no such limit.  For the
     hours of an attack: it closes the door to new devices, and to them only."""

@@ -125,11 +125,11 @@ class Throttle:
     def _addresses(self, caller: str, ip: IPAddress | None) -> Iterator[Window]:
         if ip is None:
             return
-        # In IPv6 whoever has one address has 2^64 of them.
+        # In IPv6 whoever has one address has 2^64 of them, and may have 2^16 such networks.
         address = str(ip) if ip.version == 4 else _network(ip)
         yield self._window("address-1", self._options.address_per_minute, _MINUTE, caller, address)
         yield self._window("address-h", self._options.address_per_hour, _HOUR, caller, address)
-        yield self._window("network-h", self._options.network_per_hour, _HOUR, caller, _network(ip))
+        yield self._window("network-h", self._options.network_per_hour, _HOUR, caller, _network(ip, 48))
 
     def _window(self, purpose: str, limit: int, seconds: float, *values: str) -> Window:
         name = mac(self._key, purpose, *(value.encode("utf-8", "surrogatepass") for value in values)).hex()[:32]
@@ -140,6 +140,8 @@ def _keys(windows: Sequence[Window]) -> list[str]:
     return [window.key for window in windows]
 
 
-def _network(ip: IPAddress | None) -> str:
-    """Its /24, or IPv6 /64; one name for all whose address is not known."""
-    return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 64}", strict=False)) if ip is not None else ""
+def _network(ip: IPAddress | None, prefix: int = 64) -> str:
+    """Its /24, or IPv6 network of that prefix; one name for all whose address is not known."""
+    if ip is None:
+        return ""
+    return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else prefix}", strict=False))

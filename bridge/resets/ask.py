@@ -1,8 +1,9 @@
 """Somebody asks for a reset link — sessions-and-accounts §6.2, R1, R8.
 
 The public form learns nothing: not whether the address is known, not whether the limit is reached.  Its answer is
-given before anything is looked at, so it takes as long for everybody.  What is queued names an account, never a
-token: the link is made when the mail is sent.
+given before anything is looked at, so it takes as long for everybody.  Only afterwards is the account looked up:
+made-up addresses fill neither the outbox nor the limit that all accounts share.  What is queued names an account, never
+a token: the link is made when the mail is sent.
 """
 
 import asyncio
@@ -108,13 +109,27 @@ class ResetRequests:
             self._events.tell("reset.refused", visit, reason="no-address")
             return
         try:
-            await self._queue(key, None, visit, [*self._account(key), *self._sender(visit.ip)])
+            await self._ask_of(key, visit)
         except Unavailable as error:
             _log.error("a reset request was lost: %s", error)  # the person was told to try again if no mail comes
 
-    async def _queue(self, key: str, user: UserId | None, visit: Visit, windows: Sequence[Window]) -> None:
-        if await self._guard.admit(windows) > 0:
+    async def _ask_of(self, key: str, visit: Visit) -> None:
+        if not await self._within([*self._account(key), *self._sender(visit.ip)], visit):
+            return
+        user = await self._users.by_email(key)
+        if user is None:
+            self._events.tell("reset.refused", visit, reason="no-account")
+            return
+        await self._queue(key, user.id, visit, [self._window("reset-all", "", self._options.in_all)])
+
+    async def _within(self, windows: Sequence[Window], visit: Visit, user: UserId | None = None) -> bool:
+        within = await self._guard.admit(windows) <= 0
+        if not within:
             self._events.tell("reset.refused", visit, user=user, reason="limit")
+        return within
+
+    async def _queue(self, key: str, user: UserId, visit: Visit, windows: Sequence[Window]) -> None:
+        if not await self._within(windows, visit, user):
             return
         payload = {"email_key": key, "language": visit.language, "ip": str(visit.ip or "")}
         await self._outbox.put(None, PURPOSE, user, payload)
@@ -124,12 +139,18 @@ class ResetRequests:
         return [self._window("reset-account", email_key(email) or email, self._options.per_account)]
 
     def _sender(self, ip: IPAddress | None) -> list[Window]:
-        everybody = self._window("reset-all", "", self._options.in_all)
         if ip is None:
-            return [everybody]
-        subnet = ipaddress.ip_network(f"{ip}/{64 if ip.version == 6 else 32}", strict=False)
-        return [self._window("reset-address", str(subnet), self._options.per_address), everybody]
+            return []
+        one, wide = (64, 48) if ip.version == 6 else (32, 24)
+        return [
+            self._window("reset-address", _around(ip, one), self._options.per_address),
+            self._window("reset-network", _around(ip, wide), self._options.per_network),
+        ]
 
     def _window(self, purpose: str, value: str, limit: int) -> Window:
         name = mac(self._limiter, purpose, value).hex()[:32]
         return Window(self._names.limiter(name), limit, _HOUR)
+
+
+def _around(ip: IPAddress, prefix: int) -> str:
+    return str(ipaddress.ip_network(f"{ip}/{prefix}", strict=False))

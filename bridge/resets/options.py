@@ -16,8 +16,10 @@ class ResetOptions:
     """Links an hour for one account; more are silently not sent."""
     per_address: int = 20
     """Requests an hour from one address (one /64 of IPv6); more are silently not sent."""
+    per_network: int = 100
+    """Requests an hour from one /24 (one /48 of IPv6); more are silently not sent."""
     in_all: int = 1_000
-    """Requests an hour in all; more are silently not sent."""
+    """Requests an hour for all accounts together; more are silently not sent."""
 
     def __post_init__(self) -> None:
         if not 60 <= self.lifetime <= 7_200:

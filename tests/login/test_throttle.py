@@ -173,6 +173,12 @@ async def test_an_ipv6_network_is_one_address(tight: House) -> None:
     assert await guesses(tight, 1, browser("2001:db8:0:2::1")) == ["Refused"]
 
 
+async def test_many_ipv6_networks_of_one_site_are_one_network(tight: House) -> None:
+    answers = [(await guesses(tight, 1, browser(f"2001:db8:1:{n:x}::1")))[0] for n in range(1, 11)]
+    assert answers == ["Refused"] * 8 + ["TooMany"] * 2
+    assert await guesses(tight, 1, browser("2001:db8:2:1::1")) == ["Refused"]
+
+
 # --- the legacy door: the limiter is not a weapon
 
 
