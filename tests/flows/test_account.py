@@ -44,11 +44,12 @@ def rows(browser: Visitor) -> list[Element]:
     return form.all("li")
 
 
-async def test_s10_the_page_says_where_he_is_signed_in(site: Site, visit: Visit) -> None:
-    app = App(site)
+async def test_s10_the_page_says_where_he_is_signed_in(site: Site, visit: Visit, clock: Hands) -> None:
+    app, other = App(site), await at_account(site, visit)
+    clock.move(60)
     phone = await at_account(site, visit, user_agent=PHONE)
     await app.tokens(phone)
-    other = await at_account(site, visit)
+    await other.open("/account")
     shown = [row.text for row in rows(other)]
     assert len(shown) == 2 and "this device" in shown[0] and "127.0.0.1" in shown[0]
     assert "Safari · iPhone" in shown[1] and "used for Acme Notes" in shown[1] and "this device" not in shown[1]

@@ -207,6 +207,8 @@ async def test_another_account_is_asked_for_and_replaces_the_first(site: Site, v
     await browser.open(app.request(prompt="select_account"))
     await browser.press("continue-as-other")
     assert "Confirm that it is you" not in browser.text and ADA not in browser.reply.text
+    await browser.press("login-submit", email=LI, password="wrong")
+    assert browser.reply.status_code == 422 and "Confirm that it is you" not in browser.text
     await browser.press("login-submit", email=LI, password=PASSWORD)
     await browser.press("consent-allow")
     tokens = (await app.redeem(app.answer(browser)["code"])).json()
