@@ -266,6 +266,20 @@ async def test_errors_that_go_nowhere_name_the_parameter(site: Site, visit: Visi
         assert browser.reply.status_code == 400 and next(iter(wrong)) in browser.text and "evil" not in browser.text
 
 
+async def test_whoever_begins_too_many_sign_ins_is_asked_to_wait(site: Site, visit: Visit) -> None:
+    """Security §23: by a page, and he who was on his way already goes on."""
+    app, early, late = App(site), visit(site), visit(site)
+    await early.open(app.request())
+    for _ in range(site.bridge.rooms.config.oidc.visits_per_minute - 1):
+        assert (await late.get(app.request())).status_code == 303
+    reply = await late.get(app.request())
+    assert reply.status_code == 429 and 1 <= int(reply.headers["retry-after"]) <= 60
+    assert "Please wait a moment" in reply.text and "no-store" in reply.headers["cache-control"]
+    await early.press("login-submit", email=ADA, password=PASSWORD)
+    await early.press("consent-allow")
+    assert "code" in app.answer(early)
+
+
 async def test_what_was_allowed_is_shown_and_taken_back(site: Site, visit: Visit) -> None:
     """O3."""
     app, browser = App(site), visit(site)
