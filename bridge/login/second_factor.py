@@ -4,6 +4,7 @@ A right password without its code is a pending login.  The code, the mark of its
 the birth of the session are one commit: of fifty logins with one code, one gets in.
 """
 
+import base64
 import binascii
 import hmac
 import unicodedata
@@ -30,6 +31,7 @@ from bridge.users.backend import UserBackend
 from bridge.users.user import User
 
 STEP: Final = 30
+_SHORTEST_BYTES: Final = 10
 AMR: Final = ("pwd", "otp", "mfa")  # RFC 8176
 _KEPT: Final = 600.0  # seconds that a used login and a step's mark stay (store §2, rule 2)
 
@@ -171,10 +173,22 @@ def step_of(secret: Secret, code: str, *, now: float, skew: int) -> int | None:
     typed = "".join(unicodedata.normalize("NFKC", code[:64]).split()).replace("-", "").encode("utf-8", "replace")
     present, found = int(now // STEP), None
     try:
-        totp = TOTP(secret.reveal())
+        totp = _Enrolled(secret.reveal())
         for step in range(present - skew, present + skew + 1):  # all of them: the time tells nothing
             if hmac.compare_digest(totp.generate_otp(step).encode(), typed):
                 found = step
     except (binascii.Error, ValueError):  # a secret that was never one
         return None
     return found
+
+
+class _Enrolled(TOTP):
+    """The library refuses what is shorter than 112 bits, and 80 bits are what most authenticators were given for years.
+    Nobody who was enrolled so elsewhere is to be locked out; new secrets are longer."""
+
+    def byte_secret(self) -> bytes:
+        """Raises ValueError for less than 80 bits, or what is no base32."""
+        decoded = base64.b32decode(self.secret + "=" * (-len(self.secret) % 8), casefold=True)
+        if len(decoded) < _SHORTEST_BYTES:
+            raise ValueError("a secret of less than 80 bits")
+        return decoded

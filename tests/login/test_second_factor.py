@@ -1,6 +1,8 @@
 """The second step — A7, store §2 "pending second factor / finish", security §7, §14, §5; RFC 6238."""
 
 import asyncio
+import base64
+import hmac
 from collections import Counter
 from dataclasses import replace
 
@@ -390,3 +392,14 @@ async def test_a_skew_of_zero_takes_the_present_code_only(sqlite_url: str) -> No
         await house.ada(totp=True)
         assert await house.finish(await house.pending(), house.code(later=-30)) == Refused("wrong")
         assert isinstance(await house.finish(await house.pending(), house.code()), LoggedIn)
+
+
+def test_a7_a_secret_of_eighty_bits_as_most_authenticators_have_is_good() -> None:
+    assert step_of(Secret("JBSWY3DPEHPK3PXP"), "282760", now=0, skew=0) == 0
+
+
+def test_a7_a_secret_of_less_than_eighty_bits_opens_nothing() -> None:
+    digest = hmac.digest(base64.b32decode("JBSWY3DPEHPK3==="), bytes(8), "sha1")
+    start = digest[-1] & 15  # RFC 4226 §5.3
+    code = (int.from_bytes(digest[start : start + 4], "big") & 0x7FFFFFFF) % 10**6
+    assert step_of(Secret("JBSWY3DPEHPK3"), f"{code:06}", now=0, skew=0) is None
