@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from pyotp import TOTP
+from pyotp import totp as authenticator
 
 from bridge.database.endings import Recent
 from bridge.events.event import Events
@@ -163,7 +163,7 @@ class World:
 
     async def finish(self, pending: LoginToken, checked_at: int) -> Outcome:
         """The same for one that is known."""
-        code = TOTP(TOTP_SECRET.reveal()).at(int(self.clock.now()))
+        code = authenticator.TOTP(TOTP_SECRET.reveal()).at(int(self.clock.now()))
         wish = Birth.browser(self.sessions.options)
         outcome = await self.login.finish(pending, code, wish=wish, visit=VISIT)
         if isinstance(outcome, LoggedIn) and outcome.born is not None:

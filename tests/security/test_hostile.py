@@ -118,7 +118,12 @@ def cases(site: Site, held: Holdings, count: int) -> list[Sent]:
     cookies = st.lists(st.tuples(st.sampled_from(list(held.browser.jar)), values), max_size=3)
     drawn: list[Sent] = []
 
-    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        database=None,
+    )
     @given(
         st.sampled_from(METHODS),
         st.sampled_from(paths) | st.sampled_from(odd),
