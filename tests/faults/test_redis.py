@@ -45,6 +45,7 @@ async def test_every_door_opens_when_all_is_well(callers: Callers) -> None:
 @pytest.mark.parametrize("how", ["refused", "hung"])
 async def test_every_door_says_that_it_cannot_serve(callers: Callers, machine: RedisMachine, how: str) -> None:
     (machine.kill if how == "refused" else machine.freeze)()
+    heard = {}
     for again in range(3):
         heard = await knock_at_all(callers, "logout")
         assert wrong_of(heard, UNTOUCHED | WORKS) == {}, again
