@@ -198,7 +198,7 @@ async def test_a_refused_credential_and_a_redirect_are_no_answer(
         asked.append("elsewhere")
 
     async def redirects(scope: Scope, receive: Receive, send: Send) -> None:
-        await Reply(307, headers=[(b"location", target.encode() + b"/")])(scope, receive, send)
+        await Reply(302, headers=[(b"location", target.encode() + b"/")])(scope, receive, send)
 
     async with served(elsewhere) as target, served(redirects) as url, satellite(world, reader_url, url) as app:
         assert (await ask(BridgeMiddleware(says_who, app), headers=[cookie(born.child)])).status == 503

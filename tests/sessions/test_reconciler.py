@@ -178,6 +178,15 @@ async def test_a_loss_during_the_publication_keeps_the_gate_closed(scene: Scene)
     assert not scene.raw.lost
 
 
+async def test_a_loss_without_a_new_identity_is_a_loss(scene: Scene) -> None:
+    """A connection found the server behind: the same run may have lost its last writes."""
+    scene.raw.believed = "doubted"
+    scene.seen.clear()
+    await scene.reconciler.tick()
+    assert not scene.raw.lost
+    assert scene.heard.kinds()[-2:] == ["store.lost", "store.regained"]
+
+
 async def test_what_ended_while_nobody_could_publish_is_not_forgotten(scene: Scene) -> None:
     asked: list[float | None] = []
 

@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
+import secrets
 
 import pytest
 
 from bridge.errors import Unavailable
-from bridge.sessions.birth import Birth, Born
+from bridge.sessions.birth import Birth, Born, new_child
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import SessionRecord
@@ -88,6 +89,34 @@ async def test_a_rotation_replaces_no_child_but_its_own(world: World) -> None:
     )
     assert isinstance(rotated, Born)
     assert await world.why(other.child, "middleware") == "alive"
+
+
+async def test_a_child_keeps_its_id_when_it_is_replaced(world: World) -> None:
+    """Whoever ends it by that id later, ends it."""
+    born = await world.login()
+    before = (await world.alive(born.child, "middleware")).record
+    rotated = await world.sessions.rotate(
+        await world.alive(born.token), await world.standing(), VISIT, amr=["pwd"], child=born.child
+    )
+    assert isinstance(rotated, Born)
+    after = (await world.alive(rotated.child, "middleware")).record
+    assert (after.id, after.via, after.iat) == (before.id, before.via, before.iat)
+
+
+async def test_a_child_is_born_only_while_its_parent_is_as_it_was_read(world: World) -> None:
+    born = await world.login()
+    parent = await world.alive(born.token)
+    now, tools = world.clock.now(), world.sessions.tools
+    young = new_child(parent, via="blog", now=now, draw=secrets.token_bytes, tools=tools)
+    world.clock.move(200)
+    assert await world.sessions.touch(parent)
+    assert not await world.store.commit(*young.changes)
+    assert isinstance(await world.sessions.child(parent, via="blog"), Born)  # it reads again
+
+
+async def test_what_a_browser_says_of_itself_is_kept_short(world: World) -> None:
+    born = await world.login(visit=Visit("pages", user_agent="x" * 10_000))
+    assert len((await world.alive(born.token)).record.ua) == 200
 
 
 async def test_a_rotation_on_an_outdated_row_writes_nothing(world: World) -> None:
@@ -253,6 +282,18 @@ async def test_s9_a_session_that_has_ended_ends_no_others(world: World) -> None:
     assert isinstance(verdict, Dead) and verdict.reason == "ended-by-you"
     assert world.rows.stamps[ANN] == stamp
     assert await world.why(there.token) == "alive"
+
+
+async def test_s9_who_is_overtaken_by_another_ending_is_told_so(world: World) -> None:
+    """SQL took this one's stamp, and then another before this one came to the store."""
+    here = await world.login()
+    alive = await world.alive(here.token)
+    mine, theirs = draw_stamp("user"), draw_stamp("password")
+    assert await world.rows.restamp(ANN, mine, expected=alive.record.stamp)
+    assert await world.rows.restamp(ANN, theirs)
+    await world.sessions.publish_stamp(ANN, here.token.tag)
+    verdict = await world.sessions.keep(alive, mine)
+    assert isinstance(verdict, Dead) and verdict.reason == "password-changed"
 
 
 async def test_s9_the_one_who_changed_the_password_stays(world: World) -> None:
