@@ -53,8 +53,11 @@ async def end_born_under(
 
 async def remembered_until(store: Store, tools: Tools, tag: SlotTag, session_id: str, *, now: float) -> float:
     """When nothing of the session could live any more, in whatever old state the store comes back: until then SQL must
-    remember that it ended."""
-    found = await look(store, tools, await store.members(tools.names.born_under(tag, session_id)))
+    remember that it ended.  A store that does not answer is no reason not to: then for the longest."""
+    try:
+        found = await look(store, tools, await store.members(tools.names.born_under(tag, session_id)))
+    except Unavailable:
+        return now + tools.options.ended_ttl
     ends = [record.abs + SHORTEST_MEMORY for _, record in found if isinstance(record, SessionRecord)]
     if not ends or any(record is None for _, record in found):  # families have their own, longer, times
         return now + tools.options.ended_ttl

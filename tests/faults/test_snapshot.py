@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bridge.errors import Unavailable
 from bridge.secret import Secret
 from bridge.types import ClientId
 from tests.faults.machines import RedisMachine
@@ -212,6 +213,29 @@ async def test_nothing_revoked_lives_again_and_the_rest_goes_on(
     assert not await at_the_issuer(one, zoe)()
     again = await signed_in(other, visit, ZOE)
     assert (await App(other, "notes").redeem(await _code(App(other, "notes"), again))).status_code == 200
+
+
+async def test_what_is_ended_while_redis_is_away_is_dead_when_it_is_back(
+    sites: tuple[Site, Site], visit: Visiting, machine: RedisMachine
+) -> None:
+    """SQL first: whoever ended it was told that it is not done, and it is done all the same."""
+    one, other = sites
+    ada, li = [await signed_in(one, visit, email) for email in (ADA, LI)]
+    users = [await one.user(email) for email in (ADA, LI)]
+    (session,) = await one.sessions(users[0].id)
+    snapshot = await asyncio.to_thread(machine.snapshot)
+    machine.kill()
+    with pytest.raises(Unavailable):
+        await one.bridge.rooms.sessions.end(users[0].id, users[0].tag, session, "administrator")
+    with pytest.raises(Unavailable):
+        await one.bridge.rooms.sessions.end_all(users[1].id, users[1].tag, "admin")
+    dead = Watch({"one session": at_the_issuer(other, ada), "all": at_the_issuer(other, li)})
+    async with watching(dead):
+        machine.start(snapshot=snapshot)
+        await asyncio.sleep(4)
+    assert dead.caught == set() and min(dead.counts.values()) > 10
+    await ada.open("/account")
+    assert ada.at.startswith("/login") and "administrator" in ada.text
 
 
 async def _code(app: App, browser: Visitor) -> str:
