@@ -3,8 +3,8 @@
     REDIS_URL=redis://satellite:…@redis:6379/0 ISSUER=https://login.example RECORD_KEYS="k1:…" \
         uvicorn examples.satellite:app
 
-With BRIDGE_URL and CREDENTIAL='["identifier", "secret"]' a session that is used here stays alive, and the app knows
-the person's name and groups.
+`login-bridge session reader-keys` prints RECORD_KEYS.  With BRIDGE_URL and CREDENTIAL='["identifier", "secret"]' a
+session that is used here stays alive, and the app knows the person's name and groups.
 """
 
 import json

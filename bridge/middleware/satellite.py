@@ -61,7 +61,7 @@ class _Question:
 class Satellite:
     """`BridgeMiddleware(app, Satellite("redis://…", issuer=…, record_keys=…))`.
 
-    `record_keys`: lines of `id:base64url`, as `login-bridge` prints them for readers; never the master key.
+    `record_keys`: what `login-bridge session reader-keys` prints; never the master key.
     `bridge_url` and `credential` (identifier, secret): where and as whom sessions are touched and people asked for.
     `options`: as the bridge has them (`ip_check`, `cookie_name`, `shared_domain`, `sources`).  Raises ConfigError.
     """

@@ -15,6 +15,7 @@ from bridge.secret import Secret
 from bridge.sessions.judge import Dead, DeadReason, judge
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import RecordCodec, SessionRecord
+from bridge.stores.acl import satellite_rules
 from bridge.tokens import LoginToken, Names, Slots
 from bridge.types import UserId
 from tests.servers import Server, need, redis_binary
@@ -76,6 +77,10 @@ def test_the_page_prints_the_first_vector_and_every_member() -> None:
         assert CASES[0][name] in PAGE
     members = set(re.findall(r"`(\w+)`", PAGE))
     assert set(SessionRecord.__struct_fields__) <= members
+
+
+def test_11_the_page_grants_what_the_shipped_rules_grant() -> None:
+    assert satellite_rules("lb:<instance>:") in PAGE
 
 
 @pytest.fixture(scope="module")
