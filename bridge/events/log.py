@@ -98,6 +98,7 @@ def set_up_logging(stream: Any, options: EventsOptions) -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+        library.setLevel(logging.NOTSET)
     # No access log: a query string may hold a token, what matters is told as an event, and nobody is to make the
     # worker write by asking.  uvicorn takes a handler anywhere above, whatever its `access_log`, for a yes.
     logging.getLogger(_ACCESS).handlers.clear()
