@@ -80,7 +80,7 @@ async def until(site: Site, wanted: list[tuple[str, str, int]]) -> None:
     raise AssertionError(await jobs(site))
 
 
-@pytest.mark.parametrize("how", ["refused", "silent"])
+@pytest.mark.parametrize("how", ["refused", pytest.param("silent", marks=pytest.mark.slow)])
 async def test_a_reset_link_comes_when_the_mail_server_is_back(
     site: Site, visit: Visiting, port: int, clock: Hands, how: str
 ) -> None:

@@ -144,7 +144,7 @@ async def living(app: App, got: dict[str, str]) -> list[str]:
         (end_session, "openid offline_access", True),  # an offline grant outlives the session, and only that
         (end_all, "openid", False),
         (end_all, "openid offline_access", False),
-        (disable, "openid offline_access", False),
+        pytest.param(disable, "openid offline_access", False, marks=pytest.mark.slow),
         (withdraw, "openid", False),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
