@@ -91,7 +91,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     """Every room.  Raises ConfigError."""
     keys = keys_of(config)
     ring, slots, names = keys.ring, Slots(keys.slot), Names(config.base_url)
-    events = Events(clock)
+    events, metrics = Events(clock), Metrics()
     database = Database(config.database.url, clock)
     raw_store = open_store(config.store.url, clock=clock)
     store = Gate(raw_store)
@@ -134,7 +134,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         names=names,
         mint=TokenMint(ring),
         events=events,
-        metrics=Metrics(),
+        metrics=metrics,
         audit=AuditLog(database, clock, config.events),
         database=database,
         endings=endings,
@@ -169,6 +169,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             chance=chance,
             options=config.login,
             events=events,
+            took=metrics.login_took,
         ),
         outbox=outbox,
         links=Links(ring=ring, clock=clock, lifetime=config.resets.lifetime),

@@ -39,8 +39,9 @@ def assemble_login(
     events: Events,
     pause: Pause = anyio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
+    took: Callable[[float], object] = lambda _: None,
 ) -> Login:
-    """A `Login`.  `epoch`: the store's, as SQL last said it; `arrivals`: `LastLogins`."""
+    """A `Login`.  `epoch`: the store's, as SQL last said it; `arrivals`: `LastLogins`; `took`: `Metrics.login_took`."""
     entry = Entry(sessions=sessions, users=users)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=options.device_days)
     throttle = Throttle(guard=guard, names=names, ring=ring, devices=devices, options=options, pause=pause)
@@ -68,4 +69,5 @@ def assemble_login(
         events=events,
         pause=pause,
         monotonic=monotonic,
+        took=took,
     )

@@ -70,7 +70,9 @@ class Login:
         events: Events,
         pause: Pause = anyio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        took: Callable[[float], object] = lambda _: None,
     ) -> None:
+        """`took` is told how many seconds each password check took."""
         self._users = users
         self._second_factor = second_factor
         self._entry = entry
@@ -80,6 +82,7 @@ class Login:
         self._events = events
         self._pause = pause
         self._monotonic = monotonic
+        self._took = took
 
     async def attempt(
         self,
@@ -205,7 +208,9 @@ class Login:
     @asynccontextmanager
     async def _no_sooner(self) -> AsyncIterator[None]:
         """An answer takes at least `login.floor_ms`, so that the scheme of a hash does not show (A5)."""
-        end = self._monotonic() + self._floor
+        begun = self._monotonic()
         yield
-        if (rest := end - self._monotonic()) > 0:
+        took = self._monotonic() - begun
+        self._took(took)
+        if (rest := self._floor - took) > 0:
             await self._pause(rest)

@@ -166,6 +166,7 @@ async def test_figures_say_what_happened_and_what_waits(make: Make) -> None:
         lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         assert lines['bridge_events_total{kind="login.ok",reason=""}'] == "1.0"
         assert [name for name in lines if name.startswith('bridge_events_total{kind="login.fail"')]
+        assert lines["bridge_login_seconds_count"] == "2.0"
         assert float(lines["bridge_audit_waiting"]) >= 2
         for gauge in ("outbox_waiting", "outbox_dead", "audit_lost", "store_lost"):
             assert lines[f"bridge_{gauge}"] == "0.0"
