@@ -27,8 +27,8 @@ WARNINGS: Final[frozenset[EventKind]] = frozenset(
 )
 _LIBRARIES: Final = ("uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "asyncmy")
 _ACCESS: Final = "uvicorn.access"
-_TALKATIVE: Final = ("aiosqlite",)
-"""At debug level it writes every statement's parameters, hashes of passwords among them."""
+_TALKATIVE: Final = ("aiosqlite", "sqlalchemy")
+"""They write every statement at info level, and parameters and rows at debug level, hashes of passwords among them."""
 
 _COMPLAINING: Final = ("python_multipart",)
 """It warns of every byte of a form that stands in the wrong place."""
@@ -104,7 +104,7 @@ def set_up_logging(stream: Any, options: EventsOptions) -> None:
     logging.getLogger(_ACCESS).handlers.clear()
     logging.getLogger(_ACCESS).propagate = False
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.INFO)
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in _COMPLAINING:
         logging.getLogger(name).setLevel(logging.ERROR)
 

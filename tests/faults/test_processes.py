@@ -148,6 +148,7 @@ async def test_sigterm_under_load_loses_nothing(
         await asyncio.wait_for(task, 30)
         assert status == 0 and took < 15
         assert "Traceback" not in begun.told() and all(begun.lines())
+        assert not [line for line in begun.lines() if line.get("logger", "").startswith(("sqlalchemy", "aiosqlite"))]
     wrong = {what for what in load.seen if what.startswith(("login", "revoke", "page")) and not what.endswith("200")}
     assert load.seen["half"] == 0 and not wrong, load.seen
     assert load.seen["login 200"] > 5 and load.tokens

@@ -385,6 +385,7 @@ async def test_no_secret_is_ever_shown(
         if any(spelt in text for spelt in _spellings(secret)) and not _may_be_shown(where, name)
     ]  # fmt: skip
     assert found == []
+    assert '"logger":"sqlalchemy' not in shown["log"] and '"logger":"aiosqlite' not in shown["log"]
 
 
 def _may_be_shown(where: str, name: str) -> bool:
