@@ -6,6 +6,7 @@ The examples are drawn by hypothesis and sent straight into the app: no client l
 import asyncio
 import json
 import string
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -291,11 +292,10 @@ async def test_the_biggest_that_may_be_sent_is_answered_in_time(site: Site, visi
         b'{"token":"' + b"t" * 60_000 + b'"}',
         b"--xyz\r\ncontent-disposition: form-data; name=a\r\n\r\n" + b"y" * 60_000 + b"\r\n--xyz--",
     ]
-    loop = asyncio.get_running_loop()
     for path in site.bridge._front.exact:
         for body in biggest:
             for kind in (b"application/x-www-form-urlencoded", b"application/json", TYPES[3]):
                 sent = Sent("POST", path, b"", (body,), ((b"content-type", kind),), cut=False, client=("127.0.0.1", 1))
-                start = loop.time()
+                start = time.process_time()  # what it costs us, however many others use the machine
                 assert complaint(sent, await send(site, sent)) is None, (path, kind, body[:40])
-                assert loop.time() - start < 2, (path, kind, body[:40])
+                assert time.process_time() - start < 2, (path, kind, body[:40])
