@@ -6,10 +6,11 @@ Raw ASGI, because a hot endpoint spends more in request objects than in deciding
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
+
+from msgspec import Struct
 
 from bridge.types import IPAddress, IPNetwork
 
@@ -37,14 +38,13 @@ class BadRequest(Exception):
         self.headers = headers
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One whole answer."""
 
     status: int = 200
     body: bytes = b""
     content_type: bytes | None = None
-    headers: Headers = field(default=())
+    headers: Headers = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's shape
         """Send it; a HEAD gets everything but the body."""

@@ -1,14 +1,14 @@
 """Time and chance, handed in as arguments so that a test can hold them."""
 
-import secrets
+import os
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 Chance = Callable[[int], bytes]
-"""Gives that many unpredictable bytes.  In production `secrets.token_bytes`."""
+"""Gives that many unpredictable bytes.  In production the operating system's."""
 
-chance: Chance = secrets.token_bytes
+chance: Chance = os.urandom
 
 
 class Clock(Protocol):

@@ -6,8 +6,10 @@ paths, and nobody's (engine §11).
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+from msgspec import Struct, structs
 
 from bridge.asgi import ASGIApp, BadRequest, Endpoints, Headers, Message, Receive, Reply, Scope, Send, path_of
 from bridge.errors import Unavailable
@@ -28,8 +30,7 @@ class Tell(Protocol):
     def __call__(self, error: Exception, *, place: str, reference: str | None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """An endpoint, the path (or prefix) it was registered under, and the request as it shall see it."""
 
     place: str
@@ -129,7 +130,7 @@ class Front:
         headers: Headers = (),
     ) -> None:
         reply = self.trouble.show(scope, status=status, why=why, reference=reference, retry_after=retry_after)
-        await replace(reply, headers=(*reply.headers, *headers))(scope, receive, send)
+        await structs.replace(reply, headers=(*reply.headers, *headers))(scope, receive, send)
 
 
 class HalfSent(ConnectionError):

@@ -8,17 +8,17 @@ nor end a family.
 import base64
 import hmac
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret, mac
-from bridge.tokens import TAG_LENGTH, Names, base62, digest, tag_bytes
+from bridge.tokens import Names, digest, tag_bytes, tag_of
 from bridge.types import FamilyId, Key, SlotTag, TokenKind
 
 _OAUTH: Final = re.compile(r"(lb[car]_)([A-Za-z0-9_-]{64})", re.ASCII)
@@ -26,8 +26,7 @@ _PREFIX: Final[dict[TokenKind, str]] = {"code": "lbc_", "access": "lba_", "refre
 _KIND: Final[dict[str, TokenKind]] = {prefix: kind for kind, prefix in _PREFIX.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OAuthToken:
+class OAuthToken(Struct, frozen=True, eq=False):
     """A genuine code, access or refresh token: its MAC was right.  Whether it is alive is the store's to say."""
 
     kind: TokenKind
@@ -96,7 +95,7 @@ class _Die:
         if not hmac.compare_digest(seal, self._mac(kind, locator, noise)):
             return None
         block = self._decrypt(locator)
-        return SlotTag(base62(int.from_bytes(block[:8], "big"), TAG_LENGTH)), FamilyId(block[8:].hex())
+        return tag_of(block[:8]), FamilyId(block[8:].hex())
 
     def _mac(self, kind: TokenKind, locator: bytes, noise: bytes) -> bytes:
         return mac(self._mac_key, "token", kind, locator, noise)[:8]

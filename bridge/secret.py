@@ -48,11 +48,11 @@ class Secret:
 
 def framed(*parts: str | bytes) -> bytes:
     """The parts with their lengths (4 bytes, big endian) before them: "1"+"23" is not "12"+"3"."""
-    out = bytearray()
+    out = b""  # the parts are few and short: a buffer would cost more than it saves
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
         out += len(raw).to_bytes(4, "big") + raw
-    return bytes(out)
+    return out
 
 
 def mac(key: bytes, *parts: str | bytes) -> bytes:

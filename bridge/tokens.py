@@ -6,6 +6,7 @@ the key: no look-up ever tries two kinds.  OAuth tokens are made in `bridge.mint
 
 import hashlib
 import re
+from functools import lru_cache, partial
 from typing import Final
 
 from msgspec import Struct
@@ -46,6 +47,7 @@ class Slots:
 
     def __init__(self, slot_key: Secret) -> None:
         self._key = slot_key.reveal_bytes()
+        self._of_client = lru_cache(maxsize=1_024)(partial(self._tag, "client"))  # each asks again and again
 
     def of_user(self, user: UserId) -> SlotTag:
         """The tag of a user: 64 bits of HMAC-SHA256 in base62."""
@@ -53,7 +55,7 @@ class Slots:
 
     def of_client(self, client: ClientId) -> SlotTag:
         """The tag for a client's own tokens (client_credentials), which have no user."""
-        return self._tag("client", client)
+        return self._of_client(client)
 
     @property
     def fingerprint(self) -> str:
@@ -61,7 +63,7 @@ class Slots:
         return mac(self._key, "slot-fingerprint").hex()[:16]
 
     def _tag(self, purpose: str, name: str) -> SlotTag:
-        return SlotTag(base62(int.from_bytes(mac(self._key, purpose, name)[:8], "big"), TAG_LENGTH))
+        return tag_of(mac(self._key, purpose, name)[:8])
 
 
 class Names:
@@ -148,6 +150,13 @@ def new_id(draw: Chance = chance) -> str:
     return base62(int.from_bytes(draw(16), "big"), 22)
 
 
+@lru_cache(maxsize=4_096)
+def tag_of(raw: bytes) -> SlotTag:
+    """The tag that spells these 8 bytes."""
+    return SlotTag(base62(int.from_bytes(raw, "big"), TAG_LENGTH))
+
+
+@lru_cache(maxsize=4_096)
 def tag_bytes(tag: SlotTag) -> bytes:
     """The 8 bytes that the tag spells.  Raises OverflowError for one that was never drawn."""
     number = 0

@@ -4,6 +4,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal, NewType
 
+from msgspec import Struct
+
 UserId = NewType("UserId", int)
 """The number of a user: the legacy `userid`.  Never reused."""
 
@@ -47,8 +49,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Door = Literal["legacy", "pages", "oidc", "api", "local", "command"]
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """Who knocks: what a door knows of a request besides its content."""
 
     door: Door

@@ -1,14 +1,13 @@
 """Who shows this access token?  The one judgement of it — DESIGN §5, security §4; RFC 6750."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from bridge.grants.records import Access, Family, read_access, read_family, vouches
 from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(Struct, frozen=True):
     """A living access token and the authorization it belongs to."""
 
     access: Access

@@ -3,8 +3,7 @@
 The birth expects everything that could end it, in the same commit: the session, the user's stamp, the consent.
 """
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bridge.grants.options import MEMORY
@@ -18,8 +17,7 @@ from bridge.stores.store import Add, Change, Expect, Swap, Tag
 from bridge.types import ClientId, Subject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """What a granted authorization is about."""
 
     client: ClientId
@@ -37,8 +35,7 @@ class Asked:
         return self.refreshable and "offline_access" in self.scopes
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """What was drawn for it before the decision."""
 
     code: OAuthToken

@@ -1,6 +1,6 @@
 """What goes into a decision on a code or a refresh token, and what may come of it.  Values, not errors — style §7."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from bridge.grants.options import GrantOptions
 from bridge.grants.records import Family
@@ -10,8 +10,7 @@ from bridge.tokens import Names
 from bridge.types import UserId
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """Where, by which rules and when (Unix seconds) a decision is made."""
 
     names: Names
@@ -23,8 +22,7 @@ class Moment:
         return max(end - self.now, 1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
+class Fresh(Struct, frozen=True, kw_only=True):
     """Tokens that were drawn before the decision, so that deciding twice gives the same."""
 
     access: OAuthToken
@@ -32,8 +30,7 @@ class Fresh:
     """None: the client may not refresh."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(Struct, frozen=True, kw_only=True):
     """What a client receives."""
 
     family: Family
@@ -46,27 +43,23 @@ class Tokens:
     """For the ID token, at redemption only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
+class Invalid(Struct, frozen=True):
     """`invalid_grant`; `why` is for the log, and for the developer."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class WrongScope:
+class WrongScope(Struct, frozen=True):
     """`invalid_scope`: more was asked for than was granted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True):
     """Used before: the family is to be ended, in SQL first, and the answer is `invalid_grant`."""
 
     family: Family
 
 
-@dataclass(frozen=True, slots=True)
-class StampUnknown:
+class StampUnknown(Struct, frozen=True):
     """The store has no stamp of this user: SQL is to be asked, the answer published, and the decision made again."""
 
     user: UserId

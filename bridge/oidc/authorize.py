@@ -5,8 +5,9 @@ and one commit.  Everything else begins a visit (`bridge.interactions`) and send
 back here.
 """
 
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
@@ -52,8 +53,7 @@ class ErrorPage(Protocol):
     ) -> Reply: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What one read showed of a person who is signed in."""
 
     alive: Alive

@@ -3,9 +3,10 @@
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import unquote, unquote_plus
+
+from msgspec import Struct
 
 from bridge.asgi import Headers, Scope, header
 from bridge.clients.client import AuthMethod, Client
@@ -24,8 +25,7 @@ class Clients(Protocol):
     async def check_secret(self, client: Client, secret: Secret) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatedClient:
+class AuthenticatedClient(Struct, frozen=True):
     """A client that has proved who it is by its registered method; only `authenticate` makes one."""
 
     client: Client
@@ -41,8 +41,7 @@ class ClientRefused(OAuthError):
         self.client = client
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(Struct, frozen=True):
     """What the request brought to prove it."""
 
     client_id: str

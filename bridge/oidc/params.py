@@ -4,7 +4,8 @@ A parameter without a value counts as omitted; one that comes twice is an error,
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bridge.asgi import BadRequest, Receive, Scope, content_type, once, parse_pairs, read_body
 from bridge.oidc.errors import OAuthError
@@ -12,8 +13,7 @@ from bridge.oidc.errors import OAuthError
 FORM = "application/x-www-form-urlencoded"
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(Struct, frozen=True):
     """What came once, and the names of what came more often."""
 
     values: Mapping[str, str]

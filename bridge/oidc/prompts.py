@@ -1,7 +1,8 @@
 """What must happen before an answer may be given: nothing, a login, a choice, a consent — Core §3.1.2.1, §3.1.2.3."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bridge.grants.consents import ConsentCopy
 from bridge.interactions.record import Answer, Step
@@ -10,8 +11,7 @@ from bridge.oidc.request import AuthorizationRequest
 from bridge.types import Subject
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(Struct, frozen=True):
     """Who is signed in at the issuer's pages."""
 
     session: str
@@ -20,23 +20,19 @@ class SignedIn:
     auth_time: int
 
 
-@dataclass(frozen=True, slots=True)
-class LoginNeeded:
+class LoginNeeded(Struct, frozen=True):
     """The person must show who he is, again if he did so before."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountNeeded:
+class AccountNeeded(Struct, frozen=True):
     """The person must say whether it is he who goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentNeeded:
+class ConsentNeeded(Struct, frozen=True):
     """The person must allow it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Struct, frozen=True):
     """A code may go out."""
 
 

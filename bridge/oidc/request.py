@@ -6,10 +6,10 @@ client.  Of two mistakes the same one is named every time.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from bridge.clients.client import Client
 from bridge.oidc import pkce
@@ -41,8 +41,7 @@ SubjectOfHint = Callable[[str], Subject | None]
 """Whom a genuine ID token of ours, perhaps an old one, names; None: it is no such token."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationRequest:
+class AuthorizationRequest(Struct, frozen=True, kw_only=True):
     """What a client asks for.  Everything in it has been checked."""
 
     client: Client

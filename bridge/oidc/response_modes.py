@@ -1,9 +1,10 @@
 """How an answer travels back to the client — Multiple Response Types; Form Post; RFC 9207."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from bridge.asgi import Headers, Reply, Scope, see_other
 from bridge.oidc.redirect import RedirectTarget
@@ -26,8 +27,7 @@ def modes(*, form_post: bool) -> tuple[ResponseMode, ...]:
     return ("query", "form_post") if form_post else ("query",)
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnPath:
+class ReturnPath(Struct, frozen=True):
     """The way back to the client: whither, how, and with which `state`."""
 
     target: RedirectTarget

@@ -4,9 +4,11 @@ A change is taken only by POST, from our own origin, with a proof that this brow
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from bridge.asgi import Proxies, Receive, Reply, Scope, header, query, read_form, see_other
 from bridge.clock import Clock

@@ -1,8 +1,10 @@
 """The pages' paths and what stands behind each — DESIGN §7."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from bridge.asgi import ASGIApp, Endpoints, Receive, Reply, Scope, Send
 from bridge.pages.accounting import Accounting

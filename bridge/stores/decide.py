@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from bridge.errors import Unavailable
 from bridge.stores.store import Change, Store
 
@@ -11,8 +13,7 @@ Reply = TypeVar("Reply")
 Reply_co = TypeVar("Reply_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[Reply_co]):
+class Decision(Struct, Generic[Reply_co], frozen=True):
     """What to change, in one commit (nothing: no commit), and what to answer once it has happened."""
 
     changes: Sequence[Change]

@@ -1,12 +1,12 @@
 """`login-bridge user` and `session`: people, and what of theirs lives — DESIGN §6, §10."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.app.rooms import Rooms
 from bridge.cli.rooms import VISIT

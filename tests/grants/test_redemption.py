@@ -1,9 +1,8 @@
 """Codes: redeemed once, by their own client, while everything they stand on stands — store §2, security §4, §15."""
 
-from dataclasses import replace
-
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from bridge.grants.bearer import Bearer, judge_bearer
 from bridge.grants.options import MEMORY, GrantOptions

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -328,7 +329,7 @@ async def test_a_password_change_amid_fifty_logins_leaves_no_session_of_the_old_
         assert changed is not None
         await racing.sessions.publish_stamp(changed.id, changed.tag)
 
-    logins = [racing.attempt(PASSWORD, visit=replace(BROWSER, ip=None)) for _ in range(25)]
+    logins = [racing.attempt(PASSWORD, visit=msgspec.structs.replace(BROWSER, ip=None)) for _ in range(25)]
     outcomes = await asyncio.gather(*logins[:12], change(), *logins[12:])
     alive = [
         isinstance(await racing.alive(outcome.born.token), Alive)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bridge.errors import Unavailable
@@ -84,7 +85,7 @@ class Desk:
 
     async def asked(self, email: str, ip: str | None = "203.0.113.5", language: str = "en") -> int:
         """By the public form; how many jobs there are once all is done."""
-        self.requests.ask(email, replace(visit(ip), language=language))
+        self.requests.ask(email, msgspec.structs.replace(visit(ip), language=language))
         await self.requests.close()
         return len(self.queue.jobs)
 
