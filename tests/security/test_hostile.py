@@ -296,6 +296,6 @@ async def test_the_biggest_that_may_be_sent_is_answered_in_time(site: Site, visi
         for body in biggest:
             for kind in (b"application/x-www-form-urlencoded", b"application/json", TYPES[3]):
                 sent = Sent("POST", path, b"", (body,), ((b"content-type", kind),), cut=False, client=("127.0.0.1", 1))
-                start = time.process_time()  # what it costs us, however many others use the machine
+                start = time.process_time()  # what the bridge takes, not what the machine gives to others
                 assert complaint(sent, await send(site, sent)) is None, (path, kind, body[:40])
                 assert time.process_time() - start < 2, (path, kind, body[:40])
