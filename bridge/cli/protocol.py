@@ -16,6 +16,8 @@ HEAD_SECONDS: Final = 10.0
 """From the first byte of a request, or from the opening of the connection, to the end of the headers."""
 BODY_SECONDS: Final = 30.0
 """Without another byte of a body that is not yet whole."""
+WHOLE_BODY_SECONDS: Final = 60.0
+"""From the end of the headers to that of the body: no door takes more than 64 KiB, so this is a kilobyte a second."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -31,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._unread = 0  # bytes since the last that were a whole head, or of a body
         self._deadline: asyncio.TimerHandle | None = None
+        self._body_until = 0.0  # the loop's time at which it must be whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""
@@ -62,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("a head too large")
         super().on_headers_complete()
         self._unread = 0
+        self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
         self._within(BODY_SECONDS)
 
     def on_body(self, body: bytes) -> None:
@@ -69,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
         self._unread = 0
         if not self.cycle.response_complete:
-            self._within(BODY_SECONDS)
+            self._within(min(BODY_SECONDS, self._body_until - self.loop.time()))
 
     def on_message_complete(self) -> None:
         """The app's turn: how long that takes is not up to the client."""
@@ -79,15 +83,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _within(self, seconds: float) -> None:
         self._whole()
-        self._deadline = self.loop.call_later(seconds, self._too_late, seconds)
+        self._deadline = self.loop.call_later(seconds, self._too_late)
 
     def _whole(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _too_late(self, seconds: float) -> None:
+    def _too_late(self) -> None:
         if self.flow.read_paused:  # it is we who do not read
-            self._within(seconds)
+            self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
+            self._within(BODY_SECONDS)
         else:
             self.transport.close()

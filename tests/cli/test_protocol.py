@@ -1,15 +1,22 @@
 """What a connection may cost before the app sees it — RFC 9112 §3, §5."""
 
+import asyncio
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from bridge.cli.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD
+from bridge.asgi import ASGIApp, Receive, Scope, Send
+from bridge.cli import protocol
+from bridge.cli.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD, WHOLE_BODY_SECONDS, BoundedProtocol
 from tests import servers
 from tests.cli.serving import Demo, serving
 
@@ -79,6 +86,38 @@ def test_one_connection_too_many_is_told_so_until_another_ends(tmp_path: Path) -
         assert _reply(first).startswith(b"HTTP/1.1 200")
 
 
+async def test_a_body_that_drips_is_cut_off_though_it_never_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "WHOLE_BODY_SECONDS", 0.3)
+    async with _bounded(_reads) as port, _talking(port) as (hear, say):
+        say.write(_posting(1_000))
+        async with asyncio.timeout(BODY_SECONDS / 2):
+            with suppress(ConnectionError):
+                while not say.is_closing() and not hear.at_eof():
+                    say.write(b"a")
+                    await say.drain()
+                    await asyncio.sleep(0.05)
+                assert await hear.read() == b"", "cut off, not answered"
+
+
+def test_a_body_that_we_do_not_read_is_not_late() -> None:
+    loop, transport = HandLoop(), Mock(spec=asyncio.Transport)
+    config = uvicorn.Config(_reads, ws="none", lifespan="off")
+    config.load()
+    connection = BoundedProtocol(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", loop))
+    connection.connection_made(transport)
+    connection.data_received(_posting(1_000))
+    connection.flow.pause_reading()
+    loop.move(10 * WHOLE_BODY_SECONDS)
+    connection.flow.resume_reading()
+    connection.data_received(b"a")
+    loop.move(BODY_SECONDS - 1)
+    transport.close.assert_not_called()
+    for _ in range(int(WHOLE_BODY_SECONDS)):
+        connection.data_received(b"a")
+        loop.move(1)
+    transport.close.assert_called()
+
+
 @pytest.mark.slow
 def test_who_sends_too_slowly_is_cut_off_and_who_goes_on_is_not(demo: Demo) -> None:
     begun = time.monotonic()
@@ -98,6 +137,88 @@ def test_who_sends_too_slowly_is_cut_off_and_who_goes_on_is_not(demo: Demo) -> N
     going.sendall(b"aaaa")
     assert going.recv(65_536).startswith(b"HTTP/1.1 ")
     going.close()
+
+
+@pytest.mark.slow
+def test_who_drips_a_body_has_a_minute(demo: Demo) -> None:
+    begun = time.monotonic()
+    with _connected(demo) as client:
+        client.sendall(LONG.replace(b"16", b"1600"))
+        with suppress(ConnectionError):  # it is cut off
+            while time.monotonic() - begun < 2 * WHOLE_BODY_SECONDS:
+                client.sendall(b"a")
+                time.sleep(0.5)
+    assert time.monotonic() - begun == pytest.approx(WHOLE_BODY_SECONDS, abs=4)
+
+
+def _posting(length: int) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % length
+
+
+async def _reads(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the whole body, and says so."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"read"})
+
+
+class HandLoop:
+    """As much of an event loop as a connection needs; its time is moved by hand, and no app runs in it."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._timers: list[tuple[float, Callable[[], object], Mock]] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Mock:
+        handle = Mock()
+        handle.cancel.side_effect = lambda: self._forget(handle)
+        self._timers.append((self._now + seconds, call, handle))
+        return handle
+
+    def create_task(self, app: Coroutine[Any, Any, None], **_: Any) -> Mock:
+        app.close()
+        return Mock()
+
+    def move(self, seconds: float) -> None:
+        end = self._now + seconds
+        while due := [timer for timer in self._timers if timer[0] <= end]:
+            timer = min(due, key=lambda timer: timer[0])
+            self._timers.remove(timer)
+            self._now = max(self._now, timer[0])
+            timer[1]()
+        self._now = end
+
+    def _forget(self, handle: Mock) -> None:
+        self._timers = [timer for timer in self._timers if timer[2] is not handle]
+
+
+@asynccontextmanager
+async def _bounded(app: ASGIApp) -> AsyncIterator[int]:
+    """The app behind our protocol, in this loop; its port."""
+    with closing(socket.create_server((servers.LOOPBACK, 0))) as listener:
+        config = uvicorn.Config(app, http=BoundedProtocol, lifespan="off", log_level="critical", ws="none")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve([listener]))
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await task
+
+
+@asynccontextmanager
+async def _talking(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    hear, say = await asyncio.open_connection(servers.LOOPBACK, port)
+    try:
+        yield hear, say
+    finally:
+        say.close()
+        with suppress(ConnectionError):
+            await say.wait_closed()
 
 
 def _connected(demo: Demo) -> socket.socket:
