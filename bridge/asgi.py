@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
@@ -68,8 +68,11 @@ def see_other(location: str, headers: Headers = ()) -> Reply:
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The one value of that header (lower-case name); several lines of it are joined by ", " (RFC 9110 §5.3)."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return b", ".join(values).decode("latin-1") if values else None
+    found: bytes | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            found = value if found is None else b", ".join((found, value))
+    return None if found is None else found.decode("latin-1")
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int = MOST_BODY) -> bytes:
@@ -100,26 +103,25 @@ def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
     """Form-urlencoded pairs in their order.  Raises BadRequest: too many, too long, or not UTF-8."""
     if not raw:
         return []
-    fields = raw.split(b"&")
-    if len(fields) > MOST_PARAMETERS:
-        raise BadRequest("There are too many parameters.")
-    return [_pair(part) for part in fields if part]
+    try:
+        fields = raw.decode("ascii").split("&")
+        if len(fields) > MOST_PARAMETERS:
+            raise BadRequest("There are too many parameters.")
+        return [_pair(part) for part in fields if part]
+    except UnicodeDecodeError:
+        raise BadRequest("A parameter is not UTF-8.") from None
 
 
-def _pair(part: bytes) -> tuple[str, str]:
+def _pair(part: str) -> tuple[str, str]:
     if len(part) > LONGEST_PARAMETER:
         raise BadRequest("A parameter is too long.")
-    name, _, value = part.partition(b"=")
+    name, _, value = part.partition("=")
     return _text(name), _text(value)
 
 
-def _text(raw: bytes) -> str:
-    try:
-        text = raw.decode("ascii")
-        # most names and values are plain, and the detour costs more than the rest of parsing
-        return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
-    except UnicodeDecodeError:
-        raise BadRequest("A parameter is not UTF-8.") from None
+def _text(text: str) -> str:
+    # most names and values are plain, and the detour costs more than the rest of parsing
+    return unquote_to_bytes(text.replace("+", " ")).decode() if "%" in text or "+" in text else text
 
 
 def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -162,25 +164,27 @@ class Proxies:
 
     def __init__(self, trusted: Iterable[IPNetwork] = ()) -> None:
         self._trusted = tuple(trusted)
-        self._peer = lru_cache(maxsize=1_024)(parse_ip)  # a connection sends many requests
+        self._peer = lru_cache(maxsize=1_024)(self._hop)  # a connection sends many requests
 
     def client(self, scope: Scope) -> IPAddress | None:
         """The nearest address that is not a trusted proxy; None: none is known (a unix socket, say)."""
-        peer = self._peer((scope.get("client") or ("",))[0])
-        if peer is None or not self._trusts(peer):
+        peer, trusted = self._peer((scope.get("client") or ("",))[0])
+        if not trusted:
             return peer
         hops = (header(scope, b"x-forwarded-for") or "").split(",")
         for hop in reversed(hops):
-            address = parse_ip(hop.strip())
+            address, trusted = self._hop(hop.strip())
             if address is None:
                 break  # what stands left of a hop that is no address was not written by somebody we trust
             peer = address
-            if not self._trusts(address):
+            if not trusted:
                 break
         return peer
 
-    def _trusts(self, address: IPAddress) -> bool:
-        return any(address in network for network in self._trusted)
+    def _hop(self, text: str) -> tuple[IPAddress | None, bool]:
+        """The address, and whether it is a trusted proxy's."""
+        address = parse_ip(text)
+        return address, address is not None and any(address in network for network in self._trusted)
 
 
 def passed_on(scope: Scope, address: IPAddress) -> bool:

@@ -93,7 +93,7 @@ class Names:
         return Key(f"{self.prefix}f:{{{tag}}}:{family}")
 
     def consent(self, tag: SlotTag, client: ClientId) -> Key:
-        return Key(f"{self.prefix}k:{{{tag}}}:{digest(client)}")
+        return Key(f"{self.prefix}k:{{{tag}}}:{_of_client(client)}")
 
     def pending(self, tag: SlotTag, token: LoginToken) -> Key:
         """A pending second factor."""
@@ -137,7 +137,7 @@ class Names:
 
     def families_of(self, tag: SlotTag, client: ClientId) -> Index:
         """A user's families at one client (store §2, `fc`)."""
-        return Index(f"{self.prefix}fc:{{{tag}}}:{digest(client)}")
+        return Index(f"{self.prefix}fc:{{{tag}}}:{_of_client(client)}")
 
 
 def new_family(draw: Chance = chance) -> FamilyId:
@@ -179,3 +179,6 @@ def base62(number: int, width: int) -> str:
 def digest(text: str) -> str:
     """Lower-case hex of SHA-256 of the text: what the store knows of a token."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+_of_client = lru_cache(maxsize=1_024)(digest)  # the same few again and again

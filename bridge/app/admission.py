@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from bridge.asgi import Scope, header
@@ -38,6 +39,7 @@ def host_of(scope: Scope) -> str | None:
     return _name_of(header(scope, b"host") or "")
 
 
+@lru_cache(maxsize=1_024)
 def _name_of(host: str) -> str | None:
     found = _HOST.fullmatch(host.strip(" \t").lower())
     return found["name"] if found else None

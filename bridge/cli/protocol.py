@@ -4,6 +4,7 @@ The server under us sets limits to neither; the doors' limits begin only where a
 """
 
 import asyncio
+from itertools import chain
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -32,23 +33,25 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._unread = 0  # bytes since the last that were a whole head, or of a body
-        self._deadline: asyncio.TimerHandle | None = None
-        self._body_until = 0.0  # the loop's time at which it must be whole
+        self._until: float | None = None  # the loop's time until which the client has to say more
+        self._body_until = 0.0  # the loop's time at which the body must be whole
+        self._clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""
         super().connection_made(transport)
-        self._within(HEAD_SECONDS)
+        self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
-        self._whole()
+        if self._clock is not None:
+            self._clock.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count it: the parser keeps what is not whole yet, however much that is."""
-        if self._deadline is None:
-            self._within(HEAD_SECONDS)
+        if self._until is None:
+            self._wait(HEAD_SECONDS)
         self._unread += len(data)
         super().data_received(data)
         if self._unread > MOST_HEAD:
@@ -57,42 +60,45 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins, perhaps in the same packet in which another ended."""
         super().on_message_begin()
-        self._within(HEAD_SECONDS)
+        self._wait(HEAD_SECONDS)
 
     def on_headers_complete(self) -> None:
         """Raises ValueError, which the parser makes a 400, for a head that came at once and is too large."""
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD:
+        if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MOST_HEAD:
             raise ValueError("a head too large")
         super().on_headers_complete()
         self._unread = 0
         self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
-        self._within(BODY_SECONDS)
+        self._wait(BODY_SECONDS)
 
     def on_body(self, body: bytes) -> None:
         """One more piece; of a request that has its answer no more are waited for."""
         super().on_body(body)
         self._unread = 0
         if not self.cycle.response_complete:
-            self._within(min(BODY_SECONDS, self._body_until - self.loop.time()))
+            self._wait(min(BODY_SECONDS, self._body_until - self.loop.time()))
 
     def on_message_complete(self) -> None:
         """The app's turn: how long that takes is not up to the client."""
         super().on_message_complete()
         self._unread = 0
-        self._whole()
+        self._until = None
 
-    def _within(self, seconds: float) -> None:
-        self._whole()
-        self._deadline = self.loop.call_later(seconds, self._too_late)
+    def _wait(self, seconds: float) -> None:
+        """So long.  A timer for each wait would cost more than the rest of this class: one looks again and again, and
+        at most `HEAD_SECONDS`, the shortest wait, lie between two looks."""
+        self._until = self.loop.time() + seconds
+        if self._clock is None:
+            self._clock = self.loop.call_later(min(seconds, HEAD_SECONDS), self._look)
 
-    def _whole(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _too_late(self) -> None:
-        if self.flow.read_paused:  # it is we who do not read
+    def _look(self) -> None:
+        self._clock = None
+        if self._until is None:
+            return  # the next wait sets it again
+        if (left := self._until - self.loop.time()) > 0:
+            self._clock = self.loop.call_later(min(left, HEAD_SECONDS), self._look)
+        elif self.flow.read_paused:  # it is we who do not read
             self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
-            self._within(BODY_SECONDS)
+            self._wait(BODY_SECONDS)
         else:
             self.transport.close()

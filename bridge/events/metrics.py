@@ -4,10 +4,13 @@ One worker counts for itself; with several, whoever scrapes a shared address mee
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from bridge.events.event import Event
 
@@ -25,9 +28,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry: CollectorRegistry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._events = Counter(
-            "bridge_events", "What happened, by kind and reason.", ["kind", "reason"], registry=self.registry
-        )
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self.registry.register(_Counted(self._counts))
         self._logins = Histogram(
             "bridge_login_seconds",
             "From the parsed request to the answer of a password check.",
@@ -35,15 +37,10 @@ class Metrics:
             registry=self.registry,
         )
         self._reasons: set[str] = {"", "other"}
-        self._count: dict[tuple[str, str], Callable[[], None]] = {}
 
     def hear(self, event: Event) -> None:
         """Count it."""
-        what = event.kind, self._class_of(event.reason)
-        count = self._count.get(what)
-        if count is None:  # the registry's own look-up costs more than all the rest of an event
-            count = self._count[what] = self._events.labels(*what).inc
-        count()
+        self._counts[event.kind, self._class_of(event.reason)] += 1
 
     def login_took(self, seconds: float) -> None:
         """Note how long one password check took."""
@@ -64,3 +61,16 @@ class Metrics:
             return "other"
         self._reasons.add(reason)
         return reason
+
+
+class _Counted(Collector):
+    """The events, put into the library's form when somebody asks: its own counters cost more than all else of one."""
+
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily("bridge_events", "What happened, by kind and reason.", labels=["kind", "reason"])
+        for what, count in self._counts.items():
+            family.add_metric(what, count)
+        yield family

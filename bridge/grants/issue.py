@@ -81,11 +81,10 @@ def witnesses(
     used = touch_due(alive.record, now, tools.options)
     if used:
         record = replace(record, last=max(int(now), record.iat))
-    value = tools.codec.encode(alive.key, record)
     return [
         Expect(alive.key, alive.seen)
         if record is alive.record
-        else Swap(alive.key, alive.seen, value, lifetime(record, now, tools.options)),
+        else Swap(alive.key, alive.seen, tools.codec.encode(alive.key, record), lifetime(record, now, tools.options)),
         Swap(stamp_key, raw_stamp, raw_stamp, tools.options.stamp_ttl) if used else Expect(stamp_key, raw_stamp),
         Expect(tools.names.consent(alive.token.tag, asked.client), raw_consent),
     ]

@@ -41,16 +41,18 @@ class Responses:
 
     def __init__(self, *, issuer: str, page: FormPostPage) -> None:
         self._issuer = issuer
+        self._iss = encoded([("iss", issuer)])
         self._page = page
 
     def send(self, scope: Scope, back: ReturnPath, fields: Fields) -> Reply:
         """The answer, on its way to a checked target."""
-        state = [("state", back.state)] if back.state is not None else []
-        whole = [*fields, *state, ("iss", self._issuer)]
+        if back.state is not None:
+            fields = [*fields, ("state", back.state)]
         match back.mode:
             case "query":
-                return see_other(back.target.with_query(encoded(whole)), _QUIET)
+                return see_other(back.target.with_query(f"{encoded(fields)}&{self._iss}"), _QUIET)
             case "form_post":
+                whole = [*fields, ("iss", self._issuer)]
                 return self._page.form_post(scope, target=back.target.uri, app_name=back.app_name, fields=whole)
 
 
