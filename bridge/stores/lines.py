@@ -21,6 +21,8 @@ _REPLICATION_ID = re.compile(r"^master_replid:(\S+)", re.MULTILINE)
 class Connection(Protocol):
     """What is used of a connection of redis-py."""
 
+    socket_timeout: float | None
+
     async def connect(self) -> None: ...
     async def disconnect(self, nowait: bool = False) -> None: ...  # noqa: FBT001, FBT002  redis-py's signature
     async def send_packed_command(self, command: bytes, check_health: bool = True) -> None: ...  # noqa: FBT001, FBT002
@@ -52,6 +54,7 @@ class Line:
         try:
             async with asyncio.timeout(self._seconds):
                 await self._connection.connect()
+            self._connection.socket_timeout = None  # `ask` has one for all of its answers, not one for each
         except _BROKEN as error:
             raise Unavailable(f"the store does not take the connection: {_named(error)}") from error
 

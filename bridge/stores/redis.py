@@ -17,6 +17,8 @@ from bridge.stores.scripts import COMMIT, MEMBERS, Script, Word, written
 from bridge.stores.store import INDEX_PREFIX, Change, check
 
 MOST_LINES = 32
+HOLD_SECONDS = 0.001
+"""For which what is asked waits for the answer that is under way, so that under load one write carries the more."""
 
 
 class RedisStore:
@@ -31,6 +33,7 @@ class RedisStore:
         self._reads: list[tuple[Sequence[str], Waiter]] = []
         self._calls: list[Call] = []
         self._due = False
+        self._held: asyncio.TimerHandle | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
     @property
@@ -99,11 +102,17 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         if not self._due:
             self._due = True
-            loop.call_soon(self._flush)
+            if self._sending:
+                self._held = loop.call_later(HOLD_SECONDS, self._flush)
+            else:
+                loop.call_soon(self._flush)
         return loop.create_future()
 
     def _flush(self) -> None:
         self._due = False
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
         if len(self._sending) >= MOST_LINES:
             return  # what waits now leaves when a line is free
         reads = [(keys, waiter) for keys, waiter in self._reads if not waiter.done()]

@@ -224,6 +224,27 @@ async def test_everything_of_a_tick_leaves_in_one_write(valkey_server: Server) -
         assert proxy.sent(b"\r\n" + A.encode() + b"\r\n") == 1, "a key that many ask for is asked for once"
 
 
+async def test_what_is_asked_while_an_answer_is_under_way_leaves_in_one_write(
+    valkey_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.stores.redis.HOLD_SECONDS", 0.05)
+    async with (
+        LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy,
+        opened(f"redis://127.0.0.1:{proxy.port}") as store,
+    ):
+        proxy.seen.clear()
+        proxy.lose("hang")
+        under_way = asyncio.ensure_future(store.read(A))
+        asked: list[asyncio.Future[object]] = []
+        for turn in range(6):
+            await asyncio.sleep(0.001)
+            asked.append(asyncio.ensure_future(store.read(f"{B}:{turn}")))
+        await asyncio.gather(*asked)
+        assert not under_way.done(), "an answer that is lost holds up the others for a moment only"
+        assert [chunk.count(B.encode()) for chunk in proxy.seen] == [0, 6]
+        assert await under_way == [None]
+
+
 @pytest.mark.parametrize("ending", ["cut_all", "reset_all"])
 async def test_idle_connections_that_somebody_ended_cost_nobody_an_answer(valkey_server: Server, ending: str) -> None:
     """A balancer or a firewall between us and the server; uvloop has an error of its own for the second kind."""
