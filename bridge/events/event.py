@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from bridge.clock import Clock
-from bridge.types import ClientId, Door, UserId, Visit
+from bridge.types import ClientId, Door, IPAddress, UserId, Visit
 
 EventKind = Literal[
     "login.ok",
@@ -67,7 +67,7 @@ class Event(Struct, frozen=True, kw_only=True):
     """Who did it, where it is not the user himself: a credential, a client, "command", "reconciler"."""
     client: ClientId | None = None
     door: Door | None = None
-    ip: str | None = None
+    ip: IPAddress | None = None
     sid: str | None = None
     """First 8 characters of the hash of the token."""
     session: str | None = None
@@ -151,7 +151,7 @@ class Events:
             actor=actor or (visit.caller or "" if visit else ""),
             client=client,
             door=visit.door if visit else None,
-            ip=str(visit.ip) if visit and visit.ip else None,
+            ip=visit.ip if visit else None,
             sid=sid[:8] if sid else None,
             session=session,
             amr=amr,

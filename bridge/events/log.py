@@ -117,7 +117,7 @@ def _fields(event: Event) -> dict[str, object]:
         "actor": event.actor,
         "client": event.client,
         "door": event.door,
-        "ip": event.ip,
+        "ip": str(event.ip) if event.ip else None,
         "sid": event.sid,
         "session": event.session,
         "amr": list(event.amr),

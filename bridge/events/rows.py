@@ -33,7 +33,7 @@ def row_of(event: Event) -> dict[str, Any]:
         "actor": redact(event.actor),
         "client_id": event.client,
         "door": event.door,
-        "ip": event.ip,
+        "ip": str(event.ip) if event.ip else None,
         "sid": event.sid,
         "session_id": event.session,
         "amr": " ".join(event.amr),

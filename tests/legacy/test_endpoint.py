@@ -357,7 +357,7 @@ async def test_the_log_names_action_caller_and_address_and_no_secret(door: Desk)
     await door.call("validatelogin", email="user@example.com", password2=PASSWORD)
     await door.call("WhmcsDetails", secret="wrong-secret")
     (call, refused) = door.heard.events
-    assert (call.kind, call.actor, call.details["action"], call.ip) == (
+    assert (call.kind, call.actor, call.details["action"], str(call.ip)) == (
         "legacy.call",
         "portal",
         "ValidateLogin",

@@ -410,5 +410,5 @@ async def test_what_happened_is_told_with_the_door_and_the_address(world: World)
         ("token.replay", ""),
         ("token.refused", "the code was used before"),
     ]
-    assert {(event.door, event.ip, event.client) for event in told} == {("oidc", "127.0.0.1", "shop")}
+    assert {(event.door, str(event.ip), event.client) for event in told} == {("oidc", "127.0.0.1", "shop")}
     assert [event.user for event in told] == [world.bob.id] * 3 + [None, world.bob.id, None]
