@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = 0, 1
 BUSY = 0.95
 _TICKS = os.sysconf("SC_CLK_TCK")
+_CALLERS = {"single.lua": (4, 64), "flow.lua": (32, 32)}
+"""Threads and connections.  A flow has one connection for each thread, which knows the step that comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,11 @@ class Run:
         return self.cpu / self.wall
 
 
-def load(pid: int, url: str, script: str, *, seconds: float, env: Mapping[str, str], connections: int = 16) -> Run:
-    """Run `script` against `url`.  Each wrk thread has one connection, so that a script may follow a flow."""
+def load(pid: int, url: str, script: str, *, seconds: float, env: Mapping[str, str]) -> Run:
+    """Run `script` against `url`, from as many connections as keep a server busy."""
+    threads, connections = _CALLERS[script]
     before = cpu_seconds(pid)
-    command = ["taskset", "-c", str(CLIENT_CORE), "wrk", f"-t{connections}", f"-c{connections}"]
+    command = ["taskset", "-c", str(CLIENT_CORE), "wrk", f"-t{threads}", f"-c{connections}"]
     command += [f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(HERE / script), url]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=True, timeout=120)
     used = cpu_seconds(pid) - before
