@@ -1,6 +1,6 @@
-"""What one connection may cost before the app sees it: the size and the time of a request's head — RFC 9112 §3, §5.
+"""What one connection may cost: size and time of a request's head, time of its body, packets — RFC 9112 §3, §5.
 
-The server under us sets limits to neither; the doors' limits begin only where a request has been read.
+The server under us sets limits to none of them; the doors' limits begin only where a request has been read.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ BODY_SECONDS: Final = 30.0
 """Without another byte of a body that is not yet whole."""
 WHOLE_BODY_SECONDS: Final = 60.0
 """From the end of the headers to that of the body: no door takes more than 64 KiB, so this is a kilobyte a second."""
+
+ENOUGH: Final = 65_536
+"""Bytes of an answer that leave at once, so that a connection that is slow can say so."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -39,7 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""
-        super().connection_made(transport)
+        super().connection_made(Gathering(transport, self.loop))
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,3 +105,61 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait(BODY_SECONDS)
         else:
             self.transport.close()
+
+
+class Gathering(asyncio.Transport):
+    """A transport on which what is written in one turn of the loop leaves in one packet.
+
+    The server writes the head of an answer and its body one after the other, and each costs a system call, a packet,
+    and a second awakening at the other end.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._gathered: list[bytes | bytearray | memoryview] = []
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it until the end of this turn, or until there is enough."""
+        if not self._gathered:
+            self._loop.call_soon(self._flush)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= ENOUGH:
+            self._flush()
+
+    def close(self) -> None:
+        """What was written leaves before."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """What was written does not leave."""
+        self._gathered, self._size = [], 0
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_reading(self) -> bool:
+        return self._transport.is_reading()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that have not left yet."""
+        return self._size + self._transport.get_write_buffer_size()
+
+    def _flush(self) -> None:
+        if self._gathered:
+            gathered, self._gathered, self._size = self._gathered, [], 0
+            self._transport.write(b"".join(gathered))

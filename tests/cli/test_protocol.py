@@ -16,7 +16,15 @@ from uvicorn.server import ServerState
 
 from bridge.asgi import ASGIApp, Receive, Scope, Send
 from bridge.cli import protocol
-from bridge.cli.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD, WHOLE_BODY_SECONDS, BoundedProtocol
+from bridge.cli.protocol import (
+    BODY_SECONDS,
+    ENOUGH,
+    HEAD_SECONDS,
+    MOST_HEAD,
+    WHOLE_BODY_SECONDS,
+    BoundedProtocol,
+    Gathering,
+)
 from tests import servers
 from tests.cli.serving import Demo, serving
 
@@ -219,6 +227,65 @@ async def _talking(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, async
         say.close()
         with suppress(ConnectionError):
             await say.wait_closed()
+
+
+class Wire(asyncio.Transport):
+    """What was written to it, and how it ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[bytes | str] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.heard.append(bytes(data))
+
+    def close(self) -> None:
+        self.heard.append("closed")
+
+    def abort(self) -> None:
+        self.heard.append("aborted")
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def _gathering() -> tuple[Gathering, Wire]:
+    wire = Wire()
+    return Gathering(wire, asyncio.get_running_loop()), wire
+
+
+async def test_what_is_written_in_one_turn_leaves_in_one_packet() -> None:
+    transport, wire = await _gathering()
+    transport.write(b"head")
+    transport.write(b"body")
+    assert (wire.heard, transport.get_write_buffer_size()) == ([], 8)
+    await asyncio.sleep(0)
+    assert (wire.heard, transport.get_write_buffer_size()) == ([b"headbody"], 0)
+    transport.write(b"next")
+    await asyncio.sleep(0)
+    assert wire.heard == [b"headbody", b"next"]
+
+
+async def test_an_answer_without_end_leaves_while_it_is_written() -> None:
+    transport, wire = await _gathering()
+    for _ in range(3):
+        transport.write(b"a" * (ENOUGH // 2))
+    assert [len(part) for part in wire.heard] == [ENOUGH]
+    await asyncio.sleep(0)
+    assert [len(part) for part in wire.heard] == [ENOUGH, ENOUGH // 2]
+
+
+async def test_what_was_written_leaves_before_the_connection_is_closed_and_not_if_it_is_cut_off() -> None:
+    transport, wire = await _gathering()
+    transport.write(b"last words")
+    transport.close()
+    await asyncio.sleep(0)
+    assert wire.heard == [b"last words", "closed"]
+    transport, wire = await _gathering()
+    transport.write(b"unsaid")
+    transport.abort()
+    await asyncio.sleep(0)
+    assert wire.heard == ["aborted"]
 
 
 def _connected(demo: Demo) -> socket.socket:
