@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,7 @@ from bridge.clients.metadata import OFFERED, InvalidMetadata, Offered, is_identi
 from bridge.clients.rows import client_of, draft, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
+from bridge.database.lookup import LookUp
 from bridge.database.tables import consents, oauth_clients
 from bridge.database.versions import bump
 from bridge.errors import Unavailable
@@ -26,6 +27,7 @@ from bridge.tokens import new_id
 
 VERSION: Final = "clients"
 _LONGEST_SECRET: Final = 1_024
+_BY_ID: Final = LookUp(select(oauth_clients).where(oauth_clients.c.client_id == bindparam("client_id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Clients:
         return gone.rowcount > 0
 
     async def _load(self, client_id: str) -> Client | None:
-        row = await self._db.first(select(oauth_clients).where(oauth_clients.c.client_id == client_id))
+        row = await self._db.first(_BY_ID, client_id=client_id)
         return client_of(row._asdict()) if row is not None else None
 
     def _imported(self, number: int, document: Mapping[str, Any]) -> dict[str, Any]:

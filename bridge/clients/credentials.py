@@ -6,13 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clients.credential import Credential, CredentialKind, Rights, credential_of, row_of
 from bridge.clients.hashes import SecretHashes
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
+from bridge.database.lookup import LookUp
 from bridge.database.tables import api_credentials
 from bridge.database.versions import bump
 from bridge.errors import Unavailable
@@ -22,6 +23,7 @@ from bridge.stores.versions import Cached, Versions
 from bridge.tokens import base62
 
 VERSION: Final = "credentials"
+_BY_IDENTIFIER: Final = LookUp(select(api_credentials).where(api_credentials.c.identifier == bindparam("identifier")))
 _BCRYPT: Final = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
@@ -156,7 +158,7 @@ class Credentials:
         return gone.rowcount > 0
 
     async def _load(self, identifier: str) -> Credential | None:
-        row = await self._db.first(select(api_credentials).where(api_credentials.c.identifier == identifier))
+        row = await self._db.first(_BY_IDENTIFIER, identifier=identifier)
         return credential_of(row._asdict()) if row is not None else None
 
     async def _check_admin(self, credential: Credential, md5: Secret) -> bool:

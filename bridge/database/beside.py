@@ -4,13 +4,13 @@ A look-up in a file takes some microseconds; handing it to a thread and back tak
 written here, and a file that is busy is left to the ordinary way, which waits without holding up everybody.
 """
 
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from bridge.database.lookup import LookUp
 
 _PATIENCE_MS: Final = 20
 
@@ -23,32 +23,30 @@ class Beside:
     """Reads single rows in the event loop's own thread."""
 
     def __init__(self, file: Path) -> None:
-        self._engine = create_engine(
-            f"sqlite:///{file}",
-            poolclass=StaticPool,
-            pool_reset_on_return=None,
-            hide_parameters=True,
-            # autocommit: a statement reads what is committed when it begins.
-            connect_args={"isolation_level": None, "check_same_thread": False},
-        )
-        event.listen(self._engine, "connect", _read_only)
+        self._file = file
+        self._opened: sqlite3.Connection | None = None
 
-    def first(self, query: Select[Any]) -> Row[Any] | None:
-        """The first row, if any.  Raises Busy, and SQLAlchemy's errors for what is wrong with the query."""
+    def first(self, look_up: LookUp, values: Mapping[str, Any]) -> Any:
+        """The first row, or None.  Raises Busy, whatever is wrong: the ordinary way tells what it is."""
+        query = look_up.on_sqlite
         try:
-            with self._engine.connect() as tx:
-                row: Row[Any] | None = tx.execute(query).first()
-                return row
-        except OperationalError as error:
+            with closing(self._connection().execute(query.text, query.values(values))) as cursor:
+                raw = cursor.fetchone()
+        except sqlite3.Error as error:
             raise Busy from error
+        return None if raw is None else query.row(raw)
 
     def close(self) -> None:
         """Let go of the file; the next `first` opens it again."""
-        self._engine.dispose()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
-
-def _read_only(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-    cursor.execute("PRAGMA query_only = ON")
-    cursor.close()
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            # autocommit: a statement reads what is committed when it begins.
+            opened = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
+            opened.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+            opened.execute("PRAGMA query_only = ON")
+            self._opened = opened
+        return self._opened

@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Row, Select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.clock import Clock
 from bridge.database.address import Address, parse_address
 from bridge.database.beside import Beside, Busy
 from bridge.database.engine import WRITES, make_engine
+from bridge.database.lookup import LookUp
 from bridge.database.trouble import Sacrificed, told
 from bridge.errors import Unavailable
 
@@ -85,14 +86,14 @@ class Database:
             async with self._reading.connect() as tx:
                 yield tx
 
-    async def first(self, query: Select[Any]) -> Row[Any] | None:
-        """The first row of a look-up by a key, as it is committed now; None: there is none."""
-        if self._beside is not None:
-            with suppress(Busy), self._told():
-                return self._beside.first(query)
+    async def first(self, look_up: LookUp, **values: Any) -> Any:
+        """The row of those values, as it is committed now: an attribute for each column, `_asdict()`; None: there is
+        none."""
+        if self._beside is not None and not self._closed:
+            with suppress(Busy):
+                return self._beside.first(look_up, values)
         async with self.read() as tx:
-            row: Row[Any] | None = (await tx.execute(query)).first()
-            return row
+            return (await tx.execute(look_up.query, values)).first()
 
     async def transaction(self, work: Callable[[Tx], Awaitable[Result]], tries: int = 3) -> Result:
         """`work` in a write transaction, again when the database sacrificed ours to end a deadlock.

@@ -7,16 +7,18 @@ Whoever ends something writes it here first; the store is told afterwards, and t
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, delete, select, update
+from sqlalchemy import Column, Table, bindparam, delete, select, update
 
 from bridge.clock import Clock
 from bridge.database.database import Database, Tx
+from bridge.database.lookup import LookUp
 from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users
 from bridge.database.upsert import insert_unless_there
 from bridge.errors import Unavailable
 from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, UserId
 
 LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
+_STAMP_OF: Final = LookUp(select(users.c.stamp).where(users.c.id == bindparam("id")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Endings:
 
     async def stamp_of(self, user: UserId) -> Stamp | None:
         """The user's stamp now; None: there is no such user."""
-        row = await self._db.first(select(users.c.stamp).where(users.c.id == user))
+        row = await self._db.first(_STAMP_OF, id=user)
         return None if row is None else Stamp(row.stamp)
 
     async def restamp(self, user: UserId, new: Stamp, *, expected: Stamp | None = None) -> bool:

@@ -10,11 +10,12 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, insert, select, true, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
 from bridge.database.database import Database, Tx
+from bridge.database.lookup import LookUp
 from bridge.database.tables import second_factors, users
 from bridge.database.versions import bump
 from bridge.errors import Unavailable
@@ -73,7 +74,7 @@ class SqlUsers:
 
     async def authenticate(self, email: str, password: Secret) -> Answer:
         """Checks the hash of one row, read before; the row's stamp is what a login expects.  Raises `Busy` too."""
-        row = await self._first(users.c.email_key == (email_key(email) or ""))
+        row = await self._db.first(_BY_EMAIL, key=email_key(email) or "")
         stored = row.password_hash if row is not None and row.authority == self.name else None
         verdict = await self._passwords.verify(stored, password)
         if row is None:
@@ -87,16 +88,16 @@ class SqlUsers:
 
     async def by_id(self, user: UserId) -> User | None:
         """The row now."""
-        return _found(await self._first(users.c.id == user))
+        return _found(await self._db.first(_BY_ID, id=user))
 
     async def by_email(self, email: str) -> User | None:
         """The row of that address."""
         key = email_key(email)
-        return _found(await self._first(users.c.email_key == key)) if key else None
+        return _found(await self._db.first(_BY_EMAIL, key=key)) if key else None
 
     async def by_sub(self, sub: Subject) -> User | None:
         """The row of that subject."""
-        return _found(await self._first(users.c.sub == sub))
+        return _found(await self._db.first(_BY_SUB, sub=sub))
 
     async def list(self, *, after: int = 0, limit: int = 100) -> list[User]:
         """The next users by number."""
@@ -193,8 +194,7 @@ class SqlUsers:
 
     async def totp_secret(self, user: UserId) -> Secret | None:
         """The base32 secret of his authenticator; None: he has none, or it was sealed under a key that is gone."""
-        wanted = select(second_factors.c.secret_enc).where(_totp_of(user))
-        row = await self._db.first(wanted)
+        row = await self._db.first(_TOTP_OF, user=user)
         sealed = row.secret_enc if row is not None else None
         plain = self._ring.open(sealed, *_place(user)) if sealed is not None else None
         return Secret(plain.decode()) if plain is not None else None
@@ -213,9 +213,6 @@ class SqlUsers:
         rows = [{"of": user, "at": at, "from": ip} for user, at, ip in sorted(logins, key=itemgetter(0))]
         async with self._db.begin() as tx:
             await tx.execute(update(users).where(users.c.id == bindparam("of")).values(values), rows)
-
-    async def _first(self, where: ColumnElement[bool]) -> Row[Any] | None:
-        return await self._db.first(select(users).where(where))
 
     async def _create(self, tx: Tx, values: Mapping[str, Any], totp: Secret | None) -> User:
         user = await self._numbered(tx, values)
@@ -284,7 +281,7 @@ def _row_of(user: UserId) -> Select[Any]:
     return select(users).where(users.c.id == user)
 
 
-def _totp_of(user: UserId) -> ColumnElement[bool]:
+def _totp_of(user: "UserId | BindParameter[UserId]") -> ColumnElement[bool]:
     return (second_factors.c.user_id == user) & (second_factors.c.kind == "totp")
 
 
@@ -293,5 +290,11 @@ def _place(user: UserId) -> tuple[str, str, str]:
     return "second_factors", "secret_enc", str(user)
 
 
-def _found(row: Row[Any] | None) -> User | None:
+def _found(row: Any) -> User | None:
     return user_of(row) if row is not None else None
+
+
+_BY_ID: Final = LookUp(select(users).where(users.c.id == bindparam("id")))
+_BY_EMAIL: Final = LookUp(select(users).where(users.c.email_key == bindparam("key")))
+_BY_SUB: Final = LookUp(select(users).where(users.c.sub == bindparam("sub")))
+_TOTP_OF: Final = LookUp(select(second_factors.c.secret_enc).where(_totp_of(bindparam("user"))))

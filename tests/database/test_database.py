@@ -9,17 +9,19 @@ from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import SystemClock
 from bridge.database.address import parse_address
 from bridge.database.beside import Beside, Busy
 from bridge.database.database import Database, Tx
-from bridge.database.tables import store_epoch, versions
+from bridge.database.lookup import LookUp
+from bridge.database.tables import oauth_clients, store_epoch, versions
 from bridge.database.versions import bump
 from bridge.errors import ConfigError, Unavailable
 from tests import servers
+from tests.database.rows import a_client
 from tests.databases import opened
 
 ASK = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
@@ -298,14 +300,26 @@ def _stop(server: servers.Server) -> list[int]:
 
 
 async def test_a_look_up_by_key_sees_what_is_committed_and_nothing_else(db: Database) -> None:
-    name = select(versions).where(versions.c.name == "users")
-    assert await db.first(name) is None
+    version = LookUp(select(versions).where(versions.c.name == bindparam("name")))
+    assert await db.first(version, name="users") is None
     async with db.begin() as tx:
         await bump(tx, "users")
-        assert await db.first(name) is None
-    row = await db.first(name)
+        assert await db.first(version, name="users") is None
+    assert await db.first(version, name="clients") is None
+    row = await db.first(version, name="users")
     assert row is not None
     assert row.version == 1
+
+
+async def test_a_look_up_gives_each_column_as_any_query_does(db: Database) -> None:
+    client = select(oauth_clients).where(oauth_clients.c.client_id == bindparam("id"))
+    row = {**a_client("ä"), "first_party": True, "require_pkce": False, "secret_enc": b"\x00\xff", "disabled_at": 2**40}
+    async with db.begin() as tx:
+        await tx.execute(insert(oauth_clients).values(**row))
+        ordinary = (await tx.execute(client, {"id": "ä"})).one()._asdict()
+    found = (await db.first(LookUp(client), id="ä"))._asdict()
+    assert found == ordinary and found.items() >= row.items()
+    assert {name: type(value) for name, value in found.items()} == {name: type(ordinary[name]) for name in found}
 
 
 async def test_a_look_up_in_a_busy_file_goes_the_ordinary_way(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,5 +330,5 @@ async def test_a_look_up_in_a_busy_file_goes_the_ordinary_way(db: Database, monk
         raise Busy
 
     monkeypatch.setattr(Beside, "first", busy)
-    row = await db.first(select(versions).where(versions.c.name == "users"))
+    row = await db.first(LookUp(select(versions).where(versions.c.name == bindparam("name"))), name="users")
     assert row is not None
