@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-import anyio
 import passlib
-from anyio import to_thread
 from passlib.registry import get_crypt_handler
 
 from bridge.errors import Busy, ConfigError
 from bridge.secret import Secret
 from bridge.users.options import UserOptions
+from bridge.users.threads import Threads
 
 LONGEST: Final = 1024
 """Bytes of a password; a longer one is wrong, and costs no more than another."""
@@ -52,7 +51,7 @@ class Passwords:
         threads = options.threads or os.cpu_count() or 1
         self._places = threads + options.queue
         self._taken = 0
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._threads = Threads(threads, name="password")
         self._count: Count = count or (lambda _scheme: None)
         argon2: Any = get_crypt_handler("argon2")
         self._argon2 = argon2.using(
@@ -62,6 +61,7 @@ class Passwords:
             parallelism=options.argon2_lanes,
         )
         self._dummy: str = self._argon2.hash(os.urandom(16))
+        self._newest = _form_of(self._dummy)
 
     async def verify(self, stored: str | None, password: Secret, *, upgrade: bool = True) -> Verdict:
         """Is it the password behind `stored`?  Never raises for what either of them holds; Busy when the queue is full.
@@ -92,20 +92,25 @@ class Passwords:
             raise Busy("too many passwords are being checked")
         self._taken += 1
         try:
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            return await self._threads.run(work)
         finally:
             self._taken -= 1
 
     def _verify(self, stored: str, raw: bytes, *, upgrade: bool) -> Verdict:
         if not _fit(raw):
             return self._refuse(raw[:LONGEST])
+        if self._newest.fullmatch(stored):
+            return Verdict(self._matches(raw, stored))
         if self._is_ours(stored):
-            self._count("argon2")
-            ok = _quietly(self._argon2.verify, raw, stored)
+            ok = self._matches(raw, stored)
             return Verdict(ok, self._hash(raw) if ok and upgrade and self._argon2.needs_update(stored) else None)
         if self._brought_along(stored, raw):
             return Verdict(ok=True, upgrade=self._hash(raw)) if upgrade else self._refuse(raw, ok=True)
         return self._refuse(raw)
+
+    def _matches(self, raw: bytes, stored: str) -> bool:
+        self._count("argon2")
+        return _quietly(self._argon2.verify, raw, stored)
 
     def _is_ours(self, stored: str) -> bool:
         return stored.startswith("$argon2") and _bearable(self._argon2, stored)
@@ -170,6 +175,13 @@ _OTHERS: Final[tuple[Any, ...]] = tuple(
 _MOST_ROUNDS: Final = {"bcrypt": 15, "argon2": 20, "phpass": 22}
 _MOST_OTHER_ROUNDS: Final = 5_000_000
 _MOST_MEMORY: Final = 1_048_576
+
+
+def _form_of(made: str) -> re.Pattern[str]:
+    """What a hash of these very parameters looks like: nothing else need be read of one before it is checked."""
+    *head, salt, digest = made.split("$")
+    of = "[A-Za-z0-9+/]"
+    return re.compile(rf"{re.escape('$'.join(head))}\${of}{{{len(salt)}}}\${of}{{{len(digest)}}}")
 
 
 def _fit(raw: bytes) -> bool:
