@@ -12,13 +12,14 @@ from sqlalchemy import delete, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.clock import Clock
+from bridge.database.bulk import Bulk
 from bridge.database.database import Database, Tx
 from bridge.database.tables import audit
 from bridge.errors import Unavailable
 from bridge.events.budget import Budget
 from bridge.events.event import Event
 from bridge.events.options import EventsOptions
-from bridge.events.rows import row_of
+from bridge.events.rows import COLUMNS, row_of
 
 BATCH_SECONDS: Final = 0.5
 MOST_ROWS: Final = 500
@@ -41,6 +42,7 @@ class AuditLog:
         self._waiting: deque[Event] = deque()
         self._flushing = asyncio.Lock()
         self._budget = Budget(options.audit_refusals)
+        self._rows = Bulk(audit, COLUMNS, db.engine.dialect)
         self._untold = 0
         self.lost: int = 0
         """Events that found no room, since the start."""
@@ -114,7 +116,7 @@ class AuditLog:
         """False: the rows themselves are refused; kept, they would hold up all later ones."""
         try:
             async with self._db.begin() as tx:
-                await tx.execute(insert(audit), [row_of(event) for event in events])
+                await self._rows.insert(tx, [row_of(event) for event in events])
         except SQLAlchemyError as error:
             _log.error("audit rows were refused: %s", type(error).__name__)
             return False

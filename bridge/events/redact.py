@@ -74,6 +74,8 @@ _OPAQUE: Final = re.compile(
 )
 # A JWT, a reset token.
 _SIGNED: Final = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]{20,}+")
+# What is nothing but a short word matches none of the patterns above, and most of what is told is such a word.
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]{0,31}")
 _OF_TOKENS: Final = string.ascii_letters + string.digits + "_-.~+/=%:"
 # Facts that are long and no secrets: key ids, clients' ids, names of messages.
 _SHOWN_NAMES: Final = frozenset({"kid", "client", "client_id", "message_id"})
@@ -81,6 +83,8 @@ _SHOWN_NAMES: Final = frozenset({"kid", "client", "client_id", "message_id"})
 
 def redact(text: str, *, most: int = MOST_TEXT) -> str:
     """The text without anything that is, or looks like, a secret; of a longer one the first `most` characters."""
+    if _WORD.fullmatch(text) and len(text) <= most:
+        return text
     if len(text) > most:
         # Half a token would be recognised no more: the word that the cut goes through is left out.
         return redact(text[:most].rstrip(_OF_TOKENS), most=most) + CUT

@@ -17,6 +17,10 @@ MOST_VALUE: Final = 500
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+COLUMNS: Final = tuple(column.name for column in audit.columns if column.name != "id")
+"""What `row_of` gives."""
+
+
 def _lengths() -> dict[str, int]:
     """Column → characters, where the column has a limit."""
     limits = {column.name: getattr(column.type, "length", None) for column in audit.columns}
@@ -61,4 +65,6 @@ def iso(at: float) -> str:
 
 def visible(text: str) -> str:
     """The text with everything escaped that could begin a new line, or hide, or be no text at all."""
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.events import redact as room
 from bridge.events.log import handler
@@ -110,6 +112,7 @@ HOSTILE = {
     "_URL_PASSWORD": ("mysql://bridge:hush@db", "://a:b:c"),
     "_OPAQUE": (OPAQUE["code"], "8f14e45f-ceea-467f-a8c1-7f2d6c0b5e11", "a" * 40, "1" * 40),
     "_SIGNED": (OPAQUE["ID token"], OPAQUE["reset token"], "aaaaaaaa.bbbb.cccc"),
+    "_WORD": ("ValidateLogin", "a" * 31, OPAQUE["code"]),
 }
 """Pattern → what it finds, or nearly."""
 LARGE = 65_536
@@ -119,6 +122,21 @@ SECONDS = 1.0
 
 def test_every_pattern_is_tried_with_hostile_text() -> None:
     assert set(HOSTILE) == {name for name, value in vars(room).items() if isinstance(value, re.Pattern)}
+
+
+@given(st.from_regex(room._WORD, fullmatch=True))
+def test_what_is_shown_as_a_mere_word_no_pattern_would_hide(text: str) -> None:
+    assert not _found_in(text)
+
+
+def test_no_secret_is_short_enough_to_be_a_mere_word() -> None:
+    texts = [OPAQUE["code"][:length] for length in range(len(OPAQUE["code"]) + 1)]
+    shown = [text for text in texts if room._WORD.fullmatch(text)]
+    assert len(shown) > 20 and not [text for text in shown if _found_in(text)]
+
+
+def _found_in(text: str) -> list[str]:
+    return [name for name in HOSTILE if name != "_WORD" and getattr(room, name).search(text)]
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
