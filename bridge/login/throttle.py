@@ -88,15 +88,13 @@ class Throttle:
         """A portal asks for its users.  Its own address says nothing; theirs only adds windows, which are the
         caller's own: no credential can block an address, or an account, for the others."""
         caller = visit.caller or ""
-        admitted = await self._admit(
-            *self._account("caller", account, caller, _network(visit.ip)), *self._addresses(caller, visit.ip)
-        )
-        if isinstance(admitted, Blocked):
-            return admitted
         cap = self._window("cap", self._options.legacy_account_per_hour, _HOUR, account)
+        admitted = await self._admit(
+            *self._account("caller", account, caller, _network(visit.ip)), *self._addresses(caller, visit.ip), cap=cap
+        )
+        if isinstance(admitted, Blocked) or admitted.cap is not None:
+            return admitted
         try:
-            if await self._guard.admit((cap,)) <= 0:
-                return Admitted(admitted.windows, cap)
             wait = await self._lines.stand(cap.key, self._options.legacy_delay)
         except BaseException:  # who hangs up in the line, too: nobody is to wait for him
             self._under_way.land(_keys(admitted.windows), freed=False)
@@ -106,9 +104,9 @@ class Throttle:
             return Blocked(wait)
         return admitted
 
-    async def _admit(self, *windows: Window) -> Admitted | Blocked:
-        wait = await self._under_way.admit(_keys(windows), partial(self._guard.admit, windows))
-        return Blocked(wait) if wait > 0 else Admitted(windows)
+    async def _admit(self, *windows: Window, cap: Window | None = None) -> Admitted | Blocked:
+        wait = await self._under_way.admit(_keys(windows), partial(self._guard.admit, windows, cap))
+        return Blocked(wait) if wait > 0 else Admitted(windows, cap if wait == 0 else None)
 
     def _browser(self, account: str, visit: Visit) -> Iterator[Window]:
         if device := self._devices.device(visit.device, account):

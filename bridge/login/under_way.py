@@ -27,7 +27,7 @@ class UnderWay:
         self._waiters = 0
 
     async def admit(self, keys: Sequence[str], ask: Callable[[], Awaitable[float]]) -> float:
-        """What `ask` says: 0 and the attempt is under way until it is landed; else the seconds to wait."""
+        """What `ask` says: over 0 the seconds to wait; else the attempt is under way until it is landed."""
         end = asyncio.get_running_loop().time() + self._patience
         while True:
             freed = self._freed
@@ -40,7 +40,7 @@ class UnderWay:
                 if not admitted:
                     self._leave(keys)
             if admitted:
-                return 0.0
+                return wait
             while self._freed == freed:  # else there may be room now: ask again
                 if not await self._somebody_leaves(keys, end):
                     return wait

@@ -6,7 +6,7 @@ parallel guesses would all slip through.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,8 +28,12 @@ class Window:
 class Guard(Protocol):
     """Counts attempts.  Every verb raises `Unavailable` when the counters cannot be reached."""
 
-    async def admit(self, windows: Sequence[Window]) -> float:
-        """0: admitted, and counted in every window.  Else the seconds to wait; then nothing was counted anywhere."""
+    async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
+        """0: admitted, and counted in every window.  Over 0: the seconds to wait; nothing was counted anywhere.
+
+        `cap` turns nobody away: it counts those whom the windows admit.  Below 0: admitted, but the cap was full and
+        did not count him.
+        """
         ...
 
     async def refund(self, windows: Sequence[Window]) -> None:
@@ -80,6 +84,23 @@ def slot_of(window: Window, now: float) -> int:
     return math.floor(now / window.seconds)
 
 
+def judge(
+    windows: Sequence[Window], cap: Window | None, count: Callable[[Window], Count], now: float
+) -> tuple[float, dict[Window, Count]]:
+    """What `Guard.admit` answers, and the counts to keep then."""
+    counts = {window: count(window) for window in windows}
+    worst = max((counted.wait(window, now) for window, counted in counts.items()), default=0.0)
+    if worst:
+        return worst, {}
+    counts = {window: counted.more() for window, counted in counts.items()}
+    if cap is None:
+        return 0.0, counts
+    counted = count(cap)
+    if wait := counted.wait(cap, now):
+        return -wait, counts
+    return 0.0, {**counts, cap: counted.more()}
+
+
 class MemoryGuard:
     """A `Guard` of one process, with at most `most` counts; whoever sprays names pushes out the oldest."""
 
@@ -88,14 +109,12 @@ class MemoryGuard:
         self._most = most
         self._counts: dict[str, tuple[Count, float]] = {}
 
-    async def admit(self, windows: Sequence[Window]) -> float:
+    async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
         now = self._clock.now()
-        counts = {window: self._count(window, now) for window in windows}
-        worst = max((count.wait(window, now) for window, count in counts.items()), default=0.0)
-        if not worst:
-            for window, count in counts.items():
-                self._keep(window, count.more(), now)
-        return worst
+        verdict, counts = judge(windows, cap, lambda window: self._count(window, now), now)
+        for window, count in counts.items():
+            self._keep(window, count, now)
+        return verdict
 
     async def refund(self, windows: Sequence[Window]) -> None:
         now = self._clock.now()
@@ -129,11 +148,11 @@ class FallbackGuard:
         self._own = MemoryGuard(clock)
         self._workers = workers
 
-    async def admit(self, windows: Sequence[Window]) -> float:
+    async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
         try:
-            return await self._guard.admit(windows)
+            return await self._guard.admit(windows, cap)
         except Unavailable:
-            return await self._own.admit(self._shares(windows))
+            return await self._own.admit(self._shares(windows), self._share(cap) if cap else None)
 
     async def refund(self, windows: Sequence[Window]) -> None:
         """Where it was counted is not known any more; one too few here is at most a share of the limit."""
@@ -151,4 +170,7 @@ class FallbackGuard:
             return
 
     def _shares(self, windows: Sequence[Window]) -> list[Window]:
-        return [Window(window.key, max(1, window.limit // self._workers), window.seconds) for window in windows]
+        return [self._share(window) for window in windows]
+
+    def _share(self, window: Window) -> Window:
+        return Window(window.key, max(1, window.limit // self._workers), window.seconds)

@@ -7,7 +7,7 @@ from bridge.stores.redis import RedisStore
 from bridge.stores.scripts import Script, Word
 
 # KEYS: one hash per window, with s the number of a slot, c the count in it, p the count in the one before.
-# ARGV: limit and length in ms of each.
+# ARGV: limit and length in ms of each.  Those of `admit` end in the number of windows: one more is the cap.
 _SEEN = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -27,16 +27,23 @@ end
 _ADMIT = Script(
     _SEEN
     + """
-local worst = 0
-for i = 1, #KEYS do
+local function wait(i)
   local slot, c, p, length = count(i)
   local passed = now % length
-  if p * (1 - passed / length) + c + 1 > tonumber(ARGV[2 * i - 1]) then worst = math.max(worst, length - passed) end
+  return p * (1 - passed / length) + c + 1 > tonumber(ARGV[2 * i - 1]) and length - passed or 0
 end
-if worst > 0 then return worst end
-for i = 1, #KEYS do
+local function more(i)
   local slot, c, p, length = count(i)
   keep(i, slot, c + 1, p, length)
+end
+local windows, worst = tonumber(ARGV[#ARGV]), 0
+for i = 1, windows do worst = math.max(worst, wait(i)) end
+if worst > 0 then return worst end
+for i = 1, windows do more(i) end
+for i = windows + 1, #KEYS do
+  local full = wait(i)
+  if full > 0 then return -full end
+  more(i)
 end
 return 0
 """
@@ -60,18 +67,18 @@ class RedisGuard:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
 
-    async def admit(self, windows: Sequence[Window]) -> float:
-        waiting = await self._store.run(_ADMIT, *_written(windows))
-        return int(waiting) / 1000
+    async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
+        distinct = list(dict.fromkeys(windows))
+        keys, numbers = _written([*distinct, cap] if cap else distinct)
+        return int(await self._store.run(_ADMIT, keys, [*numbers, len(distinct)])) / 1000
 
     async def refund(self, windows: Sequence[Window]) -> None:
-        await self._store.run(_REFUND, *_written(windows))
+        await self._store.run(_REFUND, *_written(list(dict.fromkeys(windows))))
 
     async def clear(self, key: str) -> None:
         await self._store.run(_CLEAR, [key], [])
 
 
 def _written(windows: Sequence[Window]) -> tuple[list[str], list[Word]]:
-    distinct = list(dict.fromkeys(windows))
-    numbers: list[Word] = [number for window in distinct for number in (window.limit, round(window.seconds * 1000))]
-    return [window.key for window in distinct], numbers
+    numbers: list[Word] = [number for window in windows for number in (window.limit, round(window.seconds * 1000))]
+    return [window.key for window in windows], numbers

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.stores.guard import NOTHING, Count, Window, slot_of
+from bridge.stores.guard import NOTHING, Count, Window, judge, slot_of
 from bridge.stores.sqlite import SqliteStore
 
 
@@ -14,8 +14,8 @@ class SqliteGuard:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    async def admit(self, windows: Sequence[Window]) -> float:
-        return await self._store.run(partial(_admit, windows))
+    async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
+        return await self._store.run(partial(_admit, windows, cap))
 
     async def refund(self, windows: Sequence[Window]) -> None:
         await self._store.run(partial(_refund, windows))
@@ -24,13 +24,11 @@ class SqliteGuard:
         await self._store.run(partial(_clear, key))
 
 
-def _admit(windows: Sequence[Window], file: sqlite3.Connection, now: float) -> float:
-    counts = {window: _count(file, window, now) for window in windows}
-    worst = max((count.wait(window, now) for window, count in counts.items()), default=0.0)
-    if not worst:
-        for window, count in counts.items():
-            _keep(file, window, count.more(), now)
-    return worst
+def _admit(windows: Sequence[Window], cap: Window | None, file: sqlite3.Connection, now: float) -> float:
+    verdict, counts = judge(windows, cap, lambda window: _count(file, window, now), now)
+    for window, count in counts.items():
+        _keep(file, window, count, now)
+    return verdict
 
 
 def _refund(windows: Sequence[Window], file: sqlite3.Connection, now: float) -> None:

@@ -1,7 +1,7 @@
 """How often somebody may guess — sessions-and-accounts A4, §8.1; security §23."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -310,8 +310,8 @@ async def test_counters_name_nobody(house: House) -> None:
     keys: list[str] = []
 
     class Listening(MemoryGuard):
-        async def admit(self, windows: object) -> float:
-            keys.extend(window.key for window in windows)  # type: ignore[attr-defined]
+        async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
+            keys.extend(window.key for window in (*windows, *([cap] if cap else [])))
             return 0.0
 
     house.login._throttle._guard = Listening(house.clock)

@@ -60,6 +60,20 @@ class GuardSuite:
     async def test_no_window_is_no_limit(self, guard: Guard) -> None:
         assert await guard.admit([]) == 0
 
+    async def test_a_full_cap_turns_nobody_away_and_says_so(self, guard: Guard) -> None:
+        assert await guard.admit([HOUR], TIGHT) == 0
+        for _ in range(4):
+            assert -3600 <= await guard.admit([HOUR], TIGHT) < 0
+        assert await guard.admit([HOUR], TIGHT) > 0, "they were counted all the same"
+        await guard.refund([TIGHT])
+        assert await guard.admit([OTHER], TIGHT) == 0, "and not in the cap"
+
+    async def test_a_cap_counts_only_whom_the_windows_admit(self, guard: Guard) -> None:
+        assert await guard.admit([TIGHT], OTHER) == 0
+        for _ in range(10):
+            assert await guard.admit([TIGHT], OTHER) > 0
+        assert [bool(await guard.admit([OTHER])) for _ in range(3)] == [False, False, True]
+
     async def test_of_fifty_parallel_guesses_the_limit_is_admitted(self, guards: Sequence[Guard]) -> None:
         for turn in range(20):
             windows = [Window(f"lb:i:rl:{{account {turn}}}", 5, 3600), Window(f"lb:i:rl:{{all {turn}}}", 50, 3600)]
@@ -215,8 +229,8 @@ class Down:
         self.guard = guard
         self.down = True
 
-    async def admit(self, windows: Sequence[Window]) -> float:
-        return await self._reached().admit(windows)
+    async def admit(self, windows: Sequence[Window], cap: Window | None = None) -> float:
+        return await self._reached().admit(windows, cap)
 
     async def refund(self, windows: Sequence[Window]) -> None:
         await self._reached().refund(windows)
@@ -238,6 +252,12 @@ async def test_without_the_store_each_worker_admits_its_share() -> None:
 async def test_a_share_is_never_nothing() -> None:
     guard = FallbackGuard(Down(MemoryGuard(Hands())), Hands(), workers=64)
     assert [bool(await guard.admit([HOUR])) for _ in range(2)] == [False, True]
+
+
+async def test_without_the_store_a_cap_is_a_share_too() -> None:
+    guard = FallbackGuard(Down(MemoryGuard(Hands())), Hands(), workers=2)
+    assert await guard.admit([HOUR], OTHER) == 0
+    assert await guard.admit([Window("lb:i:rl:{b}", 5, 3600)], OTHER) < 0
 
 
 async def test_without_the_store_a_refund_and_a_clearing_still_count() -> None:
