@@ -25,7 +25,7 @@ from bridge.login.outcome import (
     Unreachable,
 )
 from bridge.login.second_factor import SecondFactor
-from bridge.login.throttle import Admitted, Blocked, Pause, Throttle
+from bridge.login.throttle import Attempt, Blocked, Pause, Throttle
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.judge import Alive
@@ -121,7 +121,7 @@ class Login:
     async def confirm_password(self, user: User, password: Secret, visit: Visit) -> Outcome:
         """Is it still the person of this session?  `LoggedIn` without anything born, whatever second factor he has."""
 
-        async def check() -> Outcome:
+        async def check(_attempt: Attempt) -> Outcome:
             answer = await self._users.authenticate(user.email, password)
             if isinstance(answer, of_backend.Authenticated) and answer.user.id != user.id:
                 answer = of_backend.Refused("another user")
@@ -133,32 +133,35 @@ class Login:
 
         return await self._guarded(user.email, visit, check)
 
-    async def _guarded(self, email: str, visit: Visit, check: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def _guarded(self, email: str, visit: Visit, check: Callable[[Attempt], Awaitable[Outcome]]) -> Outcome:
         """Counted before it is checked; given back when it was no wrong password.  Never faster than the floor."""
         admitted = await self._throttle.password(email, visit)
         if isinstance(admitted, Blocked):
             self._events.tell("login.blocked", visit, reason="throttled")
             return TooMany(admitted.wait)
         async with self._no_sooner():
-            return await self._settled(admitted, check)
+            return await self._settled(Attempt(self._throttle, admitted), check)
 
-    async def _settled(self, admitted: Admitted, check: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def _settled(self, attempt: Attempt, check: Callable[[Attempt], Awaitable[Outcome]]) -> Outcome:
         wrong = True  # also when the task is cancelled: somebody who hangs up has made his guess all the same
         try:
-            outcome = await check()
+            outcome = await check(attempt)
             wrong = isinstance(outcome, Refused)
             return outcome
         except Unavailable:
             wrong = False
             raise
         finally:
-            await self._throttle.settle(admitted, wrong=wrong)
+            await attempt.over(wrong=wrong)
 
-    async def _first_step(self, email: str, password: Secret, arrival: Arrival | None, visit: Visit) -> Outcome:
+    async def _first_step(
+        self, email: str, password: Secret, arrival: Arrival | None, visit: Visit, attempt: Attempt
+    ) -> Outcome:
         for _ in range(TRIES):
             found = self._told(await self._users.authenticate(email, password), visit)
             if not isinstance(found, User):
                 return found
+            attempt.right()
             outcome = await self._let_in(found, arrival, visit)
             if outcome is not None:
                 return outcome

@@ -4,6 +4,7 @@ An attempt is counted when it is admitted and given back when it was no wrong pa
 slip through.  Names in the store are HMACs: it holds no address of anybody.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -132,6 +133,27 @@ class Throttle:
     def _window(self, purpose: str, limit: int, seconds: float, *values: str) -> Window:
         name = mac(self._key, purpose, *(value.encode("utf-8", "surrogatepass") for value in values)).hex()[:32]
         return Window(self._names.limiter(name), limit, seconds)
+
+
+class Attempt:
+    """An admitted attempt until it is settled."""
+
+    def __init__(self, throttle: Throttle, admitted: Admitted) -> None:
+        self._throttle = throttle
+        self._admitted = admitted
+        self._giving_back: asyncio.Task[None] | None = None
+
+    def right(self) -> None:
+        """It was no guess: given back while what it opens is being made, so that one write tells the store both."""
+        if self._giving_back is None:
+            self._giving_back = asyncio.create_task(self._throttle.settle(self._admitted, wrong=False))
+
+    async def over(self, *, wrong: bool) -> None:
+        """That was all.  What was right once was no guess, whatever became of it."""
+        if self._giving_back is not None:
+            await self._giving_back
+        else:
+            await self._throttle.settle(self._admitted, wrong=wrong)
 
 
 def _keys(windows: Sequence[Window]) -> list[str]:
