@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import ClassVar, Never
 
 
@@ -57,4 +58,12 @@ def framed(*parts: str | bytes) -> bytes:
 
 def mac(key: bytes, *parts: str | bytes) -> bytes:
     """HMAC-SHA256 over the framed parts, the first of which names the purpose."""
-    return hmac.digest(key, framed(*parts), hashlib.sha256)
+    begun = _begun(key).copy()
+    begun.update(framed(*parts))
+    return begun.digest()
+
+
+@lru_cache(maxsize=64)
+def _begun(key: bytes) -> hmac.HMAC:
+    """Keys are few and used all day: to take one in costs more than most messages do."""
+    return hmac.new(key, digestmod=hashlib.sha256)

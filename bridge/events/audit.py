@@ -42,7 +42,7 @@ class AuditLog:
         self._waiting: deque[Event] = deque()
         self._flushing = asyncio.Lock()
         self._budget = Budget(options.audit_refusals)
-        self._rows = Bulk(audit, COLUMNS, db.engine.dialect)
+        self._rows = Bulk.inserting(audit, COLUMNS, db.engine.dialect)
         self._untold = 0
         self.lost: int = 0
         """Events that found no room, since the start."""
@@ -116,7 +116,7 @@ class AuditLog:
         """False: the rows themselves are refused; kept, they would hold up all later ones."""
         try:
             async with self._db.begin() as tx:
-                await self._rows.insert(tx, [row_of(event) for event in events])
+                await self._rows.run(tx, [row_of(event) for event in events])
         except SQLAlchemyError as error:
             _log.error("audit rows were refused: %s", type(error).__name__)
             return False

@@ -73,7 +73,8 @@ class Params:
 def merge(query: Iterable[Pair], body: Iterable[Pair]) -> Params:
     """Both, the body winning by top-level name.  What contradicts the other is remembered."""
     in_query, in_body = read_parameters(query), read_parameters(body)
-    conflicts = {name for name in _GUARDED if _differ(name, in_query.get(name), in_body.get(name))}
+    guarded = _GUARDED if in_query else ()
+    conflicts = {name for name in guarded if _differ(name, in_query.get(name), in_body.get(name))}
     filled = {name: value for name, value in in_body.items() if value != ""}
     return Params(in_query | filled, frozenset(conflicts))
 
@@ -119,6 +120,8 @@ def check_length(length: int) -> None:
 def _pair(part: bytes) -> Pair:
     check_length(len(part))
     name, _, value = part.replace(b"+", b" ").partition(b"=")
+    if b"%" not in part:
+        return text_of(name), text_of(value)
     return text_of(unquote_to_bytes(name)), text_of(unquote_to_bytes(value))
 
 

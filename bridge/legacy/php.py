@@ -17,6 +17,9 @@ def read_parameters(pairs: Iterable[Pair]) -> Array:
     """All pairs, in their order, as one array."""
     out: Array = {}
     for name, value in pairs:
+        if name.isalnum():  # nothing to read in it
+            out[name] = value
+            continue
         path = _path(name)
         if path is not None:
             _put(out, path, value)

@@ -20,6 +20,7 @@ _XML_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r
 # A reader splits at `;`, some at lines too: what a user typed must not add a field of its own.
 _NVP_BREAKS: Final = re.compile("[;\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _NOT_A_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _JSON_ESCAPE: Final = re.compile(r"\\(u007f|.)")
 
 
@@ -48,7 +49,7 @@ def reply(action: str, content: Content, form: Format, options: LegacyOptions, s
 
 def to_json(content: Content) -> str:
     """As PHP's json_encode prints it: `\\/`, `\\uXXXX`, and `[]` for whatever is empty."""
-    text = json.dumps(_php(content), separators=(",", ":"), allow_nan=False).replace("/", "\\/")
+    text = _encode(_php(content)).replace("/", "\\/")
     return _JSON_ESCAPE.sub(lambda found: "\x7f" if found[1] == "u007f" else found[0], text)
 
 

@@ -4,8 +4,7 @@ Guard, row, check, birth: in this order at every door.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol, assert_never
 
@@ -139,8 +138,10 @@ class Login:
         if isinstance(admitted, Blocked):
             self._events.tell("login.blocked", visit, reason="throttled")
             return TooMany(admitted.wait)
-        async with self._no_sooner():
-            return await self._settled(Attempt(self._throttle, admitted), check)
+        begun = self._monotonic()
+        outcome = await self._settled(Attempt(self._throttle, admitted), check)
+        await self._no_sooner(begun)
+        return outcome
 
     async def _settled(self, attempt: Attempt, check: Callable[[Attempt], Awaitable[Outcome]]) -> Outcome:
         wrong = True  # also when the task is cancelled: somebody who hangs up has made his guess all the same
@@ -208,11 +209,8 @@ class Login:
             case _:
                 assert_never(answer)
 
-    @asynccontextmanager
-    async def _no_sooner(self) -> AsyncIterator[None]:
+    async def _no_sooner(self, begun: float) -> None:
         """An answer takes at least `login.floor_ms`, so that the scheme of a hash does not show (A5)."""
-        begun = self._monotonic()
-        yield
         took = self._monotonic() - begun
         self._took(took)
         if (rest := self._floor - took) > 0:

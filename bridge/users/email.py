@@ -31,6 +31,8 @@ def email_key(text: str) -> str | None:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     # Casefolding may undo the normal form, hence once more (Unicode 3.13, NFKC_Casefold).
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded)
@@ -46,4 +48,6 @@ def _idna(domain: str) -> str | None:
 
 
 def _visible(key: str) -> bool:
+    if key.isascii():
+        return key.isprintable() and " " not in key
     return all(unicodedata.category(character) not in _REFUSED for character in key)

@@ -1,9 +1,11 @@
 """What a row of the table `users` says, in the words of this room — DESIGN §5."""
 
 import json
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from bridge.users.user import SecondFactorState, User
+
+_STATES: Final[frozenset[str]] = frozenset(get_args(SecondFactorState))
 
 
 def user_of(row: Any) -> User:
@@ -25,7 +27,7 @@ def user_of(row: Any) -> User:
         credential_version=row.credential_version,
         reset_gen=row.reset_gen,
         # A state that we do not know must not open the door.
-        second_factor=state if state in get_args(SecondFactorState) else "re-enrol",
+        second_factor=state if state in _STATES else "re-enrol",
         authority=row.authority,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, delete, 
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
+from bridge.database.bulk import Bulk
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
 from bridge.database.tables import second_factors, users
@@ -71,6 +72,9 @@ class SqlUsers:
         self._chance = chance
         self._draw_stamp = draw_stamp
         self._versions = versions
+        noted: dict[str, Any] = {"last_login_at": bindparam("at"), "last_login_ip": bindparam("ip")}
+        mine = users.c.id == bindparam("user")
+        self._last_logins = Bulk(update(users).where(mine).values(noted), db.engine.dialect)
 
     async def authenticate(self, email: str, password: Secret) -> Answer:
         """Checks the hash of one row, read before; the row's stamp is what a login expects.  Raises `Busy` too."""
@@ -209,10 +213,9 @@ class SqlUsers:
 
     async def write_logins(self, logins: Sequence[tuple[UserId, int, str | None]]) -> None:
         """Who came in last, when (Unix seconds) and from where."""
-        values: dict[str, Any] = {"last_login_at": bindparam("at"), "last_login_ip": bindparam("from")}
-        rows = [{"of": user, "at": at, "from": ip} for user, at, ip in sorted(logins, key=itemgetter(0))]
+        rows = [{"user": user, "at": at, "ip": ip} for user, at, ip in sorted(logins, key=itemgetter(0))]
         async with self._db.begin() as tx:
-            await tx.execute(update(users).where(users.c.id == bindparam("of")).values(values), rows)
+            await self._last_logins.run(tx, rows)
 
     async def _create(self, tx: Tx, values: Mapping[str, Any], totp: Secret | None) -> User:
         user = await self._numbered(tx, values)
