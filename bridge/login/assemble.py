@@ -11,7 +11,7 @@ from bridge.login.attempt import Arrivals, Login
 from bridge.login.device import Devices
 from bridge.login.entry import Entry
 from bridge.login.options import LoginOptions
-from bridge.login.pending import PendingCodec
+from bridge.login.pending import pending_codec
 from bridge.login.second_factor import Factors, SecondFactor
 from bridge.login.throttle import Pause, Throttle
 from bridge.ring import Ring
@@ -48,7 +48,7 @@ def assemble_login(
     second_factor = SecondFactor(
         store=store,
         names=names,
-        codec=PendingCodec(ring),
+        codec=pending_codec(ring),
         users=users,
         factors=factors,
         entry=entry,

@@ -19,9 +19,10 @@ from bridge.events.event import Events
 from bridge.login.entry import TRIES, Arrival, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, TooMany
-from bridge.login.pending import Pending, PendingCodec, used
+from bridge.login.pending import Pending
 from bridge.login.throttle import Blocked, Throttle
 from bridge.secret import Secret
+from bridge.sessions.sealed import Sealed, used
 from bridge.sessions.sessions import Stale
 from bridge.sessions.stamp import stamp_value
 from bridge.stores.store import Add, Expect, Store, Swap
@@ -52,7 +53,7 @@ class SecondFactor:
         *,
         store: Store,
         names: Names,
-        codec: PendingCodec,
+        codec: Sealed[Pending],
         users: UserBackend,
         factors: Factors,
         entry: Entry,

@@ -15,11 +15,12 @@ from bridge.clock import chance
 from bridge.errors import Unavailable
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, SecondFactorNeeded, TooMany
-from bridge.login.pending import Pending, PendingCodec, used
+from bridge.login.pending import Pending, pending_codec
 from bridge.login.second_factor import step_of
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
 from bridge.sessions.judge import Alive, Dead
+from bridge.sessions.sealed import used
 from bridge.stores.store import Put
 from bridge.testing.user_backend_suite import HOSTILE
 from bridge.tokens import LoginToken
@@ -254,7 +255,7 @@ async def test_s11_whoever_writes_to_the_store_cannot_say_that_a_password_was_ri
     for tag, value in [
         (bob.tag, real),  # at another key
         (ada.tag, real.replace(b'"tries":0', b'"tries":1')),
-        (ada.tag, PendingCodec(Ring([MasterKey("k1", Secret(b"x" * 32))])).encode(Key("x"), house_pending(ada.id))),
+        (ada.tag, pending_codec(Ring([MasterKey("k1", Secret(b"x" * 32))])).encode(Key("x"), house_pending(ada.id))),
         (ada.tag, b"1.k1." + b"0" * 64 + b".{}"),
         (ada.tag, used("x")),
         (ada.tag, b""),
@@ -366,7 +367,7 @@ async def test_a7_the_accounts_window_holds_under_fifty_at_once(racing: House) -
 
 
 def test_every_change_of_a_pending_login_writes_other_bytes() -> None:
-    codec = PendingCodec(Ring([MasterKey("k1", Secret(b"m" * 32))]))
+    codec = pending_codec(Ring([MasterKey("k1", Secret(b"m" * 32))]))
     key = Key("lb:1:p:{x}:y")
     one = house_pending(UserId(1))
     assert codec.decode(key, codec.encode(key, one)) == one
@@ -375,7 +376,7 @@ def test_every_change_of_a_pending_login_writes_other_bytes() -> None:
 
 def test_what_is_sealed_but_not_understood_is_no_pending_login() -> None:
     """Written by a later version, say."""
-    codec, key = PendingCodec(Ring([MasterKey("k1", Secret(b"m" * 32))])), Key("lb:1:p:{x}:y")
+    codec, key = pending_codec(Ring([MasterKey("k1", Secret(b"m" * 32))])), Key("lb:1:p:{x}:y")
     later = codec.encode(key, {"uid": "one"})  # type: ignore[arg-type]
     assert later.startswith(b"1.k1.")
     assert codec.decode(key, later) is None

@@ -19,7 +19,7 @@ from bridge.login.attempt import Login
 from bridge.login.entry import Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
-from bridge.login.pending import PendingCodec
+from bridge.login.pending import pending_codec
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Admitted, Throttle
 from bridge.ring import Ring
@@ -281,7 +281,7 @@ class World:
         second_factor = SecondFactor(
             store=self.gate,
             names=self.names,
-            codec=PendingCodec(RING),
+            codec=pending_codec(RING),
             users=self.sql,
             factors=self.sql,
             entry=entry,
