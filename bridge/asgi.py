@@ -5,6 +5,7 @@ Raw ASGI, because a hot endpoint spends more in request objects than in deciding
 
 import ipaddress
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +26,7 @@ MOST_PARAMETERS: Final = 100
 LONGEST_PARAMETER: Final = 8 * 1024
 
 Headers = Sequence[tuple[bytes, bytes]]
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII)
 _FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 
@@ -154,6 +156,18 @@ def path_of(scope: Scope) -> str:
     if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
         return path[len(root) :]
     return path
+
+
+def local_path(text: str | None) -> str | None:
+    """A path on this host, as a target after login (W3): `/…`, but nothing a browser could read as another host."""
+    if not text or not text.isascii() or not text.isprintable() or len(text) > 2_048:
+        return None
+    return text if text.startswith("/") and not text.startswith("//") and "\\" not in text and " " not in text else None
+
+
+def is_origin(text: str) -> bool:
+    """Whether that is the origin of a web page as we write it: scheme and host in lower case, perhaps a port."""
+    return _ORIGIN.fullmatch(text) is not None
 
 
 class Proxies:

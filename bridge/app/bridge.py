@@ -27,7 +27,7 @@ from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send
 from bridge.clock import Chance, Clock, SystemClock, chance
 from bridge.config import Config
 from bridge.database.revision import check_revision
-from bridge.errors import BridgeError, Unavailable
+from bridge.errors import BridgeError, ConfigError, Unavailable
 from bridge.events.event import Listener
 from bridge.front import Front
 from bridge.legacy.actions import Action
@@ -35,14 +35,16 @@ from bridge.legacy.local import LocalApi, Request
 from bridge.legacy.params import Plain
 from bridge.legacy.wire import Content
 from bridge.middleware.doorman import Doorman
+from bridge.middleware.ticket import TicketDoor
 from bridge.middleware.visitor import Visitor
 from bridge.outbox.letter import Letters
 from bridge.outbox.mailer import open_mailer
 from bridge.outbox.post import Post
 from bridge.sessions.judge import Alive, Dead
+from bridge.sessions.ticket import Redeemed, Refused
 from bridge.stores.store import Put
 from bridge.tokens import LoginToken
-from bridge.types import IPAddress, Place, UserId
+from bridge.types import IPAddress, Place, UserId, Visit
 
 PATIENCE: Final = 1.0
 """Seconds for which nobody tries again to open what could not be opened."""
@@ -192,6 +194,27 @@ class Bridge:
         """His session was used: noted after the answer, at most once a minute."""
         if self._open:
             self.rooms.sessions.used(alive)
+
+    def tickets(self, origin: str) -> TicketDoor:
+        """For `BridgeMiddleware(app, login, origin=…)`: an app in this process, on another host than the issuer."""
+        if not self.rooms.tickets.may_get(origin):
+            raise ConfigError(f"{origin} is not one of sessions.ticket_origins")
+
+        async def redeem(ticket: str, binding: str, visit: Visit) -> Redeemed | Refused:
+            await self._opened()
+            with self._inside:
+                return await self.rooms.tickets.redeem(
+                    ticket, origin=origin, binding=binding, via="ticket", visit=visit
+                )
+
+        return TicketDoor(
+            origin,
+            issuer=self.config.base_url,
+            cookies=self.rooms.cookies,
+            proxies=self._proxies,
+            events=self.rooms.events,
+            redeem=redeem,
+        )
 
     async def _person(self, user: UserId, alive: Alive) -> Any:
         with self._inside:

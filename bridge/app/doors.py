@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from bridge.api import endpoints as api_endpoints
+from bridge.api.redeem import Redeem
 from bridge.api.touch import Touch
 from bridge.app.leaving import LateSignOuts
 from bridge.app.rooms import Rooms
@@ -30,6 +31,7 @@ from bridge.pages.leaving import Leaving
 from bridge.pages.render import Pages
 from bridge.pages.resetting import Resetting
 from bridge.pages.signin import SignIn
+from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
 from bridge.resets.change import PasswordChange
 from bridge.resets.complete import ResetCompletion
@@ -103,6 +105,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
             pending_seconds=config.login.pending_seconds,
         ),
         consenting=Consenting(desk=desk, consents=rooms.consents, events=rooms.events),
+        ticketing=Ticketing(desk=desk, tickets=rooms.tickets, arrivals=rooms.arrivals, events=rooms.events),
         leaving=Leaving(desk=desk, later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later),
         resetting=Resetting(
             desk=desk,
@@ -156,7 +159,8 @@ def _api(rooms: Rooms, proxies: Proxies) -> Endpoints:
         proxies=proxies,
         events=rooms.events,
     )
-    return api_endpoints(touch=touch)
+    redeem = Redeem(tickets=rooms.tickets, credentials=rooms.credentials, proxies=proxies, events=rooms.events)
+    return api_endpoints(touch=touch, redeem=redeem)
 
 
 def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> Provider:
@@ -185,10 +189,9 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         sessions=rooms.sessions,
         consents=rooms.consents,
         interactions=rooms.interactions,
+        arrivals=rooms.arrivals,
         cookies=rooms.cookies,
         pages=troubles,
         proxies=proxies,
-        guard=rooms.guard,
-        ring=rooms.ring,
         languages=[html_lang(name) for name in pages.languages.names],
     )

@@ -19,6 +19,7 @@ from bridge.events.event import Events
 from bridge.events.metrics import Metrics
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
+from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
 from bridge.login.assemble import assemble_login
@@ -34,6 +35,7 @@ from bridge.sessions.reconciler import Reconciler
 from bridge.sessions.record import RecordCodec
 from bridge.sessions.sessions import Sessions
 from bridge.sessions.stamp import draw_stamp
+from bridge.sessions.tickets import Tickets, ticket_seal
 from bridge.stores.gate import Gate
 from bridge.stores.guard import Guard
 from bridge.stores.store import Store
@@ -75,8 +77,10 @@ class Rooms:
     credentials: Credentials
     keyring: Keyring
     sessions: Sessions
+    tickets: Tickets
     cookies: Cookies
     interactions: Interactions
+    arrivals: Arrivals
     families: Families
     consents: Consents
     devices: Devices
@@ -150,8 +154,18 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),
         keyring=Keyring(db=database, ring=ring, clock=clock, events=events),
         sessions=sessions,
+        tickets=Tickets(
+            store=store,
+            sessions=sessions,
+            seal=ticket_seal(ring),
+            epoch=lambda: endings.epoch,
+            clock=clock,
+            chance=chance,
+            events=events,
+        ),
         cookies=Cookies(config.sessions, plain=config.dev),
         interactions=Interactions(store=store, names=names, ring=ring, clock=clock, chance=chance),
+        arrivals=Arrivals(guard=guard, names=names, ring=ring, per_minute=config.oidc.visits_per_minute),
         families=families,
         consents=consents,
         devices=devices,

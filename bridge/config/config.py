@@ -154,6 +154,8 @@ class Config:
         yield from self._about_address()
         yield from self._about_secrets()
         yield from self._about_places()
+        if not self.dev and any(origin.startswith("http:") for origin in self.sessions.ticket_origins):
+            yield "sessions.ticket_origins", "must be https in production"
 
     @property
     def dev(self) -> bool:

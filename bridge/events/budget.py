@@ -7,7 +7,7 @@ from bridge.events.event import Event, EventKind
 
 MINUTE: Final = 60
 REFUSALS: Final[frozenset[EventKind]] = frozenset(
-    {"credential.refused", "token.refused", "session.refused", "reset.refused"}
+    {"credential.refused", "token.refused", "session.refused", "reset.refused", "ticket.refused"}
 )
 """What a request without any right causes, as often as it is sent."""
 ATTEMPTS: Final[frozenset[EventKind]] = frozenset({"login.fail", "login.blocked", "reset.requested"})

@@ -24,8 +24,8 @@ class EventsOptions:
     """Events that may wait for the database; beyond that they are counted and not kept."""
     audit_refusals: int = 600
     """Rows that one minute may have, in each worker, of each kind of refusal that anybody can cause without a login
-    (a wrong API credential, client, session or reset link; ten times as many failed logins).  One row tells how many
-    more there were."""
+    (a wrong API credential, client, session, ticket or reset link; ten times as many failed logins).  One row tells
+    how many more there were."""
     counted_only: tuple[EventKind, ...] = ("code.issued", "token.issued", "legacy.call")
     """What happens with every request of an app: it is counted by the metrics, neither logged nor audited."""
 

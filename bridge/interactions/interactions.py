@@ -26,6 +26,7 @@ from bridge.interactions.record import (
 )
 from bridge.ring import Ring
 from bridge.secret import mac
+from bridge.sessions.ticket import TicketWish
 from bridge.stores.decide import Decision, decide_on
 from bridge.stores.store import Add, Store, Swap
 from bridge.tokens import Names, digest, new_id
@@ -93,6 +94,12 @@ class Interactions:
                 logout=logout,
                 ui_locales=ui_locales,
             )
+        )
+
+    async def begin_ticket(self, binding: str, wish: TicketWish, app: Display) -> str:
+        """A visit on the way to an app on another host; returns its id."""
+        return await self._begin(
+            Interaction(kind="ticket", binding=digest(binding), until=self._until(), app=app, ticket=wish)
         )
 
     async def load(self, interaction: str, binding: str | None) -> Visit | None:

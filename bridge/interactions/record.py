@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from bridge.sessions.ticket import TicketWish
 from bridge.types import ClientId
 
 LIFETIME: Final = 1_800
@@ -15,6 +16,9 @@ LIFETIME: Final = 1_800
 
 MEMORY: Final = 600.0
 """Seconds for which a finished one is remembered, so that no late copy brings it back (store §2, rule 2)."""
+
+InteractionKind = Literal["authorize", "logout", "ticket"]
+"""On the way to an OpenID client, out, or to an app on another host."""
 
 Step = Literal["login", "account", "consent", "deny"]
 """What a person may answer: signed in just now, "it is me", allowed, or turned back."""
@@ -26,6 +30,7 @@ class Display(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The application at whose request the visit takes place, as it describes itself; nothing of it is checked."""
 
     client: ClientId
+    """For an app on another host, which is no client, its origin."""
     name: str
     redirect_uri: str
     """A checked target; the origin that `form-action` must name."""
@@ -62,7 +67,7 @@ class Logout(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Interaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One visit."""
 
-    kind: Literal["authorize", "logout"]
+    kind: InteractionKind
     binding: str
     """SHA-256 of the browser's `__Host-lb_pre`."""
     until: int
@@ -75,6 +80,7 @@ class Interaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ui_locales: str = ""
     answers: dict[Step, Answer] = {}
     logout: Logout | None = None
+    ticket: TicketWish | None = None
 
 
 class Finished(Struct, frozen=True, kw_only=True, tag="used"):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from bridge.middleware.asgi import BridgeMiddleware
 from bridge.middleware.doorman import Doorman
 from bridge.middleware.satellite import Satellite
+from bridge.middleware.ticket import TicketDoor, sign_in_path
 from bridge.middleware.visitor import Anonymous, BridgeUser, SessionInfo, StoreDown, Visitor, current_user
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ __all__ = [
     "Satellite",
     "SessionInfo",
     "StoreDown",
+    "TicketDoor",
     "Visitor",
     "current_user",
+    "sign_in_path",
 ]
 
 

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from bridge.asgi import NO_STORE, ASGIApp, Message, Receive, Reply, Scope, Send
+from bridge.middleware.ticket import TicketDoor
 from bridge.middleware.visitor import StoreDown, UnknownUser, Visitor
 from bridge.sessions.judge import Alive
 
@@ -18,21 +19,32 @@ class Knows(Protocol):
         """His session was used."""
         ...
 
+    def tickets(self, origin: str) -> TicketDoor:
+        """The paths at which an app of that origin sends people to sign in elsewhere, and takes them back."""
+        ...
+
 
 class BridgeMiddleware:
     """`BridgeMiddleware(app, login)`: inside `app`, `request.user` is the person who is signed in.
 
     A request without our cookie costs nothing.  While the store does not answer, a page that never asks for the user
     works; one that asks is answered 503.
+
+    `origin`: of an app on another host than the issuer, whose people get sessions of their own there: it sends them to
+    `sign_in_path(…)`.  Two paths below /login-bridge/ are then answered here.  Raises ConfigError.
     """
 
-    def __init__(self, app: ASGIApp, login: Knows) -> None:
+    def __init__(self, app: ASGIApp, login: Knows, *, origin: str | None = None) -> None:
         self.app = app
         self._login = login
+        self._tickets = login.tickets(origin) if origin is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
+            return
+        if self._tickets is not None and (endpoint := self._tickets.find(scope)) is not None:
+            await endpoint(scope, receive, send)
             return
         visitor = await self._login.who(scope)
         scope["user"], scope["auth"] = visitor.user, visitor.auth

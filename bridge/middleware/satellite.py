@@ -8,11 +8,11 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException as BrokenAnswer
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
@@ -21,6 +21,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError, Unavailable
 from bridge.events.event import Event, Events
 from bridge.middleware.doorman import Doorman
+from bridge.middleware.ticket import TicketDoor
 from bridge.middleware.visitor import Visitor
 from bridge.secret import Secret
 from bridge.sessions.cookie import Cookies
@@ -28,15 +29,17 @@ from bridge.sessions.judge import Alive, Dead, touch_due
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import RecordCodec, parse_record_keys
 from bridge.sessions.resolve import Reader
+from bridge.sessions.ticket import Redeemed, Refused, known_refusal
 from bridge.sessions.touches import Touches
 from bridge.stores.store import Store
 from bridge.stores.url import open_store
 from bridge.stores.versions import Cached, Versions
 from bridge.tokens import LoginToken, Names
-from bridge.types import IPAddress, IPNetwork, Place, Subject, UserId
+from bridge.types import IPAddress, IPNetwork, Place, Subject, UserId, Visit
 
 ANSWER_SECONDS: Final = 3.0
 LONGEST_ANSWER: Final = 64 * 1024
+Answer = TypeVar("Answer")
 log: Final = logging.getLogger("bridge.satellite")
 
 
@@ -62,7 +65,8 @@ class Satellite:
     """`BridgeMiddleware(app, Satellite("redis://…", issuer=…, record_keys=…))`.
 
     `record_keys`: what `login-bridge session reader-keys` prints; never the master key.
-    `bridge_url` and `credential` (identifier, secret): where and as whom sessions are touched and people asked for.
+    `bridge_url` and `credential` (identifier, secret): where and as whom sessions are touched, people asked for and
+    tickets redeemed (actions TouchSession and RedeemTicket).
     `options`: as the bridge has them (`ip_check`, `cookie_name`, `shared_domain`, `sources`).  Raises ConfigError.
     """
 
@@ -90,13 +94,17 @@ class Satellite:
         self._versions = Versions(self._store, names, _NoTruth())
         self._profiles: Cached[_Question, Profile] = Cached(self._ask, lambda: self._versions.token("users"))
         self._touches = Touches(self._touch)
+        self._issuer = issuer
+        self._cookies = Cookies(self._options, plain=issuer.startswith("http://"))
+        self._proxies = Proxies(trusted_proxies)
+        self._events = Events(self._clock, _Log())
         self._doorman = Doorman(
             sessions=self,
             people=self._person,
-            cookies=Cookies(self._options, plain=issuer.startswith("http://")),
-            proxies=Proxies(trusted_proxies),
+            cookies=self._cookies,
+            proxies=self._proxies,
             options=self._options,
-            events=Events(self._clock, _Log()),
+            events=self._events,
         )
 
     async def who(self, scope: Scope) -> Visitor:
@@ -107,6 +115,24 @@ class Satellite:
         """The session was used: the bridge is told in the background, if that is due."""
         if self._api is not None and touch_due(alive.record, self._clock.now(), self._options):
             self._touches.soon(alive)
+
+    def tickets(self, origin: str) -> TicketDoor:
+        """For `BridgeMiddleware(app, satellite, origin=…)`.  Raises ConfigError."""
+        api = self._api
+        if api is None:
+            raise ConfigError("an app with an origin of its own needs bridge_url and credential, to redeem tickets")
+
+        async def redeem(ticket: str, binding: str, _visit: Visit) -> Redeemed | Refused:
+            return await asyncio.to_thread(api.redeem, ticket, origin, binding)
+
+        return TicketDoor(
+            origin,
+            issuer=self._issuer,
+            cookies=self._cookies,
+            proxies=self._proxies,
+            events=self._events,
+            redeem=redeem,
+        )
 
     async def resolve(self, token: LoginToken, place: Place, ip: IPAddress | None) -> Alive | Dead:
         """The session, or why there is none."""
@@ -145,23 +171,30 @@ class Satellite:
 
 
 class _Api:
-    """The one call of the bridge's API, in a thread of its own: the standard library, no redirects, no proxy."""
+    """Calls of the bridge's API, each in a thread of its own: the standard library, no redirects, no proxy."""
 
     def __init__(self, bridge_url: str, credential: tuple[str, str]) -> None:
         if not bridge_url.startswith(("https://", "http://")):
             raise ConfigError("bridge_url must be http:// or https://")
-        self._url = bridge_url.rstrip("/") + "/api/v1/sessions/touch"
+        self._url = bridge_url.rstrip("/") + "/api/v1/sessions/"
         self._basic = Secret("Basic " + base64.b64encode(":".join(credential).encode()).decode())
         self._open = build_opener(ProxyHandler({}), _NoRedirect()).open
 
     def touch(self, token: LoginToken) -> Profile | None:
         """Touch the session; who it is, or None: it is over.  Raises Unavailable."""
-        body = json.dumps({"token": token.text.reveal()}).encode()
+        return self._call("touch", {"token": token.text.reveal()}, _profile)
+
+    def redeem(self, ticket: str, origin: str, binding: str) -> Redeemed | Refused:
+        """Use the ticket up, for a session.  Raises Unavailable."""
+        return self._call("redeem", {"ticket": ticket, "origin": origin, "binding": binding}, _outcome)
+
+    def _call(self, name: str, sent: dict[str, str], read: Callable[[dict[str, Any]], Answer]) -> Answer:
         headers = {"Authorization": self._basic.reveal(), "Content-Type": "application/json"}
-        request = Request(self._url, body, headers, method="POST")  # noqa: S310  # the scheme was checked
+        body = json.dumps(sent).encode()
+        request = Request(self._url + name, body, headers, method="POST")  # noqa: S310  # the scheme was checked
         try:
             with self._open(request, timeout=ANSWER_SECONDS) as answer:
-                return _profile(json.loads(answer.read(LONGEST_ANSWER)))
+                return read(json.loads(answer.read(LONGEST_ANSWER)))
         except HTTPError as error:
             error.close()
             if error.code in (401, 403):
@@ -190,6 +223,15 @@ class _Log:
 
     def hear(self, event: Event) -> None:
         log.warning("%s: %s sid=%s ip=%s", event.kind, event.reason, event.sid, event.ip)
+
+
+def _outcome(answer: dict[str, Any]) -> Redeemed | Refused:
+    if answer["result"] != "redeemed":
+        return Refused(known_refusal(answer["reason"]))
+    token = LoginToken.parse(answer["token"])
+    if token is None:
+        raise ValueError("no token")
+    return Redeemed(token, str(answer["next"]))
 
 
 _BARE: Final = Profile()

@@ -17,7 +17,6 @@ from bridge.grants.issue import Asked, Drawn, code_births, witnesses
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Ongoing
 from bridge.interactions.record import Answer, Display, Step
-from bridge.oidc.arrivals import Arrivals
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import SentBack, Shown, sending_back
@@ -80,7 +79,6 @@ class AuthorizationEndpoint:
         consents: Consents,
         interactions: Interactions,
         browsers: Browsers,
-        arrivals: Arrivals,
         responses: Responses,
         errors: ErrorPage,
         sub_of: SubjectOfHint,
@@ -93,7 +91,6 @@ class AuthorizationEndpoint:
         self._consents = consents
         self._interactions = interactions
         self._browsers = browsers
-        self._arrivals = arrivals
         self._responses = responses
         self._errors = errors
         self._sub_of = sub_of
@@ -239,7 +236,7 @@ class AuthorizationEndpoint:
         """On to a page, in the visit that there is or a new one."""
         if visit is not None:
             return self._browsers.to_page(page, visit.id)
-        await self._arrivals.admit(self._browsers.visit(scope).ip)
+        await self._browsers.admit(scope)
         binding, cookie = self._browsers.bound(scope)
         interaction = await self._interactions.begin_authorization(
             binding,

@@ -19,6 +19,7 @@ from bridge.asgi import (
     see_other,
 )
 from bridge.events.event import Events
+from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.oidc.errors import Shown
 from bridge.oidc.params import FORM, Parameters, gathered
@@ -35,11 +36,19 @@ class Browsers:
     """Reads and sets what belongs to one browser.  `base`: the path under which the issuer is."""
 
     def __init__(
-        self, *, base: str, cookies: Cookies, interactions: Interactions, proxies: Proxies, events: Events
+        self,
+        *,
+        base: str,
+        cookies: Cookies,
+        interactions: Interactions,
+        arrivals: Arrivals,
+        proxies: Proxies,
+        events: Events,
     ) -> None:
         self._base = base
         self._cookies = cookies
         self._interactions = interactions
+        self._arrivals = arrivals
         self._proxies = proxies
         self._events = events
 
@@ -79,6 +88,13 @@ class Browsers:
         """What this browser's visits are bound to; None: nothing yet."""
         value = self._cookies.read(scope, "pre")
         return value if isinstance(value, str) and _BINDING.fullmatch(value) else None
+
+    async def admit(self, scope: Scope) -> None:
+        """One more visit is begun from that address.  Raises Shown (429) beyond the limit, Unavailable."""
+        wait = await self._arrivals.admit(self.visit(scope).ip)
+        if wait:
+            text = "Too many sign-ins were begun from this address. Please wait a moment and try again."
+            raise Shown("request", text, status=429, retry_after=wait)
 
     def bound(self, scope: Scope) -> tuple[str, Headers]:
         """What to bind a new visit to, and the cookie that says so where there was none."""

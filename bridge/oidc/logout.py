@@ -9,7 +9,6 @@ from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.record import Logout
-from bridge.oidc.arrivals import Arrivals
 from bridge.oidc.authorize import ErrorPage, display, show
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
@@ -35,7 +34,6 @@ class LogoutEndpoint:
         keys: Verifies,
         interactions: Interactions,
         browsers: Browsers,
-        arrivals: Arrivals,
         errors: ErrorPage,
     ) -> None:
         self._issuer = issuer
@@ -43,7 +41,6 @@ class LogoutEndpoint:
         self._keys = keys
         self._interactions = interactions
         self._browsers = browsers
-        self._arrivals = arrivals
         self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +64,7 @@ class LogoutEndpoint:
         target = target_of(parameters, client)
         state = _state(parameters)
         whither = target.with_query(encoded([("state", state)] if state else [])) if target else None
-        await self._arrivals.admit(self._browsers.visit(scope).ip)
+        await self._browsers.admit(scope)
         binding, cookie = self._browsers.bound(scope)
         interaction = await self._interactions.begin_logout(
             binding,

@@ -22,7 +22,8 @@ class OidcOptions:
     """Whether an answer may be carried to the client by a form (response_mode=form_post)."""
 
     visits_per_minute: int = 120
-    """So many sign-ins and sign-outs may be begun from one address (IPv6: from one /64) in a minute."""
+    """So many sign-ins and sign-outs of apps may be begun from one address (IPv6: from one /64) in a minute; those by
+    a ticket too (sessions.ticket_origins)."""
 
     def __post_init__(self) -> None:
         wrong = [

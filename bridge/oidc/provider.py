@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from bridge.asgi import Endpoints, Proxies
 from bridge.grants.consents import Consents
+from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.oidc import authorize, logout
-from bridge.oidc.arrivals import Arrivals
 from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
@@ -27,10 +27,8 @@ from bridge.oidc.response_modes import FormPostPage, Responses
 from bridge.oidc.revocation import RevocationEndpoint
 from bridge.oidc.token import Grant, TokenEndpoint
 from bridge.oidc.userinfo import UserinfoEndpoint, Users
-from bridge.ring import Ring
 from bridge.sessions.cookie import Cookies
 from bridge.sessions.sessions import Sessions
-from bridge.stores.guard import Guard
 from bridge.types import Subject
 
 
@@ -57,19 +55,22 @@ class Provider:
         sessions: Sessions,
         consents: Consents,
         interactions: Interactions,
+        arrivals: Arrivals,
         cookies: Cookies,
         pages: Pages,
         proxies: Proxies,
-        guard: Guard,
-        ring: Ring,
         languages: Sequence[str] = ("en",),
     ) -> None:
         self._options = options
         base = urlsplit(issuer).path
         browsers = Browsers(
-            base=base, cookies=cookies, interactions=interactions, proxies=proxies, events=issuing.events
+            base=base,
+            cookies=cookies,
+            interactions=interactions,
+            arrivals=arrivals,
+            proxies=proxies,
+            events=issuing.events,
         )
-        arrivals = Arrivals(guard=guard, names=issuing.names, ring=ring, per_minute=options.visits_per_minute)
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
         grants = _grants(issuing, id_tokens)
         self._metadata = metadata(issuer, grant_types=sorted(grants), form_post=options.form_post, languages=languages)
@@ -86,7 +87,6 @@ class Provider:
             consents=consents,
             interactions=interactions,
             browsers=browsers,
-            arrivals=arrivals,
             responses=Responses(issuer=issuer, page=pages),
             errors=pages,
             sub_of=sub_of,
@@ -98,7 +98,6 @@ class Provider:
             keys=keys,
             interactions=interactions,
             browsers=browsers,
-            arrivals=arrivals,
             errors=pages,
         )
         self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)

@@ -92,10 +92,3 @@ class Asked:
 def reads_html(scope: Scope) -> bool:
     """Browsers ask for `text/html`; programs seldom do."""
     return "text/html" in (header(scope, b"accept") or "")
-
-
-def local_path(text: str | None) -> str | None:
-    """A path on this host, as a target after login (W3): `/…`, but nothing a browser could read as another host."""
-    if not text or not text.isascii() or not text.isprintable() or len(text) > 2_048:
-        return None
-    return text if text.startswith("/") and not text.startswith("//") and "\\" not in text and " " not in text else None

@@ -3,9 +3,9 @@
 A change is taken only by POST, from our own origin, with a proof that this browser was shown this very form.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -14,14 +14,17 @@ from bridge.asgi import Proxies, Receive, Reply, Scope, header, query, read_form
 from bridge.clock import Clock
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Interaction
+from bridge.interactions.record import InteractionKind
 from bridge.pages.asked import Asked, Heard, reads_html
-from bridge.pages.models import Onward, Page
+from bridge.pages.headers import new_nonce
+from bridge.pages.models import Error, Onward, Page
 from bridge.pages.paths import Paths
 from bridge.pages.render import Links, Pages
 from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Ambiguous, Cookies, Header, Purpose
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.sessions import Sessions
+from bridge.sessions.ticket import AT_ISSUER
 from bridge.tokens import LoginToken
 from bridge.types import Visit
 from bridge.users.backend import UserBackend
@@ -30,7 +33,9 @@ from bridge.users.user import User
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _PORTS: Final = {"http": 80, "https": 443}
 
-InteractionKind = Literal["authorize", "logout"]
+SIGNING_IN: Final[tuple[InteractionKind, ...]] = ("authorize", "ticket")
+"""Visits on whose way somebody signs in."""
+_DISPATCHERS: Final[Mapping[InteractionKind, str]] = {"authorize": "/oauth/authorize", "ticket": AT_ISSUER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +51,6 @@ class Desk:
     clock: Clock
     base_url: str
     dev: bool
-    resume: str = field(default="/oauth/authorize")
-    """Where the dispatcher of visits is."""
 
     async def hear(self, scope: Scope, receive: Receive) -> Heard:
         """What was sent.  Raises BadRequest for what cannot be read."""
@@ -69,12 +72,15 @@ class Desk:
             token=LoginToken.parse(value) if value else None,
         )
 
-    async def know(self, heard: Heard, kind: InteractionKind = "authorize") -> Asked:
-        """Who and what is behind it.  Raises `Unavailable` when the store or the database does not answer."""
+    async def know(self, heard: Heard, kinds: tuple[InteractionKind, ...] = SIGNING_IN) -> Asked:
+        """Who and what is behind it.  `kinds`: of the visits that the page is for.
+
+        Raises `Unavailable` when the store or the database does not answer.
+        """
         interaction = None
         if heard.interaction and heard.pre:
             interaction = await self.interactions.load(heard.interaction, heard.pre)
-        if interaction is not None and interaction.record.kind != kind:
+        if interaction is not None and interaction.record.kind not in kinds:
             interaction = None
         session, user = await self._person(heard)
         return self._asked(heard, interaction, session, user)
@@ -83,18 +89,28 @@ class Desk:
         """The same while nobody can be asked: as if nobody were behind it."""
         return self._asked(heard, None, None, None)
 
-    async def read(self, scope: Scope, receive: Receive, kind: InteractionKind = "authorize") -> Asked:
-        """Both.  `kind`: of the visits that the page is for."""
-        return await self.know(await self.hear(scope, receive), kind)
+    async def read(self, scope: Scope, receive: Receive, kinds: tuple[InteractionKind, ...] = SIGNING_IN) -> Asked:
+        """Both."""
+        return await self.know(await self.hear(scope, receive), kinds)
 
     def page(self, asked: Asked, page: Page, *, status: int = 200, cookies: Sequence[Header] = ()) -> Reply:
         """The page, with its headers; sets the binding where the browser had none."""
-        https = self.base_url.startswith("https:")
+        https, nonce = self.base_url.startswith("https:"), new_nonce()
         body = self.pages.render(
-            page, locale=asked.locale, paths=asked.paths, now=int(self.clock.now()), asked_locale=asked.asked_locale
+            page,
+            locale=asked.locale,
+            paths=asked.paths,
+            now=int(self.clock.now()),
+            asked_locale=asked.asked_locale,
+            nonce=nonce,
         )
-        headers = self.pages.headers(page, locale=asked.locale, https=https)
+        headers = self.pages.headers(page, locale=asked.locale, https=https, nonce=nonce)
         return Reply(status, body, headers=(*headers, *self._binding(asked), *cookies))
+
+    def stale(self, asked: Asked, detail: str = "interaction", *, cookies: Sequence[Header] = ()) -> Reply:
+        """It is over, was finished, or is another browser's: nothing can be answered any more.  `detail`: what."""
+        page = Error(kind="stale", detail=detail, reference=None)
+        return self.page(asked, page, status=page.status, cookies=cookies)
 
     def go(self, asked: Asked, place: str, *, cookies: Sequence[Header] = (), **parameters: str | None) -> Reply:
         """303 to one of our own pages, which answers by itself and sends nobody on."""
@@ -112,9 +128,10 @@ class Desk:
             return see_other(target, (*self._binding(asked), *cookies))
         return self.page(asked, Onward(target=target), cookies=cookies)
 
-    def back(self, asked: Asked, interaction: str, *, cookies: Sequence[Header] = ()) -> Reply:
-        """On to the dispatcher, which decides anew."""
-        return self.onward(asked, f"{asked.paths.root}{self.resume}?interaction={interaction}", cookies=cookies)
+    def back(self, asked: Asked, interaction: Interaction, *, cookies: Sequence[Header] = ()) -> Reply:
+        """On to the dispatcher of such visits, which decides anew."""
+        dispatcher = asked.paths.root + _DISPATCHERS[interaction.record.kind]
+        return self.onward(asked, f"{dispatcher}?interaction={interaction.id}", cookies=cookies)
 
     def proof(self, asked: Asked, purpose: str, *bound: str) -> str:
         """What the form carries: for this question, this visit, this browser (and `bound`: this session)."""

@@ -14,7 +14,6 @@ from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
 from bridge.pages.models import Consent as ConsentPage
 from bridge.pages.models import ContinueAs as ContinuePage
-from bridge.pages.models import Error as ErrorPage
 from bridge.pages.models import Scope as ScopeLine
 from bridge.pages.signin import app_from
 from bridge.sessions.judge import Alive
@@ -41,7 +40,7 @@ class Consenting:
 
     async def consent(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks; POST takes "allow" or "deny"."""
-        asked = await self.desk.read(scope, receive)
+        asked = await self.desk.read(scope, receive, ("authorize",))
         found = self._question(asked)
         if isinstance(found, Reply):
             reply = found
@@ -67,10 +66,9 @@ class Consenting:
         """The visit and the person, or the way back to where one of them is made."""
         interaction = asked.interaction
         if interaction is None or interaction.record.app is None:
-            page = ErrorPage(kind="stale", detail="interaction", reference=None)
-            return self.desk.page(asked, page, status=page.status)
+            return self.desk.stale(asked)
         if asked.alive is None or asked.user is None:
-            return self.desk.back(asked, interaction.id)
+            return self.desk.back(asked, interaction)
         return Question(interaction, interaction.record.app, asked.alive, asked.user)
 
     def _ask_consent(self, asked: Asked, question: Question) -> Reply:
@@ -118,4 +116,4 @@ class Consenting:
     async def _note(self, asked: Asked, question: Question, step: Step) -> Reply:
         session = question.session.record.id
         await self.desk.interactions.answer(question.interaction.id, asked.binding, step, session=session)
-        return self.desk.back(asked, question.interaction.id)
+        return self.desk.back(asked, question.interaction)

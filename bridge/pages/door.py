@@ -14,6 +14,7 @@ from bridge.pages.paths import PLACES
 from bridge.pages.resetting import Resetting
 from bridge.pages.signin import SignIn
 from bridge.pages.stylesheet import Stylesheet
+from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
 from bridge.resets.send import PATH
 
@@ -27,6 +28,7 @@ class PagesDoor:
 
     sign_in: SignIn
     consenting: Consenting
+    ticketing: Ticketing
     leaving: Leaving
     resetting: Resetting
     accounting: Accounting
@@ -39,6 +41,7 @@ class PagesDoor:
             PLACES["login"]: self._only(_ALL, self.sign_in.password),
             PLACES["second_factor"]: self._only(_ALL, self.sign_in.code),
             PLACES["continue_as"]: self._only(_ALL, self.consenting.continue_as),
+            PLACES["ticket"]: self._only(("GET",), self.ticketing.ticket),
             PLACES["consent"]: self._only(_ALL, self.consenting.consent),
             PLACES["logout"]: self._only(_ALL, self.leaving.logout),
             PLACES["reset"]: self._only(_ALL, self.resetting.forgot),

@@ -1,6 +1,7 @@
 """The headers of every page — sessions-and-accounts §3.5 (W1), §1.10; docs/decisions/0010."""
 
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -47,6 +48,11 @@ def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: s
     if https:
         headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
     return tuple(headers)
+
+
+def new_nonce() -> str:
+    """For one answer."""
+    return secrets.token_urlsafe(18)
 
 
 def content_security_policy(*, forms: Iterable[str] = (), images: Iterable[str] = (), nonce: str = "") -> str:

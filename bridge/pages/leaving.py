@@ -35,7 +35,7 @@ class Leaving:
         """GET asks (or ends, where the wish proves itself); POST ends."""
         heard = await self.desk.hear(scope, receive)
         try:
-            asked = await self.desk.know(heard, "logout")
+            asked = await self.desk.know(heard, ("logout",))
         except Unavailable:
             reply = await self._unseen(heard)
         else:

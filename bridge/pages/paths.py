@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from bridge.sessions.ticket import AT_ISSUER
+
 PLACES: Final[Mapping[str, str]] = {
     "login": "/login",
     "second_factor": "/login/code",
     "continue_as": "/login/continue",
+    "ticket": AT_ISSUER,
     "consent": "/consent",
     "logout": "/logout",
     "reset": "/reset",

@@ -6,7 +6,7 @@ Which steps a visit still needs is not decided here: each ends with the browser 
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from bridge.asgi import Receive, Reply, Scope, Send
+from bridge.asgi import Receive, Reply, Scope, Send, local_path
 from bridge.errors import Unavailable
 from bridge.interactions.record import Display
 from bridge.login.attempt import Login
@@ -21,7 +21,7 @@ from bridge.login.outcome import (
     Unreachable,
 )
 from bridge.pages.app import App
-from bridge.pages.asked import Asked, local_path
+from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
 from bridge.pages.models import CodeProblem, Elsewhere, LoginProblem, Why
 from bridge.pages.models import Error as ErrorPage
@@ -63,7 +63,7 @@ class SignIn:
 
     def _show_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
-            return _stale(self.desk, asked)
+            return self.desk.stale(asked)
         if asked.interaction is None and asked.alive is not None and "confirm" not in asked.heard.query:
             return self._onward(asked)
         ended = asked.session.reason if isinstance(asked.session, Dead) else None
@@ -71,7 +71,7 @@ class SignIn:
 
     async def _take_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
-            return _stale(self.desk, asked)
+            return self.desk.stale(asked)
         if not self.desk.proven(asked, "login", asked.session_id):
             return self._form(asked, problem="stale", status=403)
         if asked.interaction is not None and asked.form.get("cancel"):
@@ -118,7 +118,7 @@ class SignIn:
     ) -> Reply:
         pending = self.desk.token(asked, "pending")
         if asked.lost_interaction:
-            return _stale(self.desk, asked)
+            return self.desk.stale(asked)
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
         page = SecondFactorPage(
@@ -171,8 +171,8 @@ class SignIn:
             asked.interaction.id, asked.binding, "login", session=born.record.id, rebind=binding
         )
         if moved is None:
-            return _stale(self.desk, asked, cookies=tuple(cookies))
-        return self.desk.back(asked, asked.interaction.id, cookies=tuple(cookies))
+            return self.desk.stale(asked, cookies=tuple(cookies))
+        return self.desk.back(asked, moved, cookies=tuple(cookies))
 
     async def _give_up(self, asked: Asked) -> Reply:
         if asked.interaction is not None:
@@ -244,16 +244,10 @@ def app_from(display: Display) -> App:
 async def _deny(desk: Desk, asked: Asked, *, cookies: tuple[Header, ...] = ()) -> Reply:
     """Turned back: the dispatcher tells the application."""
     if asked.interaction is None:
-        return _stale(desk, asked, cookies=cookies)
+        return desk.stale(asked, cookies=cookies)
     session = asked.session_id or None
     await desk.interactions.answer(asked.interaction.id, asked.binding, "deny", session=session)
-    return desk.back(asked, asked.interaction.id, cookies=cookies)
-
-
-def _stale(desk: Desk, asked: Asked, *, cookies: tuple[Header, ...] = ()) -> Reply:
-    """The visit is over, finished, or another browser's: nothing can be answered any more."""
-    page = ErrorPage(kind="stale", detail="interaction", reference=None)
-    return desk.page(asked, page, status=page.status, cookies=cookies)
+    return desk.back(asked, asked.interaction, cookies=cookies)
 
 
 def _again(asked: Asked) -> bool:

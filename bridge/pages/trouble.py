@@ -1,6 +1,5 @@
 """What went wrong, shown: a page to a browser, JSON to a program — DESIGN §11."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from bridge.asgi import NO_STORE, Headers, Reply, Scope, header, json_reply
 from bridge.clock import Clock
 from bridge.pages.asked import reads_html
+from bridge.pages.headers import new_nonce
 from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -56,9 +56,8 @@ class Troubles:
 
     def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Sequence[tuple[str, str]]) -> Reply:
         """Carries fields to a checked target by a form, with a script that sends it and a button that does too."""
-        nonce = secrets.token_urlsafe(18)
         page = FormPost(target=target, app_name=app_name, fields=tuple(fields))
-        return self._page(scope, page, 200, nonce=nonce)
+        return self._page(scope, page, 200, nonce=new_nonce())
 
     def _page(
         self, scope: Scope, page: Error | TryLater | FormPost, status: int, headers: Headers = (), *, nonce: str = ""

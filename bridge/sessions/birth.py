@@ -17,7 +17,7 @@ from bridge.sessions.record import RecordCodec, Rotated, SessionRecord, encode_t
 from bridge.sessions.stamp import stamp_value
 from bridge.stores.store import Add, Change, Expect, Swap, Tag, Untag
 from bridge.tokens import LoginToken, Names, new_id
-from bridge.types import IPAddress, Key, SessionKind, Standing, Visit
+from bridge.types import IPAddress, Key, SessionKind, SlotTag, Standing, Visit
 
 MOST_USER_AGENT = 200
 
@@ -108,6 +108,16 @@ class Born:
         return Alive(self.token, self.key, codec.encode(self.key, self.record), self.record)
 
 
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A living session under which another is born, as it was read; its token may be unknown here."""
+
+    tag: SlotTag
+    key: Key
+    seen: bytes
+    record: SessionRecord
+
+
 def birth(
     standing: Standing,
     wish: Birth,
@@ -184,16 +194,15 @@ def rotation(
             young = msgspec.structs.replace(young, id=child.record.id, via=child.record.via, iat=child.record.iat)
         fresh, _, more = placed(LoginToken.draw(alive.token.tag, draw), young, now, tools)
         changes += more + (replaced(child, fresh, now, tools) if child is not None else ())
-    return Born(token, key, record, fresh, (*changes, Expect(*_stamp_of(alive, tools))))
+    return Born(token, key, record, fresh, (*changes, Expect(*_stamp_of(alive.token.tag, old, tools))))
 
 
-def new_child(parent: Alive, *, via: str, now: float, draw: Chance, tools: Tools) -> Born:
+def new_child(parent: Parent, *, via: str, now: float, draw: Chance, tools: Tools) -> Born:
     """An `app` session of that `op` session; it expects its parent exactly as it was read."""
     record = child_of(parent.record, draw, via=via, at=int(now))
-    token, key, changes = placed(LoginToken.draw(parent.token.tag, draw), record, now, tools)
-    return Born(
-        token, key, record, None, (*changes, Expect(parent.key, parent.seen), Expect(*_stamp_of(parent, tools)))
-    )
+    token, key, changes = placed(LoginToken.draw(parent.tag, draw), record, now, tools)
+    stamp = Expect(*_stamp_of(parent.tag, parent.record, tools))
+    return Born(token, key, record, None, (*changes, Expect(parent.key, parent.seen), stamp))
 
 
 def child_of(parent: SessionRecord, draw: Chance, *, via: str = "", at: int | None = None) -> SessionRecord:
@@ -252,5 +261,5 @@ def _first_last(at: int, wish: Birth) -> int:
     return at if wish.unused is None else at - max(wish.idle - wish.unused, 1)
 
 
-def _stamp_of(alive: Alive, tools: Tools) -> tuple[Key, bytes]:
-    return tools.names.stamp(alive.token.tag), stamp_value(alive.record.uid, alive.record.stamp)
+def _stamp_of(tag: SlotTag, record: SessionRecord, tools: Tools) -> tuple[Key, bytes]:
+    return tools.names.stamp(tag), stamp_value(record.uid, record.stamp)

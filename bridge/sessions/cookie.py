@@ -9,9 +9,10 @@ from typing import Final, Literal
 from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
-Purpose = Literal["op", "app", "pre", "pending", "dev", "reset"]
+Purpose = Literal["op", "app", "pre", "pending", "dev", "reset", "begun"]
 """op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
-waits for its code; dev: a known device; reset: an opened reset link."""
+waits for its code; dev: a known device; reset: an opened reset link; begun: on the host of an app, which is another,
+the browser that began a sign-in there."""
 
 LONGEST_VALUE: Final = 4096 - 256
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
@@ -36,10 +37,13 @@ class Cookies:
             "pending": f"{host}lb_pending".encode(),
             "dev": f"{host}lb_dev".encode(),
             "reset": f"{host}lb_reset".encode(),
+            "begun": f"{host}lb_begun".encode(),
         }
         secure = b"" if plain else b"; Secure"
         ours = b"; Path=/; HttpOnly; SameSite=Lax" + secure
         self._attributes: dict[Purpose, bytes] = dict.fromkeys(self._names, ours)
+        # It must come with a POST from another site.  Browsers want Secure for that, and take it from loopback names.
+        self._attributes["begun"] = b"; Path=/; HttpOnly; SameSite=None; Secure"
         if shared:
             self._attributes["app"] = b"; Domain=%b" % shared.encode() + ours
 

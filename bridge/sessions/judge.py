@@ -112,8 +112,8 @@ def judge_anywhere(
         return Dead("unknown")
     record = codec.decode(key, raw)
     if isinstance(record, SessionRecord):
-        refusal = _refusal(record, raw_stamp, now)
-        return Dead(refusal, record) if refusal else Alive(token, key, raw, record)
+        why = refusal(record, raw_stamp, now)
+        return Dead(why, record) if why else Alive(token, key, raw, record)
     match record:
         case None:
             return Dead("unknown")
@@ -121,6 +121,18 @@ def judge_anywhere(
             return Dead("rotated")
         case Ended(reason=reason):
             return Dead(_OF_END[reason])
+
+
+def refusal(record: SessionRecord, raw_stamp: bytes | None, now: float) -> DeadReason | None:
+    """Why a genuine record is nobody now: its user's stamp, or its times; None: it is alive."""
+    if raw_stamp != stamp_value(record.uid, record.stamp):
+        stamp = read_stamp(raw_stamp)
+        return _OF_STAMP[reason_of(stamp[1])] if stamp is not None and stamp[0] == record.uid else "unknown"
+    if now >= record.abs:
+        return "absolute"
+    if now - record.last >= record.idle:
+        return "idle"
+    return None
 
 
 def allowed(kind: SessionKind, place: Place, options: SessionOptions) -> bool:
@@ -137,17 +149,6 @@ def touch_due(record: SessionRecord, now: float, options: SessionOptions) -> boo
 def unused(record: SessionRecord) -> bool:
     """Born to lapse soon and never used: its `last` lies before its birth (docs/session-record.md)."""
     return record.last < record.iat
-
-
-def _refusal(record: SessionRecord, raw_stamp: bytes | None, now: float) -> DeadReason | None:
-    if raw_stamp != stamp_value(record.uid, record.stamp):
-        stamp = read_stamp(raw_stamp)
-        return _OF_STAMP[reason_of(stamp[1])] if stamp is not None and stamp[0] == record.uid else "unknown"
-    if now >= record.abs:
-        return "absolute"
-    if now - record.last >= record.idle:
-        return "idle"
-    return None
 
 
 def _at_home(record: SessionRecord, ip: IPAddress | None, check: IpCheck) -> bool:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bridge.asgi import is_origin
 from bridge.errors import ConfigError
 from bridge.stores.store import LONGEST_TTL
 
@@ -62,6 +63,13 @@ class SessionOptions:
     allowed_origins: tuple[str, ...] = ()
     """Origins, beside the request's own host, whose pages may open a WebSocket as the signed-in user."""
 
+    ticket_origins: tuple[str, ...] = ()
+    """Origins (https://app.example.net) of apps on other hosts that may be given a session of their own by a ticket:
+    the `origin` of their BridgeMiddleware.  Whoever runs one of them has that session of everybody who goes there."""
+
+    ticket_lifetime: int = 30
+    """Such a ticket is over after this time, and after its first use."""
+
     remember: int = 86_400
     """How long a browser session that lapsed stays in the store, so that its owner is told why he must sign in."""
 
@@ -81,6 +89,8 @@ class SessionOptions:
                 ("cookie_name", "letters, digits, _ and -", _COOKIE_NAME.fullmatch(self.cookie_name) is not None),
                 ("shared_domain", "a domain name", _DOMAIN.fullmatch(self.shared_domain or "a.b") is not None),
                 ("sources", "cookie, bearer or host-session, each once", len(set(self.sources)) == len(self.sources)),
+                ("ticket_origins", "like https://app.example.net or …:8443", all(map(is_origin, self.ticket_origins))),
+                ("ticket_lifetime", "5 to 120", 5 <= self.ticket_lifetime <= 120),
                 ("remember", "0 to 30 days", 0 <= self.remember <= 30 * 86_400),
                 ("remember_ended", "600 to 180 days", SHORTEST_MEMORY <= self.remember_ended <= 180 * 86_400),
             )

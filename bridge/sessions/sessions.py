@@ -15,7 +15,7 @@ from bridge.clock import Chance, Clock
 from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.sessions import ending
-from bridge.sessions.birth import Birth, Born, Tools, birth, lifetime, new_child, rotation
+from bridge.sessions.birth import Birth, Born, Parent, Tools, birth, lifetime, new_child, rotation
 from bridge.sessions.judge import Alive, Dead, judge_anywhere, touch_due
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import EndReason, RecordCodec, SessionRecord
@@ -175,7 +175,8 @@ class Sessions:
             fresh = self._again(parent.token, *await self._store.read(*self.keys_of(parent.token)))
             if isinstance(fresh, Dead):
                 return fresh
-            born = new_child(fresh, via=via, now=self._clock.now(), draw=self._chance, tools=self.tools)
+            under = Parent(fresh.token.tag, fresh.key, fresh.seen, fresh.record)
+            born = new_child(under, via=via, now=self._clock.now(), draw=self._chance, tools=self.tools)
             if await self._store.commit(*born.changes):
                 return born
         raise Unavailable("contended")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.api import Touch, endpoints
+from bridge.api import Redeem, Touch, endpoints
 from bridge.api.touch import ACTION, PATH
 from bridge.asgi import Proxies
 from bridge.clients.credential import Credential
@@ -51,15 +51,18 @@ class Api:
         self.world = World(MemoryStore(SystemClock()))
         self.credentials = Credentials()
         self.people: dict[UserId, Ann] = {ANN: Ann()}
-        self.app = endpoints(
+        proxies, events = Proxies(), self.world.events
+        self.endpoints = endpoints(
             touch=Touch(
                 sessions=self.world.sessions,
                 people=self._person,
                 credentials=self.credentials,
-                proxies=Proxies(),
-                events=self.world.events,
-            )
-        )[PATH]
+                proxies=proxies,
+                events=events,
+            ),
+            redeem=Redeem(tickets=self.world.tickets, credentials=self.credentials, proxies=proxies, events=events),
+        )
+        self.app = self.endpoints[PATH]
 
     async def _person(self, user: UserId, /) -> Ann | None:
         return self.people.get(user)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.asgi import ASGIApp, Message, Proxies, Receive, Scope, Send
-from bridge.middleware import Doorman, Visitor
+from bridge.middleware import Doorman, TicketDoor, Visitor
 from bridge.sessions.cookie import Cookies
 from bridge.sessions.judge import Alive
 from bridge.sessions.options import SessionOptions
+from bridge.sessions.ticket import Redeemed, Refused
 from bridge.stores.store import Store
 from bridge.tokens import LoginToken
-from bridge.types import Subject, UserId
+from bridge.types import Subject, UserId, Visit
 from tests.sessions.world import ANN, World
 
 Header = tuple[bytes, bytes]
@@ -36,10 +37,11 @@ class Login:
         self.world = World(store, options=options)
         self.people: dict[UserId, Ann] = {ANN: Ann()}
         self.asked = 0
+        self._cookies = Cookies(self.world.options, plain=plain)
         self._doorman = Doorman(
             sessions=self.world.sessions,
             people=self._person,
-            cookies=Cookies(self.world.options, plain=plain),
+            cookies=self._cookies,
             proxies=Proxies(),
             options=self.world.options,
             events=self.world.events,
@@ -50,6 +52,19 @@ class Login:
 
     def used(self, alive: Alive) -> None:
         self.world.sessions.used(alive)
+
+    def tickets(self, origin: str) -> TicketDoor:
+        async def redeem(ticket: str, binding: str, visit: Visit) -> Redeemed | Refused:
+            return await self.world.tickets.redeem(ticket, origin=origin, binding=binding, via="ticket", visit=visit)
+
+        return TicketDoor(
+            origin,
+            issuer=self.world.issuer,
+            cookies=self._cookies,
+            proxies=Proxies(),
+            events=self.world.events,
+            redeem=redeem,
+        )
 
     async def _person(self, user: UserId, alive: Alive) -> Ann | None:
         self.asked += 1

@@ -25,6 +25,7 @@ from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.grants.options import GrantOptions
 from bridge.grants.wrap import Wrap
+from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
 from bridge.mint import TokenMint
@@ -182,11 +183,12 @@ class World:
             sessions=self.sessions,
             consents=self.consents,
             interactions=self.interactions,
+            arrivals=Arrivals(
+                guard=MemoryGuard(clock), names=self.names, ring=RING, per_minute=OidcOptions().visits_per_minute
+            ),
             cookies=self.cookies,
             pages=PlainPages(),
             proxies=Proxies(),
-            guard=MemoryGuard(clock),
-            ring=RING,
         )
         self.endpoints = self.provider.endpoints()
         self.http = httpx2.AsyncClient(

@@ -29,8 +29,9 @@ def test_0_every_cookie_has_its_one_name(purpose: Purpose) -> None:
 @pytest.mark.parametrize("purpose", get_args(Purpose))
 def test_s16_every_cookie_is_for_this_host_over_https_and_for_no_script(purpose: Purpose) -> None:
     name, value = COOKIES.set(purpose, "v")
+    site = "None" if purpose == "begun" else "Lax"
     assert name == b"set-cookie"
-    assert value == f"{COOKIES.name(purpose)}=v; Path=/; HttpOnly; SameSite=Lax; Secure".encode()
+    assert value == f"{COOKIES.name(purpose)}=v; Path=/; HttpOnly; SameSite={site}; Secure".encode()
 
 
 def test_s16_only_the_apps_cookie_is_shared_with_a_domain() -> None:
@@ -40,6 +41,8 @@ def test_s16_only_the_apps_cookie_is_shared_with_a_domain() -> None:
 
 def test_27_in_the_dev_profile_cookies_work_over_http() -> None:
     assert DEV.set("op", "v")[1] == b"lb_op=v; Path=/; HttpOnly; SameSite=Lax"
+    # What comes with a POST from another site must be SameSite=None, and that is taken with Secure only.
+    assert DEV.set("begun", "v")[1] == b"lb_begun=v; Path=/; HttpOnly; SameSite=None; Secure"
 
 
 def test_a_cookie_may_outlive_the_browser() -> None:

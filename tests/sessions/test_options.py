@@ -37,11 +37,39 @@ def test_the_defaults_are_the_documented_ones() -> None:
         {"shared_domain": "example.org; Secure"},
         {"shared_domain": ".example.org"},
         {"sources": ("cookie", "cookie")},
+        *(
+            {"ticket_origins": ("https://fine.example", wrong)}
+            for wrong in (
+                "",
+                "*",
+                "app.example",
+                "https://app.example/",
+                "https://app.example/path",
+                "https://app.example?x",
+                "https://APP.example",
+                "https://user@app.example",
+                "https://app.example:0",
+                "https://app.example.",
+                "https://*.example",
+                "ftp://app.example",
+                "javascript:alert(1)",
+                "https://app.example\n",
+                "https://äpp.example",
+            )
+        ),
+        {"ticket_lifetime": 4},
+        {"ticket_lifetime": 121},
     ],
 )
 def test_a_wrong_value_is_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"sessions\.{next(iter(wrong))}"):
         SessionOptions(**wrong)
+
+
+def test_an_origin_may_have_a_port_and_be_an_address() -> None:
+    origins = ("https://app.example.net", "https://app:8443", "http://127.0.0.1:8001", "https://[2001:db8::1]:8443")
+    assert SessionOptions(ticket_origins=origins).ticket_origins == origins
+    assert SessionOptions().ticket_origins == ()
 
 
 def test_every_mistake_is_told_at_once() -> None:

@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from bridge.errors import Unavailable
-from bridge.sessions.birth import Birth, Born, new_child
+from bridge.sessions.birth import Birth, Born, Parent, new_child
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import SessionRecord
@@ -107,7 +107,8 @@ async def test_a_child_is_born_only_while_its_parent_is_as_it_was_read(world: Wo
     born = await world.login()
     parent = await world.alive(born.token)
     now, tools = world.clock.now(), world.sessions.tools
-    young = new_child(parent, via="blog", now=now, draw=secrets.token_bytes, tools=tools)
+    under = Parent(parent.token.tag, parent.key, parent.seen, parent.record)
+    young = new_child(under, via="blog", now=now, draw=secrets.token_bytes, tools=tools)
     world.clock.move(200)
     assert await world.sessions.touch(parent)
     assert not await world.store.commit(*young.changes)

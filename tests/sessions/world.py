@@ -10,8 +10,11 @@ from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import EndReason, RecordCodec
+from bridge.sessions.sealed import Sealed
 from bridge.sessions.sessions import Sessions
 from bridge.sessions.stamp import draw_stamp
+from bridge.sessions.ticket import Ticket
+from bridge.sessions.tickets import Tickets
 from bridge.sessions.truth import Truth
 from bridge.stores.store import Store
 from bridge.testing.hands import Hands
@@ -130,6 +133,17 @@ class World:
         self.keys = {"k1": bytes(32)}
         self.codec = RecordCodec(self.keys, self.issuer)
         self.sessions = self.another_worker()
+        self.epoch = 1
+        self.seal = Sealed({"k1": bytes(31) + b"t"}, "ticket", Ticket)
+        self.tickets = Tickets(
+            store=store,
+            sessions=self.sessions,
+            seal=self.seal,
+            epoch=lambda: self.epoch,
+            clock=self.clock,
+            chance=secrets.token_bytes,
+            events=self.events,
+        )
 
     def another_worker(self, options: SessionOptions | None = None) -> Sessions:
         """The same instance, another process."""
