@@ -40,6 +40,8 @@ ADA, LI, TOM, DAN = "ada@example.com", "li@example.com", "tom@example.com", "dan
 """Ada has a password and no more; Li reads Chinese; Tom owes a code; Dan is disabled."""
 TOTP: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PUBLIC_URL: Final = "https://login.example.com"
+SHOP: Final = "https://shop.example.net"
+"""An app on another host, which may get tickets."""
 CALLBACK: Final = "https://notes.example.net/callback"
 IDENTIFIER, API_SECRET = "D4j1dKYE3g40VROOPCGyJ9zRwP0ADJIv", "F1CKGXRIpylMfsrig3mwwdSdYUdLiFlo"
 CLIENT_SECRET: Final = "c1fb7a14c9cf4d7ea5e8b0b5dbb2f3ce"
@@ -87,6 +89,7 @@ PRODUCTION: Final[Given] = {
     ("profile",): "production",
     ("preset",): "whmcs",
     ("server", "base_url"): PUBLIC_URL,
+    ("sessions", "ticket_origins"): [SHOP],
 }
 
 

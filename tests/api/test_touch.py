@@ -18,6 +18,7 @@ from bridge.clock import SystemClock
 from bridge.errors import Unavailable
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
+from bridge.sessions.options import SessionOptions
 from bridge.stores.memory import MemoryStore
 from bridge.types import UserId
 from tests.middleware.scene import Ann, Answer, Header, ask
@@ -47,8 +48,8 @@ class Credentials:
 class Api:
     """The endpoint of one world."""
 
-    def __init__(self) -> None:
-        self.world = World(MemoryStore(SystemClock()))
+    def __init__(self, options: SessionOptions | None = None) -> None:
+        self.world = World(MemoryStore(SystemClock()), options=options)
         self.credentials = Credentials()
         self.people: dict[UserId, Ann] = {ANN: Ann()}
         proxies, events = Proxies(), self.world.events

@@ -91,6 +91,7 @@ async def ask(
     app: ASGIApp,
     *,
     path: str = "/",
+    query: bytes = b"",
     method: str = "GET",
     headers: Iterable[Header] = (),
     body: bytes = b"",
@@ -98,7 +99,7 @@ async def ask(
     client: str = "192.0.2.7",
 ) -> Answer:
     """Send one request and take the whole answer."""
-    scope = _scope("http", path, headers, client) | {"method": method, "scheme": "https"}
+    scope = _scope("http", path, headers, client) | {"method": method, "scheme": "https", "query_string": query}
     if session is not None:
         scope["session"] = session
     sent: list[Message] = []

@@ -22,6 +22,12 @@ async def _signed_in(world: World, times: int = 1, *, totp: bool = False) -> Non
     await world.prepare(_published(world), *(world.sign_in() for _ in range(times)))
 
 
+async def _with_a_ticket(world: World) -> None:
+    """Who is signed in at the issuer has been given a ticket that is not used yet."""
+    world.sql.add(ANN)
+    await world.prepare(_published(world), world.sign_in(), then(lambda: world.take_ticket(world.first().token)))
+
+
 async def then(*steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """One after the other, each begun when it is its turn."""
     for step in steps:
@@ -94,6 +100,45 @@ async def end_meets_rotation_and_child(world: World) -> Flows:
         "child": world.go_elsewhere(mine.token),
         "tick": world.reconcile(),
     }
+
+
+@scenario
+async def end_meets_a_ticket(world: World) -> Flows:
+    await _signed_in(world)
+    mine = world.first()
+    return {
+        "end": world.sign_out(mine.session),
+        "ticket": then(lambda: world.take_ticket(mine.token), world.bring_ticket),
+        "use": world.use(mine.token),
+    }
+
+
+@scenario
+async def end_all_meets_a_ticket(world: World) -> Flows:
+    await _with_a_ticket(world)
+    return {
+        "all": world.end_all(),
+        "bring": world.bring_ticket(),
+        "another": then(lambda: world.take_ticket(world.first().token), lambda: world.bring_ticket(1)),
+    }
+
+
+@scenario
+async def rotation_and_end_meet_a_ticket(world: World) -> Flows:
+    await _with_a_ticket(world)
+    mine = world.first()
+    return {
+        "rotate": world.sign_in(over=mine.token),
+        "end": world.sign_out(mine.session),
+        "bring": world.bring_ticket(),
+        "tick": world.reconcile(),
+    }
+
+
+@scenario
+async def one_ticket_is_brought_twice(world: World) -> Flows:
+    await _with_a_ticket(world)
+    return {"one": world.bring_ticket(), "two": world.bring_ticket(), "tick": world.reconcile()}
 
 
 @scenario
@@ -208,6 +253,7 @@ async def everything_at_once(world: World) -> Flows:
         "end": world.sign_out(mine.session),
         "rotate": world.sign_in(over=mine.token),
         "child": world.go_elsewhere(mine.token),
+        "ticket": then(lambda: world.take_ticket(mine.token), world.bring_ticket),
         "others": world.end_others(world.handed[2].token),
         "all": world.end_all(),
         "tick": world.reconcile(),

@@ -1,13 +1,14 @@
 """The model must notice each rule of store §2 that is broken, or it proves nothing — style §8."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from bridge.login import second_factor
-from bridge.sessions import birth, ending, sessions
+from bridge.sessions import birth, ending, sessions, ticket
 from bridge.sessions.birth import placed, rotation
 from bridge.sessions.reconciler import Reconciler
 from bridge.sessions.record import Ended, SessionRecord, encode_trace
@@ -123,16 +124,13 @@ def a_rotation_is_not_listed_under_its_session(patch: Patch) -> None:
 
 
 def a_child_does_not_expect_its_parent(patch: Patch) -> None:
-    original = birth.new_child
+    patch.setattr(sessions, "new_child", _orphan)
 
-    def orphan(parent: Any, **more: Any) -> Any:
-        born = original(parent, **more)
-        changes: tuple[Change, ...] = tuple(
-            c for c in born.changes if not (isinstance(c, Expect) and c.key == parent.key)
-        )
-        return birth.Born(born.token, born.key, born.record, born.child, changes)
 
-    patch.setattr(sessions, "new_child", orphan)
+def _orphan(parent: Any, **more: Any) -> Any:
+    born = birth.new_child(parent, **more)
+    changes: tuple[Change, ...] = tuple(c for c in born.changes if not (isinstance(c, Expect) and c.key == parent.key))
+    return birth.Born(born.token, born.key, born.record, born.child, changes)
 
 
 def a_pending_login_is_used_blindly(patch: Patch) -> None:
@@ -145,6 +143,23 @@ def the_epoch_is_not_raised(patch: Patch) -> None:
         return self.epoch
 
     patch.setattr(ModelSql, "raise_epoch", raise_epoch)
+
+
+def a_ticket_is_used_blindly(patch: Patch) -> None:
+    patch.setattr(ticket, "Swap", lambda key, seen, value, ttl: Put(key, value, ttl))
+
+
+def the_child_of_a_ticket_does_not_expect_its_parent(patch: Patch) -> None:
+    patch.setattr(ticket, "new_child", _orphan)
+
+
+def a_ticket_of_before_a_loss_is_taken(patch: Patch) -> None:
+    original = ticket._refusal
+
+    def lenient(found: Any, *args: Any, at: Any, **more: Any) -> Any:
+        return original(found, *args, at=replace(at, epoch=found.epoch), **more)
+
+    patch.setattr(ticket, "_refusal", lenient)
 
 
 def the_reconciler_ends_no_sessions(patch: Patch) -> None:
@@ -177,6 +192,9 @@ BROKEN: Mapping[Callable[[Patch], None], tuple[str, str]] = {
     a_rotation_writes_over_the_old_record_blindly: ("end_meets_rotation", "plain"),
     a_rotation_is_not_listed_under_its_session: ("end_meets_rotation", "plain"),
     a_child_does_not_expect_its_parent: ("end_meets_birth_of_a_child", "plain"),
+    a_ticket_is_used_blindly: ("one_ticket_is_brought_twice", "plain"),
+    the_child_of_a_ticket_does_not_expect_its_parent: ("end_meets_a_ticket", "plain"),
+    a_ticket_of_before_a_loss_is_taken: ("one_ticket_is_brought_twice", "rollback"),
     a_pending_login_is_used_blindly: ("one_code_is_given_twice", "plain"),
     the_epoch_is_not_raised: ("one_code_is_given_twice", "rollback"),
     the_reconciler_ends_no_sessions: ("end_meets_birth_of_a_child", "rollback"),

@@ -6,7 +6,7 @@ say afterwards what should be dead.
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from pyotp import totp as authenticator
@@ -30,9 +30,11 @@ from bridge.sessions.options import SessionOptions
 from bridge.sessions.reconciler import Reconciler
 from bridge.sessions.record import RecordCodec
 from bridge.sessions.sessions import Sessions
+from bridge.sessions.ticket import Redeemed, Refused, TicketWish
+from bridge.sessions.tickets import Tickets, ticket_seal
 from bridge.stores.gate import Gate
 from bridge.testing.hands import Hands
-from bridge.tokens import LoginToken, Names, Slots
+from bridge.tokens import LoginToken, Names, Slots, digest
 from bridge.types import StampReason, UserId, Visit
 from tests.model.sql import CHECKED_AT, TOTP_SECRET, ModelSql
 from tests.model.store import Adversary, ModelStore
@@ -42,6 +44,8 @@ ANN, BOB = UserId(1), UserId(2)
 ISSUER = "https://login.example"
 RING = Ring.parse("k1:" + "A" * 43)
 VISIT = Visit("pages")
+SHOP = "https://shop.example"
+HELD = "what the browser holds"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class Handed:
     """The id that its endings name: its own, of a child its parent's."""
     child: bool
     checked_at: int
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A ticket that a browser was given."""
+
+    token: LoginToken
+    under: Handed
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,7 @@ class World:
     adversary: Adversary
     handed: list[Handed] = field(default_factory=list)
     pending: list[tuple[LoginToken, int]] = field(default_factory=list)
+    tickets_issued: list[Issued] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     used: dict[str, set[str]] = field(default_factory=dict)
     """One-time thing → what each of its successes gave."""
@@ -111,7 +124,7 @@ class World:
         self.names = Names(ISSUER)
         self.gate = Gate(self.store)
         self.events = Events(self.clock)
-        options = SessionOptions(cap=100)
+        options = SessionOptions(cap=100, ticket_origins=(SHOP,))
         self.codec = RecordCodec(RING.subkeys("record-mac"), ISSUER)
         self.sessions = Sessions(
             store=self.gate,
@@ -121,6 +134,15 @@ class World:
             clock=self.clock,
             chance=self.chance.randbytes,
             options=options,
+            events=self.events,
+        )
+        self.tickets = Tickets(
+            store=self.gate,
+            sessions=self.sessions,
+            seal=ticket_seal(RING),
+            epoch=lambda: self.sql.epoch,
+            clock=self.clock,
+            chance=self.chance.randbytes,
             events=self.events,
         )
         self.login = self._login()
@@ -183,6 +205,30 @@ class World:
         born = await self.sessions.child(alive, via="elsewhere") if alive is not None else None
         if isinstance(born, Born) and alive is not None:
             self.hand(born, next(each.checked_at for each in self.handed if each.token.sid == token.sid))
+
+    async def take_ticket(self, token: LoginToken) -> None:
+        """The person says at the issuer that he goes on to an app elsewhere."""
+        alive = await self._resolved(token)
+        wish = TicketWish(origin=SHOP, binding=digest(HELD), next="/")
+        ticket = await self.tickets.issue(alive, wish, VISIT) if alive is not None else None
+        if isinstance(ticket, LoginToken):
+            under = next(each for each in self.handed if each.token.sid == token.sid)
+            self.tickets_issued.append(Issued(ticket, under))
+
+    async def bring_ticket(self, number: int = 0) -> None:
+        """His browser brings it there."""
+        if len(self.tickets_issued) > number:
+            await self.redeem(self.tickets_issued[number])
+
+    async def redeem(self, issued: Issued) -> Redeemed | Refused:
+        """The same for one that is known."""
+        text, under = issued.token.text.reveal(), issued.under
+        outcome = await self.tickets.redeem(text, origin=SHOP, binding=HELD, via="shop", visit=VISIT)
+        if isinstance(outcome, Redeemed):
+            child = replace(under, token=outcome.token, child=True)
+            self.handed.append(child)
+            self.used.setdefault(f"ticket {issued.token.sid}", set()).add(self.names.session(outcome.token))
+        return outcome
 
     async def sign_out(self, session: str, user: UserId = ANN) -> None:
         """The session ends, with all that was born under it."""
@@ -251,6 +297,10 @@ class World:
             was_used = f"pending {pending.sid}" in self.used
             if isinstance(await self.finish(pending, checked_at), LoggedIn) and was_used:
                 self.again.append("pending login")
+        for issued in self.tickets_issued:
+            was_used = f"ticket {issued.token.sid}" in self.used
+            if isinstance(await self.redeem(issued), Redeemed) and was_used:
+                self.again.append("ticket")
 
     def between(self, waiting: Sequence[str]) -> str | None:
         """Between two turns: the store stirs, or a flow (never the reconciler's) crashes."""

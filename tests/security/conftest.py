@@ -19,6 +19,7 @@ async def site(database: Furnished, mailbox: Mailbox) -> AsyncIterator[Site]:
     more: Given = {
         ("mail", "url"): f"file:{mailbox.folder}",
         ("sessions", "sources"): ["cookie", "bearer", "host-session"],
+        ("sessions", "ticket_lifetime"): 120,  # a ticket is shown in a hundred wrong places first
         ("events", "counted_only"): [],
         ("events", "log_level"): "debug",
         ("store", "url"): f"sqlite:///{_store_of(database)}",

@@ -8,10 +8,11 @@ import httpx2
 
 from bridge.sessions.birth import Birth, Born
 from bridge.types import Visit
+from tests.flows.elsewhere import BEGUN, SESSION, traveller
 from tests.flows.mailbox import Mailbox, link_in
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
-from tests.running import ADA, API_SECRET, CLIENT_SECRET, IDENTIFIER, PASSWORD, TOM, Site, code
+from tests.running import ADA, API_SECRET, CLIENT_SECRET, IDENTIFIER, PASSWORD, SHOP, TOM, Site, code
 
 Visiting = Callable[[Site], Visitor]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -44,6 +45,7 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     held.tokens["csrf"] = browser.form("login-submit").fields["csrf"]
     names = site.bridge.rooms.cookies.name
     held.tokens |= {kind: browser.jar[names(kind)] for kind in ("op", "app", "pre", "dev")}
+    held.tokens |= await _elsewhere(site, browser)
     held.tokens["legacy"] = await validate_login(site)
     held.tokens["sso"] = await _sso(site)
     site.bridge.rooms.resets.ask(ADA, Visit("pages"))
@@ -72,6 +74,28 @@ async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
     }
 
 
+async def _elsewhere(site: Site, browser: Visitor) -> dict[str, str]:
+    """What the browser was given for the shop, and what it holds there."""
+    async with traveller(site) as ada:
+        ada.here.jar = dict(browser.jar)
+        await ada.set_out()
+        await ada.here.press("continue-as")
+        return {"ticket": ada.ticket, "begun": ada.there.jar[BEGUN]}
+
+
+async def bring(site: Site, ticket: str, begun: str) -> str | None:
+    """The form is sent to the shop; what it is given there."""
+    async with traveller(site) as somebody:
+        somebody.there.jar = {BEGUN: begun}
+        await somebody.bring(ticket)
+        return somebody.there.jar.get(SESSION)
+
+
+async def redeem(site: Site, ticket: str, begun: str) -> httpx2.Response:
+    """The same by a satellite."""
+    return await _api(site, "redeem", {"ticket": ticket, "origin": SHOP, "binding": begun})
+
+
 async def _sso(site: Site) -> str:
     rooms = site.bridge.rooms
     ada = await site.user(ADA)
@@ -97,9 +121,13 @@ async def call(site: Site, *, secret: str = API_SECRET, **form: str) -> httpx2.R
 
 async def touch(site: Site, token: str, *, secret: str = API_SECRET) -> httpx2.Response:
     """A satellite says that the session was used."""
+    return await _api(site, "touch", {"token": token}, secret=secret)
+
+
+async def _api(site: Site, name: str, body: dict[str, str], *, secret: str = API_SECRET) -> httpx2.Response:
     transport = httpx2.ASGITransport(site.bridge, client=LOCAL)
     async with httpx2.AsyncClient(transport=transport, base_url=site.url, trust_env=False) as http:
-        return await http.post("/api/v1/sessions/touch", json={"token": token}, auth=(IDENTIFIER, secret))
+        return await http.post(f"/api/v1/sessions/{name}", json=body, auth=(IDENTIFIER, secret))
 
 
 def scope_with(

@@ -9,7 +9,7 @@ from tests.flows.mailbox import Mailbox
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
 from tests.running import ADA, PASSWORD, PUBLIC_URL, Site
-from tests.security.holdings import Holdings, Visiting, call, gather, scope_with, toms_code, touch
+from tests.security.holdings import Holdings, Visiting, bring, call, gather, redeem, scope_with, toms_code, touch
 
 SESSIONS = {"app", "legacy", "sso"}
 RIGHT: dict[str, set[str]] = {
@@ -19,6 +19,8 @@ RIGHT: dict[str, set[str]] = {
     "bearer": SESSIONS,
     "host-session": {"legacy"},
     "touch": SESSIONS,
+    "ticket-at-the-shop": {"ticket"},
+    "ticket-by-a-satellite": {"ticket"},
     "userinfo": {"access"},
     "revocation": {"access", "refresh"},
     "robots-revocation": {"own"},
@@ -87,6 +89,14 @@ class Counter:
         reply = await touch(self.site, token)
         assert reply.status_code == 200
         return bool(reply.json()["result"] != "dead")
+
+    async def ticket_at_the_shop(self, token: str) -> bool:
+        return await bring(self.site, token, self.held["begun"]) is not None
+
+    async def ticket_by_a_satellite(self, token: str) -> bool:
+        reply = await redeem(self.site, token, self.held["begun"])
+        assert reply.status_code == 200
+        return bool(reply.json()["result"] == "redeemed")
 
     async def userinfo(self, token: str) -> bool:
         return (await self.held.app.userinfo(token)).status_code == 200
@@ -189,7 +199,7 @@ async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox:
             await counter.takes(consumer, kind)
     # A revocation ends the whole family, and an answered form the visit.
     last = ["revocation", "interaction", "form"]
-    once = {("revocation", "refresh")}  # of the same family
+    once = {("revocation", "refresh"), ("ticket-by-a-satellite", "ticket")}  # of the same family; used already
     for consumer in sorted(RIGHT, key=lambda name: last.index(name) if name in last else -1):
         for kind in sorted(RIGHT[consumer]):
             if (consumer, kind) not in once:
@@ -201,9 +211,24 @@ async def test_a_refresh_token_is_revoked_too(site: Site, visit: Visiting, mailb
     assert await Counter(held, visit).takes("revocation", "refresh")
 
 
+async def test_a_satellite_redeems_a_ticket_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    held = await gather(site, visit, mailbox)
+    assert await Counter(held, visit).takes("ticket-by-a-satellite", "ticket")
+
+
+async def test_a_ticket_is_nothing_without_what_the_browser_holds(
+    site: Site, visit: Visiting, mailbox: Mailbox
+) -> None:
+    held = await gather(site, visit, mailbox)
+    for kind in held.tokens.keys() - {"begun"}:
+        assert await bring(site, held["ticket"], held[kind]) is None, kind
+        assert (await redeem(site, held["ticket"], held[kind])).json()["reason"] == "other-browser"
+    assert await bring(site, held["ticket"], held["begun"]) is not None
+
+
 async def test_every_kind_is_right_somewhere_or_binds_only(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
     held = await gather(site, visit, mailbox)
-    assert held.tokens.keys() - set().union(*RIGHT.values()) == {"pre"}
+    assert held.tokens.keys() - set().union(*RIGHT.values()) == {"pre", "begun"}
     assert len(set(held.tokens.values())) == len(held.tokens)
 
 

@@ -49,7 +49,7 @@ from tests.running import (
     code,
     in_process,
 )
-from tests.security.holdings import LOCAL, Holdings, Visiting, call, gather, scope_with, touch
+from tests.security.holdings import LOCAL, Holdings, Visiting, bring, call, gather, redeem, scope_with, touch
 
 OPTIONS = EventsOptions(log_level="debug", counted_only=())
 WRONG = {
@@ -108,6 +108,7 @@ SETTINGS: Given = {
     ("events", "counted_only"): [],
     ("events", "log_level"): "debug",
     ("login", "account_per_5_minutes"): 3,
+    ("sessions", "ticket_lifetime"): 120,
 }
 
 
@@ -156,7 +157,7 @@ class Scenario:
     secrets: dict[str, str] = field(default_factory=dict)
 
     async def sign_ins(self) -> None:
-        """login.*, second-factor.*, session.*, upstream.down, legacy.call."""
+        """login.*, second-factor.*, session.*, ticket.*, upstream.down, legacy.call."""
         site, visit = self.site, self.visit
         for email in (ADA, LI, "nobody@example.com"):
             await visit(site).sign_in(email, WRONG["wrong password"])
@@ -170,6 +171,11 @@ class Scenario:
         await again.open("/login?confirm=1")
         await again.press("login-submit", email=ADA, password=PASSWORD)
         self.keep("rotated", again)
+        await redeem(site, WRONG["wrong token"], self.held["begun"])
+        child = await bring(site, self.held["ticket"], self.held["begun"])
+        assert child is not None
+        self.secrets["session at the shop"] = child
+        assert await bring(site, self.held["ticket"], self.held["begun"]) is None
         wrong_place = scope_with(cookies={"__Host-login_auth_tk": self.held["op"]})
         assert (await site.bridge.who(wrong_place)).alive is None
 

@@ -17,6 +17,7 @@ DIES = {
     "refresh": "as-refresh",
     "code": "as-code",
     "pending": "pending-cookie",
+    "ticket": "ticket-at-the-shop",
 }
 LIVES = {"own": "robots-revocation", "reset": "reset-link", "id_token": "id_token_hint", "password": "password"}
 """Nobody's session: a client's own token, a link that is tied to the password, a hint, and the password itself."""

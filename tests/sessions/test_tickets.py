@@ -104,16 +104,12 @@ async def test_another_host_gets_nothing_and_uses_nothing_up(world: World) -> No
     assert await browser.why_not(ticket) == "redeemed"
 
 
-async def test_an_app_that_is_no_longer_listed_gets_nothing(store: Store) -> None:
-    world = World(store, options=OPTIONS)
+async def test_an_app_that_is_no_longer_listed_gets_nothing(world: World) -> None:
     parent, browser = await world.login(), Browser(world)
     ticket = await browser.ticket(parent)
-    object.__setattr__(world.options, "ticket_origins", (BLOG,))
-    try:
-        assert not world.tickets.may_get(SHOP) and world.tickets.may_get(BLOG)
-        assert await browser.why_not(ticket) == "other-app"
-    finally:
-        object.__setattr__(world.options, "ticket_origins", (SHOP, BLOG))
+    world.tickets = world.tickets_of(world.another_worker(SessionOptions(ticket_origins=(BLOG,))))
+    assert not world.tickets.may_get(SHOP) and world.tickets.may_get(BLOG)
+    assert await browser.why_not(ticket) == "other-app"
 
 
 async def test_one_byte_changed_is_no_ticket(world: World) -> None:

@@ -135,15 +135,7 @@ class World:
         self.sessions = self.another_worker()
         self.epoch = 1
         self.seal = Sealed({"k1": bytes(31) + b"t"}, "ticket", Ticket)
-        self.tickets = Tickets(
-            store=store,
-            sessions=self.sessions,
-            seal=self.seal,
-            epoch=lambda: self.epoch,
-            clock=self.clock,
-            chance=secrets.token_bytes,
-            events=self.events,
-        )
+        self.tickets = self.tickets_of(self.sessions)
 
     def another_worker(self, options: SessionOptions | None = None) -> Sessions:
         """The same instance, another process."""
@@ -155,6 +147,18 @@ class World:
             clock=self.clock,
             chance=secrets.token_bytes,
             options=options or self.options,
+            events=self.events,
+        )
+
+    def tickets_of(self, sessions: Sessions) -> Tickets:
+        """Those of that worker."""
+        return Tickets(
+            store=self.store,
+            sessions=sessions,
+            seal=self.seal,
+            epoch=lambda: self.epoch,
+            clock=self.clock,
+            chance=secrets.token_bytes,
             events=self.events,
         )
 
