@@ -4,7 +4,9 @@
         uvicorn examples.satellite:app
 
 `login-bridge session reader-keys` prints RECORD_KEYS.  With BRIDGE_URL and CREDENTIAL='["identifier", "secret"]' a
-session that is used here stays alive, and the app knows the person's name and groups.
+session that is used here stays alive, and the app knows the person's name and groups.  With ORIGIN too, the address of
+this app on a host of its own and one of the bridge's `sessions.ticket_origins`, people who are sent to /private sign in
+at the issuer and come back with a session for this host.
 """
 
 import json
@@ -13,14 +15,20 @@ import os
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from bridge.middleware import BridgeMiddleware, Satellite
+from bridge.middleware import BridgeMiddleware, Satellite, sign_in_path
 
 
 async def home(request: Request) -> JSONResponse:
     return JSONResponse({"name": request.user.display_name, "signed in": request.user.is_authenticated})
+
+
+async def private(request: Request) -> Response:
+    if not request.user.is_authenticated:
+        return RedirectResponse(sign_in_path("/private"), status_code=303)
+    return JSONResponse({"private to": request.user.display_name})
 
 
 credential = os.environ.get("CREDENTIAL")
@@ -32,7 +40,7 @@ satellite = Satellite(
     credential=tuple(json.loads(credential)) if credential else None,
 )
 app = Starlette(
-    routes=[Route("/", home)],
-    middleware=[Middleware(BridgeMiddleware, login=satellite)],
+    routes=[Route("/", home), Route("/private", private)],
+    middleware=[Middleware(BridgeMiddleware, login=satellite, origin=os.environ.get("ORIGIN"))],
     lifespan=satellite.lifespan,
 )

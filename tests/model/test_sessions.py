@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.model.judge import at_once, settled
+from tests.model.judge import alive, at_once, settled
 from tests.model.scenarios import SESSIONS, Scenario
 from tests.model.store import Adversary
 from tests.model.world import World
@@ -39,6 +39,12 @@ async def schedules(make: Scenario, adversary: str, count: int) -> None:
         seed = f"{make.__name__} {adversary} {number}"
         world, wrong = await play(make, ADVERSARIES[adversary], seed)
         assert not wrong, "\n".join([*wrong, seed, *world.turns.log])
+
+
+async def test_undisturbed_a_ticket_gives_one_session() -> None:
+    world, wrong = await play(SESSIONS["one_ticket_is_brought_twice"], Adversary(), "undisturbed")
+    assert not wrong and [each.child for each in alive(world)] == [False, True, True]
+    assert [len(gave) for gave in world.used.values()] == [1]
 
 
 @pytest.mark.parametrize("adversary", ADVERSARIES)

@@ -13,8 +13,9 @@ from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.sealed import was_used
+from bridge.sessions.stamp import stamp_value
 from bridge.sessions.ticket import Redeemed, Refused, Ticket, TicketWish, is_binding_hash, known_refusal
-from bridge.stores.store import Drop, Put, Store
+from bridge.stores.store import Add, Change, Drop, Expect, Put, Store, Swap, Tag
 from bridge.tokens import LoginToken, digest, new_id
 from bridge.types import Visit
 from tests.sessions.world import ANN, BOB, SLOTS, VISIT, World
@@ -197,6 +198,50 @@ async def test_14_nothing_is_redeemed_once_its_session_ended(
     assert await browser.why_not(ticket) == "signed-out"
 
 
+async def test_14_a_ticket_of_the_kept_session_is_dead_too_when_the_others_ended(world: World) -> None:
+    """It carries the stamp of before, although its session lives on under the new one."""
+    parent, browser = await world.login(), Browser(world)
+    ticket = await browser.ticket(parent)
+    assert isinstance(await world.sessions.end_others(await world.alive(parent.token)), Alive)
+    assert await browser.why_not(ticket) == "signed-out"
+    assert await browser.why_not(await browser.ticket(parent)) == "redeemed"
+
+
+async def test_the_changes_are_those_of_the_table(world: World) -> None:
+    """Store §2: issue and redemption expect what could end them, in the commit that bears them."""
+    committed: list[Change] = []
+    parent, browser = await world.login(), Browser(world)
+    seen = (await world.alive(parent.token)).seen
+    stamp = stamp_value(ANN, parent.record.stamp)
+    really, v = world.store.commit, world.names.stamp(parent.token.tag)
+
+    async def commit(*changes: Change) -> bool:
+        committed.extend(changes)
+        return await really(*changes)
+
+    world.store.commit = commit  # type: ignore[method-assign]
+    ticket = await browser.ticket(parent)
+    key = world.names.ticket(ticket)
+    (raw,) = await world.store.read(key)
+    assert raw is not None
+    assert committed == [Add(key, raw, 630.0), Expect(parent.key, seen), Expect(v, stamp)]
+    committed.clear()
+    outcome = await browser.redeem(ticket)
+    assert isinstance(outcome, Redeemed)
+    child = await world.alive(outcome.token, "middleware")
+    (used,) = await world.store.read(key)
+    assert used is not None and was_used(used)
+    first, *tags, op, stamped, use = committed
+    assert isinstance(first, Add) and (first.key, first.value) == (child.key, child.seen)
+    tag = parent.token.tag
+    assert [(each.index, each.member) for each in tags if isinstance(each, Tag)] == [
+        (world.names.born_under(tag, parent.record.id), child.key),
+        (world.names.born_under(tag, child.record.id), child.key),
+        (world.names.sessions_of(tag), child.key),
+    ]
+    assert (op, stamped, use) == (Expect(parent.key, seen), Expect(v, stamp), Swap(key, raw, used, 600.0))
+
+
 async def test_the_end_of_the_parent_ends_the_child(world: World) -> None:
     parent, redeemed = await arrived(world)
     await world.sessions.end(ANN, parent.token.tag, parent.record.id, "you")
@@ -324,26 +369,6 @@ async def _quietly(browser: Browser, ticket: LoginToken) -> Redeemed | Refused |
         return await browser.redeem(ticket)
     except Unavailable as error:
         return error
-
-
-async def test_what_was_used_stays_for_ten_minutes(world: World) -> None:
-    """Store §2, rule 2: a late copy of its `Add` must not bring it back."""
-    parent, browser = await world.login(), Browser(world)
-    ticket = await browser.ticket(parent)
-    committed: list[Any] = []
-    really = world.store.commit
-
-    async def commit(*changes: Any) -> bool:
-        committed.extend(changes)
-        return await really(*changes)
-
-    world.store.commit = commit  # type: ignore[method-assign]
-    await browser.redeem(ticket)
-    key = world.names.ticket(ticket)
-    (use,) = [change for change in committed if getattr(change, "key", None) == key]
-    assert use.ttl >= 600
-    (raw,) = await world.store.read(key)
-    assert was_used(raw)
 
 
 async def test_everything_is_told_and_no_secret_with_it(world: World) -> None:
