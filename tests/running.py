@@ -82,8 +82,9 @@ QUICK: Final[Given] = {
     ("login", "account_per_hour"): 1_000,
     ("resets", "per_account"): 1_000,
     ("resets", "per_address"): 1_000,
+    ("login", "notices_per_day"): 0,
 }
-"""Passwords that cost nothing, and limits that no test meets by accident."""
+"""Passwords that cost nothing, limits that no test meets by accident, and no letters that it did not ask for."""
 DEV: Final[Given] = {("profile",): "dev", ("preset",): "whmcs"}
 PRODUCTION: Final[Given] = {
     ("profile",): "production",

@@ -27,6 +27,7 @@ from bridge.login.attempt import Login
 from bridge.login.device import Devices
 from bridge.mint import TokenMint
 from bridge.outbox.outbox import Outbox
+from bridge.outbox.patient import PatientOutbox
 from bridge.resets.ask import ResetRequests
 from bridge.resets.link import Links
 from bridge.ring import Ring
@@ -86,6 +87,7 @@ class Rooms:
     devices: Devices
     login: Login
     outbox: Outbox
+    letters: PatientOutbox
     links: Links
     resets: ResetRequests
     reconciler: Reconciler[Recent]
@@ -127,6 +129,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     last_logins = LastLogins(users.write_logins, clock)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=config.login.device_days)
     outbox = Outbox(database, clock)
+    letters = PatientOutbox(outbox)
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
     return Rooms(
@@ -178,6 +181,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             names=names,
             ring=ring,
             arrivals=last_logins,
+            letters=letters,
             epoch=lambda: endings.epoch,
             clock=clock,
             chance=chance,
@@ -186,6 +190,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             took=metrics.login_took,
         ),
         outbox=outbox,
+        letters=letters,
         links=Links(ring=ring, clock=clock, lifetime=config.resets.lifetime),
         resets=ResetRequests(
             users=users, outbox=outbox, guard=guard, names=names, ring=ring, events=events, options=config.resets

@@ -64,6 +64,7 @@ class Work:
         await self._chores.left(_OUTBOX, DRAIN_SECONDS)
         await _within(DRAIN_SECONDS, self._chores.end())
         await _within(DRAIN_SECONDS, rooms.audit.close())
+        await _within(DRAIN_SECONDS, rooms.letters.close())
 
     def _begin_anew(self) -> None:
         rooms = self._rooms
@@ -77,6 +78,7 @@ class Work:
                 _OUTBOX: self._outbox.run,
                 "the audit": rooms.audit.run,
                 "the note of logins": rooms.last_logins.run,
+                "the letters about logins": rooms.letters.run,
                 "the sweep": self._sweep,
             }
         )

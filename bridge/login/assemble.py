@@ -14,6 +14,7 @@ from bridge.login.options import LoginOptions
 from bridge.login.pending import pending_codec
 from bridge.login.second_factor import Factors, SecondFactor
 from bridge.login.throttle import Pause, Throttle
+from bridge.login.watch import Queue, Watch
 from bridge.ring import Ring
 from bridge.sessions.sessions import Sessions
 from bridge.stores.guard import Guard
@@ -32,6 +33,7 @@ def assemble_login(
     names: Names,
     ring: Ring,
     arrivals: Arrivals,
+    letters: Queue,
     epoch: Callable[[], int],
     clock: Clock,
     chance: Chance,
@@ -41,10 +43,12 @@ def assemble_login(
     monotonic: Callable[[], float] = time.monotonic,
     took: Callable[[float], object] = lambda _: None,
 ) -> Login:
-    """A `Login`.  `epoch`: the store's, as SQL last said it; `arrivals`: `LastLogins`; `took`: `Metrics.login_took`."""
+    """A `Login`.  `epoch`: the store's, as SQL last said it; `arrivals`: `LastLogins`; `letters`: `PatientOutbox`;
+    `took`: `Metrics.login_took`."""
     entry = Entry(sessions=sessions, users=users)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=options.device_days)
     throttle = Throttle(guard=guard, names=names, ring=ring, devices=devices, options=options, pause=pause)
+    watch = Watch(guard=guard, names=names, ring=ring, devices=devices, queue=letters, clock=clock, options=options)
     second_factor = SecondFactor(
         store=store,
         names=names,
@@ -53,6 +57,7 @@ def assemble_login(
         factors=factors,
         entry=entry,
         throttle=throttle,
+        watch=watch,
         epoch=epoch,
         clock=clock,
         chance=chance,
@@ -64,6 +69,7 @@ def assemble_login(
         second_factor=second_factor,
         entry=entry,
         throttle=throttle,
+        watch=watch,
         arrivals=arrivals,
         options=options,
         events=events,

@@ -25,6 +25,7 @@ from bridge.login.outcome import (
 )
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Attempt, Blocked, Pause, Throttle
+from bridge.login.watch import Watch
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.judge import Alive
@@ -64,6 +65,7 @@ class Login:
         second_factor: SecondFactor,
         entry: Entry,
         throttle: Throttle,
+        watch: Watch,
         arrivals: Arrivals,
         options: LoginOptions,
         events: Events,
@@ -76,6 +78,7 @@ class Login:
         self._second_factor = second_factor
         self._entry = entry
         self._throttle = throttle
+        self._watch = watch
         self._arrivals = arrivals
         self._floor = options.floor_ms / 1000
         self._events = events
@@ -115,6 +118,7 @@ class Login:
         outcome = await self._second_factor.finish(pending, code, arrival)
         if isinstance(outcome, LoggedIn):
             self._arrivals.note(outcome.user.id, visit.ip)
+            await self._watch.came_in(outcome.user, visit, arrival)
         return outcome
 
     async def confirm_password(self, user: User, password: Secret, visit: Visit) -> Outcome:
@@ -124,7 +128,7 @@ class Login:
             answer = await self._users.authenticate(user.email, password)
             if isinstance(answer, of_backend.Authenticated) and answer.user.id != user.id:
                 answer = of_backend.Refused("another user")
-            outcome = self._told(answer, visit)
+            outcome = await self._told(answer, visit)
             if not isinstance(outcome, User):
                 return outcome
             self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="confirmed")
@@ -159,7 +163,7 @@ class Login:
         self, email: str, password: Secret, arrival: Arrival | None, visit: Visit, attempt: Attempt
     ) -> Outcome:
         for _ in range(TRIES):
-            found = self._told(await self._users.authenticate(email, password), visit)
+            found = await self._told(await self._users.authenticate(email, password), visit)
             if not isinstance(found, User):
                 return found
             attempt.right()
@@ -174,12 +178,14 @@ class Login:
             return await self._owed(user, arrival, visit)
         if arrival is None:
             self._events.tell("login.ok", visit, user=user.id, amr=AMR)
+            await self._watch.came_in(user, visit, None)
             return LoggedIn(user, None)
         born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=AMR))
         if born is None:
             return None
         self._arrivals.note(user.id, visit.ip)
         self._events.tell("login.ok", visit, user=user.id, sid=born.token.sid, session=born.record.id, amr=AMR)
+        await self._watch.came_in(user, visit, arrival)
         return LoggedIn(user, born)
 
     async def _owed(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:
@@ -192,7 +198,7 @@ class Login:
         self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="second-factor-owed")
         return SecondFactorNeeded(user, pending)
 
-    def _told(self, answer: of_backend.Answer, visit: Visit) -> User | Outcome:
+    async def _told(self, answer: of_backend.Answer, visit: Visit) -> User | Outcome:
         """The user whose password was right, or what to answer; what failed is told to the log."""
         match answer:
             case of_backend.Authenticated(user):
@@ -202,6 +208,7 @@ class Login:
                 return SecondFactorElsewhere(url)
             case of_backend.Refused(why, user_id):
                 self._events.tell("login.fail", visit, user=user_id, reason=why)
+                await self._watch.failed(user_id)
                 return Refused()
             case of_backend.Unreachable():
                 self._events.tell("upstream.down", visit, reason=self._users.name)

@@ -44,12 +44,18 @@ class LoginOptions:
     """How long a right password waits for its code."""
     device_days: int = 180
     """How long a browser that signed in is known."""
+    many_failures: int = 10
+    """Wrong passwords and codes for one account within a day, through all doors together, after which its owner is told
+    by mail that somebody signed in."""
+    notices_per_day: int = 10
+    """Letters of each kind that one user gets within a day because somebody signed in, after many failures or on a
+    device that was not known; 0: none."""
     floor_ms: int = 150
     """No answer about a password comes earlier than this: longer than the slowest hash in use, an older scheme's and
     argon2's together.  0 where only argon2 is in use."""
 
     def __post_init__(self) -> None:
-        may_be_zero = {"unknown_browsers_per_minute", "legacy_delay", "code_skew", "floor_ms"}
+        may_be_zero = {"unknown_browsers_per_minute", "legacy_delay", "code_skew", "notices_per_day", "floor_ms"}
         wrong = [
             each.name for each in fields(self) if getattr(self, each.name) < (0 if each.name in may_be_zero else 1)
         ]

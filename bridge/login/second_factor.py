@@ -21,6 +21,7 @@ from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, TooMany
 from bridge.login.pending import Pending
 from bridge.login.throttle import Blocked, Throttle
+from bridge.login.watch import Watch
 from bridge.secret import Secret
 from bridge.sessions.sealed import Sealed, used
 from bridge.sessions.sessions import Stale
@@ -58,6 +59,7 @@ class SecondFactor:
         factors: Factors,
         entry: Entry,
         throttle: Throttle,
+        watch: Watch,
         epoch: Callable[[], int],
         clock: Clock,
         chance: Chance,
@@ -72,6 +74,7 @@ class SecondFactor:
         self._factors = factors
         self._entry = entry
         self._throttle = throttle
+        self._watch = watch
         self._epoch = epoch
         self._clock = clock
         self._chance = chance
@@ -122,6 +125,7 @@ class SecondFactor:
                 if await self._count(key, raw, pending):
                     reason = "used" if spent else "wrong"
                     self._events.tell("second-factor.fail", arrival.visit, user=user.id, reason=reason)
+                    await self._watch.failed(user.id)
                     return Refused("used" if spent else "wrong")
                 continue
             mark = self._names.mark(token.tag, "totp", str(step))

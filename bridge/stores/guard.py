@@ -40,6 +40,10 @@ class Guard(Protocol):
         """The attempt that was admitted was no failure after all: a success, or somebody else's error."""
         ...
 
+    async def count(self, window: Window) -> int:
+        """How many are counted in it now."""
+        ...
+
     async def clear(self, key: str) -> None:
         """Forget one window."""
         ...
@@ -61,10 +65,13 @@ class Count:
 
     def wait(self, window: Window, now: float) -> float:
         """Seconds until it makes sense to come back; 0: one more is within the limit."""
-        passed = now % window.seconds
-        if self.before * (1 - passed / window.seconds) + self.now + 1 <= window.limit:
+        if self.weight(window, now) + 1 <= window.limit:
             return 0.0
-        return window.seconds - passed
+        return window.seconds - now % window.seconds
+
+    def weight(self, window: Window, now: float) -> float:
+        """What it counts: of the slot before only the part that has not faded."""
+        return self.before * (1 - now % window.seconds / window.seconds) + self.now
 
     def more(self) -> "Count":
         return Count(self.slot, self.now + 1, self.before)
@@ -122,6 +129,10 @@ class MemoryGuard:
             if window.key in self._counts:
                 self._keep(window, self._count(window, now).fewer(), now)
 
+    async def count(self, window: Window) -> int:
+        now = self._clock.now()
+        return int(self._count(window, now).weight(window, now))
+
     async def clear(self, key: str) -> None:
         self._counts.pop(key, None)
 
@@ -161,6 +172,12 @@ class FallbackGuard:
             await self._guard.refund(windows)
         except Unavailable:
             return
+
+    async def count(self, window: Window) -> int:
+        try:
+            return await self._guard.count(window)
+        except Unavailable:
+            return await self._own.count(window)
 
     async def clear(self, key: str) -> None:
         await self._own.clear(key)

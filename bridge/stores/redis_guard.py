@@ -58,6 +58,13 @@ end
 return 0
 """
 )
+_COUNT = Script(
+    _SEEN
+    + """
+local slot, c, p, length = count(1)
+return math.floor(p * (1 - (now % length) / length) + c)
+"""
+)
 _CLEAR = Script("return redis.call('DEL', KEYS[1])")
 
 
@@ -74,6 +81,9 @@ class RedisGuard:
 
     async def refund(self, windows: Sequence[Window]) -> None:
         await self._store.run(_REFUND, *_written(list(dict.fromkeys(windows))))
+
+    async def count(self, window: Window) -> int:
+        return int(await self._store.run(_COUNT, *_written([window])))
 
     async def clear(self, key: str) -> None:
         await self._store.run(_CLEAR, [key], [])

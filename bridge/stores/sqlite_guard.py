@@ -20,6 +20,9 @@ class SqliteGuard:
     async def refund(self, windows: Sequence[Window]) -> None:
         await self._store.run(partial(_refund, windows))
 
+    async def count(self, window: Window) -> int:
+        return await self._store.run(partial(_weigh, window))
+
     async def clear(self, key: str) -> None:
         await self._store.run(partial(_clear, key))
 
@@ -34,6 +37,10 @@ def _admit(windows: Sequence[Window], cap: Window | None, file: sqlite3.Connecti
 def _refund(windows: Sequence[Window], file: sqlite3.Connection, now: float) -> None:
     for window in dict.fromkeys(windows):
         _keep(file, window, _count(file, window, now).fewer(), now)
+
+
+def _weigh(window: Window, file: sqlite3.Connection, now: float) -> int:
+    return int(_count(file, window, now).weight(window, now))
 
 
 def _clear(key: str, file: sqlite3.Connection, now: float) -> None:  # noqa: ARG001  a job is handed the time

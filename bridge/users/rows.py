@@ -29,6 +29,7 @@ def user_of(row: Any) -> User:
         # A state that we do not know must not open the door.
         second_factor=state if state in _STATES else "re-enrol",
         authority=row.authority,
+        last_login_at=row.last_login_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

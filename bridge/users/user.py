@@ -36,6 +36,8 @@ class User:
     reset_gen: int = 0
     second_factor: SecondFactorState = "none"
     authority: str = "bridge"
+    last_login_at: int | None = None
+    """Unix seconds, as of a second ago; None: nobody ever signed in to this account."""
     created_at: int = 0
     updated_at: int = 0
 

@@ -31,6 +31,7 @@ from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
 from bridge.login.assemble import assemble_login
 from bridge.login.options import LoginOptions
+from bridge.outbox.patient import PatientOutbox
 from bridge.resets.ask import ResetRequests
 from bridge.resets.options import ResetOptions
 from bridge.ring import Ring
@@ -156,6 +157,7 @@ async def built(database_url: str) -> AsyncIterator[House]:
         options=SessionOptions(cap=1_000),
         events=events,
     )
+    queue = Queue()
     login = assemble_login(
         users=users,
         factors=users,
@@ -165,13 +167,13 @@ async def built(database_url: str) -> AsyncIterator[House]:
         names=names,
         ring=ring,
         arrivals=LastLogins(users.write_logins, clock),
+        letters=PatientOutbox(queue),
         epoch=lambda: endings.epoch,
         clock=clock,
         chance=chance,
         options=LoginOptions(account_per_5_minutes=10_000, account_per_hour=10_000, floor_ms=0),
         events=events,
     )
-    queue = Queue()
     resets = ResetRequests(
         users=users,
         outbox=queue,

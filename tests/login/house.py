@@ -1,7 +1,7 @@
 """A login with everything that it stands on, and hands on its clock."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
 from pyotp import totp as authenticator
@@ -75,6 +75,20 @@ class Arrivals:
         self.noted.append((user, ip))
 
 
+class Letters:
+    """What was left for the owner: purpose, user, and how many failures it tells of."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[str, UserId, Mapping[str, str]]] = []
+
+    async def put(self, purpose: str, user: UserId, payload: Mapping[str, str]) -> None:
+        self.left.append((purpose, user, payload))
+
+    @property
+    def purposes(self) -> list[str]:
+        return [purpose for purpose, _, _ in self.left]
+
+
 class Between:
     """The users, with something that happens between the check of a password and the birth of the session."""
 
@@ -126,6 +140,7 @@ class House:
         self.hashes: Counter[str] = Counter()
         self.pauses: list[float] = []
         self.arrivals = Arrivals()
+        self.letters = Letters()
         self.users = SqlUsers(
             db=db,
             passwords=Passwords(hashing or CHEAP, count=lambda name: self.hashes.update([name])),
@@ -159,6 +174,7 @@ class House:
             names=self.names,
             ring=self.ring,
             arrivals=self.arrivals,
+            letters=self.letters,
             epoch=lambda: self.endings.epoch,
             clock=self.clock,
             chance=chance,

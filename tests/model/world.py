@@ -16,12 +16,13 @@ from bridge.events.event import Events
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.login.attempt import Login
-from bridge.login.entry import Entry
+from bridge.login.entry import Arrival, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
 from bridge.login.pending import pending_codec
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Admitted, Throttle
+from bridge.login.watch import Watch
 from bridge.ring import Ring
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
@@ -36,6 +37,7 @@ from bridge.stores.gate import Gate
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken, Names, Slots, digest
 from bridge.types import StampReason, UserId, Visit
+from bridge.users.user import User
 from tests.model.sql import CHECKED_AT, TOTP_SECRET, ModelSql
 from tests.model.store import Adversary, ModelStore
 from tests.model.turns import FLOW, Turns
@@ -88,6 +90,14 @@ class Free:
         return Admitted(())
 
     async def settle(self, admitted: Admitted, *, wrong: bool) -> None: ...
+
+
+class Blind:
+    """A watch that sees nothing: letters are not what is modelled here."""
+
+    async def failed(self, user: UserId | None) -> None: ...
+
+    async def came_in(self, user: User, visit: Visit, arrival: Arrival | None) -> None: ...
 
 
 class Nobody:
@@ -326,7 +336,7 @@ class World:
 
     def _login(self) -> Login:
         entry = Entry(sessions=self.sessions, users=self.sql)
-        throttle = cast(Throttle, Free())
+        throttle, watch = cast(Throttle, Free()), cast(Watch, Blind())
         options = LoginOptions(floor_ms=0)
         second_factor = SecondFactor(
             store=self.gate,
@@ -336,6 +346,7 @@ class World:
             factors=self.sql,
             entry=entry,
             throttle=throttle,
+            watch=watch,
             epoch=lambda: self.sql.epoch,
             clock=self.clock,
             chance=self.chance.randbytes,
@@ -347,6 +358,7 @@ class World:
             second_factor=second_factor,
             entry=entry,
             throttle=throttle,
+            watch=watch,
             arrivals=Nobody(),
             options=options,
             events=self.events,

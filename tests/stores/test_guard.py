@@ -52,6 +52,15 @@ class GuardSuite:
         await guard.refund([TIGHT])
         assert [bool(await guard.admit([TIGHT])) for _ in range(2)] == [False, True]
 
+    async def test_what_is_counted_can_be_asked_for(self, guard: Guard) -> None:
+        assert await guard.count(HOUR) == 0
+        await guard.admit([HOUR, OTHER])
+        await guard.admit([HOUR])
+        assert [await guard.count(window) for window in (HOUR, OTHER, HOUR)] == [2, 1, 2]
+        await guard.refund([OTHER])
+        await guard.clear(HOUR.key)
+        assert [await guard.count(window) for window in (HOUR, OTHER)] == [0, 0]
+
     async def test_clearing_forgets_one_window(self, guard: Guard) -> None:
         assert await guard.admit([TIGHT, OTHER]) == 0
         await guard.clear(TIGHT.key)
@@ -100,6 +109,7 @@ class MovedGuardSuite(GuardSuite):
         hands.move(3600)
         assert await guard.admit([HOUR]) > 0
         hands.move(720)  # a fifth of the window: one of five has faded
+        assert await guard.count(HOUR) == 4
         assert [bool(await guard.admit([HOUR])) for _ in range(2)] == [False, True]
 
     async def test_two_slots_later_nothing_is_left(self, guard: Guard, hands: Hands) -> None:
@@ -211,6 +221,7 @@ async def test_a_server_s_counts_fade_too(valkey_server: Server) -> None:
         await _at(0.0)
         assert await guard.admit([window]) > 0, "what was counted in the slot before still weighs"
         await _at(0.7)
+        assert await guard.count(window) == 0, "a part of one is none"
         assert [bool(await guard.admit([window])) for _ in range(2)] == [False, True]
         await _at(0.0)
         await _at(0.0)
@@ -234,6 +245,9 @@ class Down:
 
     async def refund(self, windows: Sequence[Window]) -> None:
         await self._reached().refund(windows)
+
+    async def count(self, window: Window) -> int:
+        return await self._reached().count(window)
 
     async def clear(self, key: str) -> None:
         await self._reached().clear(key)
@@ -268,6 +282,15 @@ async def test_without_the_store_a_refund_and_a_clearing_still_count() -> None:
     assert [bool(await guard.admit([TIGHT])) for _ in range(2)] == [False, True]
     await guard.clear(TIGHT.key)
     assert await guard.admit([TIGHT]) == 0
+
+
+async def test_without_the_store_its_own_count_is_told() -> None:
+    shared = Down(MemoryGuard(Hands()))
+    guard = FallbackGuard(shared, Hands(), workers=1)
+    await guard.admit([HOUR])
+    assert await guard.count(HOUR) == 1
+    shared.down = False
+    assert await guard.count(HOUR) == 0
 
 
 async def test_with_the_store_its_counts_decide() -> None:
