@@ -45,8 +45,9 @@ class Post:
     sink: SmtpSink
 
     async def letters(self, to: str) -> list[EmailMessage]:
-        """All that came to that address, once nothing waits in the outbox any more."""
+        """All that came to that address, once nothing waits before or in the outbox any more."""
         for _ in range(1_000):
+            await self.site.bridge.rooms.letters.flush()
             async with self.site.bridge.rooms.database.read() as tx:
                 left = (await tx.execute(text("SELECT COUNT(*) FROM outbox WHERE state = 'waiting'"))).scalar_one()
             if not left:
