@@ -16,6 +16,7 @@ from bridge.secret import Secret, mac
 from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, UserId
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS: Final = tuple(first + second for first in _DIGITS for second in _DIGITS)
 _LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
 TAG_LENGTH: Final = 11
 
@@ -167,13 +168,14 @@ def tag_bytes(tag: SlotTag) -> bytes:
 
 def base62(number: int, width: int) -> str:
     """The number in [0-9A-Za-z], padded to `width`.  Raises OverflowError when it does not fit."""
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 62)
-        digits.append(_DIGITS[rest])
-    if number:
+    pairs = []
+    for _ in range((width + 1) // 2):
+        number, rest = divmod(number, 62 * 62)
+        pairs.append(_PAIRS[rest])
+    text = "".join(reversed(pairs))
+    if number or (width % 2 and not text.startswith(_DIGITS[0])):
         raise OverflowError("number does not fit")
-    return "".join(reversed(digits))
+    return text[width % 2 :]
 
 
 def digest(text: str) -> str:

@@ -1,7 +1,6 @@
 """The words of the field as types: an id of one kind is never taken for another."""
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Literal, NewType
 
 from msgspec import Struct
@@ -64,8 +63,7 @@ class Visit(Struct, frozen=True):
     """The language in which a page speaks with him: a letter's, if his record names none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What one SQL row said of a user before his credential was checked: who, where, and his stamp (store §2, rule 3).
 
     Everything that is born expects this very stamp.

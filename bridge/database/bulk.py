@@ -23,4 +23,4 @@ class Bulk:
 
     async def run(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
         """For all of them, in their order; each names every parameter."""
-        await tx.exec_driver_sql(self._text, [tuple(row[name] for name in self._names) for row in rows])
+        await tx.exec_driver_sql(self._text, [tuple(map(row.__getitem__, self._names)) for row in rows])

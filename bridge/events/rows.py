@@ -43,10 +43,15 @@ def row_of(event: Event) -> dict[str, Any]:
         "amr": " ".join(event.amr),
         "reason": redact(event.reason),
     }
-    shown = redact_fields(event.details).items()
-    details = json.dumps({visible(name)[:MOST_NAME]: visible(str(value))[:MOST_VALUE] for name, value in shown})
     row = {name: None if text is None else visible(text)[: _LENGTHS[name]] for name, text in texts.items()}
-    return {"at": event.at, "user_id": event.user, "details": details, **row}
+    return {"at": event.at, "user_id": event.user, "details": _details_of(event), **row}
+
+
+def _details_of(event: Event) -> str:
+    if not event.details:
+        return "{}"
+    shown = redact_fields(event.details).items()
+    return json.dumps({visible(name)[:MOST_NAME]: visible(str(value))[:MOST_VALUE] for name, value in shown})
 
 
 def line_of(row: Mapping[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """The actions of the API, and the registry to which an operator adds his own — whmcs-api §3."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from bridge.clients.credential import SessionTerms
 from bridge.legacy.params import Params
@@ -13,8 +15,7 @@ from bridge.types import Door, IPAddress, Visit
 UNKNOWN_ACTION: Final = "The requested API Action could not be found"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """Who calls an action, after he was let in."""
 
     name: str
@@ -33,8 +34,7 @@ class Caller:
         return Visit(self.door, person or self.person, self.user_agent, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What an action says, `result` first, and for the log alone: why."""
 
     content: Content

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
+
 from bridge.clients.credential import Credential
 from bridge.clients.credentials import Credentials
 from bridge.legacy.actions import Action
@@ -21,8 +23,7 @@ _UNKNOWN: Final = "unknown (a socket, or a proxy on this machine that server.tru
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatedCaller:
+class AuthenticatedCaller(Struct, frozen=True):
     """The credential that was shown was right, and may be used from where it was."""
 
     credential: Credential

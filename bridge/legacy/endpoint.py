@@ -1,7 +1,8 @@
 """The endpoint `/includes/api.php`: parse, authenticate, dispatch, render — whmcs-api §0, §1, §2.1."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from bridge.asgi import (
     BadRequest,
@@ -33,8 +34,7 @@ UNAVAILABLE: Final = "Service Temporarily Unavailable"
 _FORMS: Final = ("", "application/x-www-form-urlencoded")
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """What is answered, at which status."""
 
     content: Content
@@ -155,8 +155,7 @@ class LegacyApi:
         return "".join(letter for letter in params.action[:40] if letter.isascii() and letter.isalnum())
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct, frozen=True):
     """What was read of a request; `trouble` where that is not all of it."""
 
     params: Params

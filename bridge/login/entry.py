@@ -7,8 +7,9 @@ checked again.  The new stamp is never just taken.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from bridge.errors import Unavailable
 from bridge.sessions.birth import Birth, Born
@@ -25,8 +26,7 @@ TRIES: Final = 4
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True):
     """Who comes in how."""
 
     wish: Birth

@@ -1,7 +1,8 @@
 """What came of a login — DESIGN §8.  Expected answers are values; the doors match over all of them."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bridge.sessions.birth import Born
 from bridge.tokens import LoginToken
@@ -12,16 +13,14 @@ Why = Literal["wrong", "used", "stale"]
 is too old, or something changed since, and the password is to be given again."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
+class LoggedIn(Struct, frozen=True):
     """It is him.  `born`: the session that was wished for."""
 
     user: User
     born: Born | None
 
 
-@dataclass(frozen=True, slots=True)
-class SecondFactorNeeded:
+class SecondFactorNeeded(Struct, frozen=True):
     """The password was right and a code is owed.
 
     `pending` is to be brought to `Login.finish` with the code; None: there is no second step at this door, or he has to
@@ -32,30 +31,26 @@ class SecondFactorNeeded:
     pending: LoginToken | None
 
 
-@dataclass(frozen=True, slots=True)
-class SecondFactorElsewhere:
+class SecondFactorElsewhere(Struct, frozen=True):
     """The password was right, and only the authority at that address can ask for the second factor."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """No.  At the first step always `wrong`: nobody is told what was wrong with it."""
 
     why: Why = "wrong"
 
 
-@dataclass(frozen=True, slots=True)
-class TooMany:
+class TooMany(Struct, frozen=True):
     """Too many wrong attempts; nothing was checked.  Not to be told apart from `Refused` where a program asks."""
 
     retry_after: float
     """Seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(Struct, frozen=True):
     """The authority over this user did not answer.  Never shown as a wrong password."""
 
 

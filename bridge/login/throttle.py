@@ -7,9 +7,10 @@ slip through.  Names in the store are HMACs: it holds no address of anybody.
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from bridge.login.device import Devices
 from bridge.login.line import Lines
@@ -29,8 +30,7 @@ _HOUR: Final = 3600.0
 Pause = Callable[[float], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """One attempt, counted in these windows."""
 
     windows: tuple[Window, ...]
@@ -38,8 +38,7 @@ class Admitted:
     """The account's cap through the legacy API, unless it was reached."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """Not now; nothing was counted."""
 
     wait: float
@@ -71,10 +70,10 @@ class Throttle:
 
     async def code(self, user: UserId) -> Admitted | Blocked:
         """One attempt at that user's second factor."""
-        options, name = self._options, str(user)
+        name = self._name("code", str(user))
         return await self._admit(
-            self._window("code-5", options.codes_per_5_minutes, _FIVE, name),
-            self._window("code-h", options.codes_per_hour, _HOUR, name),
+            self._window(name, "5", self._options.codes_per_5_minutes, _FIVE),
+            self._window(name, "h", self._options.codes_per_hour, _HOUR),
         )
 
     async def settle(self, admitted: Admitted, *, wrong: bool) -> None:
@@ -89,7 +88,7 @@ class Throttle:
         """A portal asks for its users.  Its own address says nothing; theirs only adds windows, which are the
         caller's own: no credential can block an address, or an account, for the others."""
         caller = visit.caller or ""
-        cap = self._window("cap", self._options.legacy_account_per_hour, _HOUR, account)
+        cap = self._window(self._name("cap", account), "h", self._options.legacy_account_per_hour, _HOUR)
         admitted = await self._admit(
             *self._account("caller", account, caller, _network(visit.ip)), *self._addresses(caller, visit.ip), cap=cap
         )
@@ -115,24 +114,28 @@ class Throttle:
             return
         yield from self._account("account", account)
         if limit := self._options.unknown_browsers_per_minute:
-            yield self._window("unknown", limit, _MINUTE)
+            yield self._window(self._name("unknown"), "1", limit, _MINUTE)
 
     def _account(self, purpose: str, *values: str) -> Iterator[Window]:
-        yield self._window(f"{purpose}-5", self._options.account_per_5_minutes, _FIVE, *values)
-        yield self._window(f"{purpose}-h", self._options.account_per_hour, _HOUR, *values)
+        name = self._name(purpose, *values)
+        yield self._window(name, "5", self._options.account_per_5_minutes, _FIVE)
+        yield self._window(name, "h", self._options.account_per_hour, _HOUR)
 
     def _addresses(self, caller: str, ip: IPAddress | None) -> Iterator[Window]:
         if ip is None:
             return
         # In IPv6 whoever has one address has 2^64 of them, and may have 2^16 such networks.
-        address = str(ip) if ip.version == 4 else _network(ip)
-        yield self._window("address-1", self._options.address_per_minute, _MINUTE, caller, address)
-        yield self._window("address-h", self._options.address_per_hour, _HOUR, caller, address)
-        yield self._window("network-h", self._options.network_per_hour, _HOUR, caller, _network(ip, 48))
+        address = self._name("address", caller, str(ip) if ip.version == 4 else _network(ip))
+        yield self._window(address, "1", self._options.address_per_minute, _MINUTE)
+        yield self._window(address, "h", self._options.address_per_hour, _HOUR)
+        yield self._window(self._name("network", caller, _network(ip, 48)), "h", self._options.network_per_hour, _HOUR)
 
-    def _window(self, purpose: str, limit: int, seconds: float, *values: str) -> Window:
-        name = mac(self._key, purpose, *(value.encode("utf-8", "surrogatepass") for value in values)).hex()[:32]
-        return Window(self._names.limiter(name), limit, seconds)
+    def _window(self, name: str, length: str, limit: int, seconds: float) -> Window:
+        """`length` tells apart the windows of one name."""
+        return Window(self._names.limiter(f"{name}-{length}"), limit, seconds)
+
+    def _name(self, purpose: str, *values: str) -> str:
+        return mac(self._key, purpose, *(value.encode("utf-8", "surrogatepass") for value in values)).hex()[:32]
 
 
 class Attempt:

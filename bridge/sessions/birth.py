@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from bridge.clock import Chance
 from bridge.sessions.judge import Alive
@@ -22,8 +23,7 @@ from bridge.types import IPAddress, Key, SessionKind, SlotTag, Standing, Visit
 MOST_USER_AGENT = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
+class Birth(Struct, frozen=True, kw_only=True):
     """What shall be born.  Durations in seconds."""
 
     kind: SessionKind
@@ -90,8 +90,7 @@ class Tools:
     options: SessionOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Born:
+class Born(Struct, frozen=True):
     """A session that is alive once `changes` are committed, in one step and in this order.
 
     The tokens are shown to their owner once and never again.

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from bridge.clock import Clock
 from bridge.errors import Unavailable
 
 MOST_COUNTS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """At most `limit` attempts in any `seconds`.  `key` lies outside the tracked prefixes: `lb:<instance>:rl:…`."""
 
     key: str
@@ -123,6 +124,11 @@ class MemoryGuard:
             self._keep(window, count, now)
         return verdict
 
+    @property
+    def counts(self) -> bool:
+        """Whether there is any count at all."""
+        return bool(self._counts)
+
     async def refund(self, windows: Sequence[Window]) -> None:
         now = self._clock.now()
         for window in dict.fromkeys(windows):
@@ -167,7 +173,8 @@ class FallbackGuard:
 
     async def refund(self, windows: Sequence[Window]) -> None:
         """Where it was counted is not known any more; one too few here is at most a share of the limit."""
-        await self._own.refund(self._shares(windows))
+        if self._own.counts:
+            await self._own.refund(self._shares(windows))
         try:
             await self._guard.refund(windows)
         except Unavailable:

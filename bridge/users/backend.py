@@ -4,9 +4,10 @@ A backend is an authority, not a hash table: it answers whether this person may 
 not declare, and pages, resets and legacy actions follow the declared capabilities.
 """
 
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
+
+from msgspec import Struct
 
 from bridge.secret import Secret
 from bridge.types import UserId
@@ -24,22 +25,19 @@ class Capability(Flag):
     CREATE = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authenticated(Struct, frozen=True):
     """The password was right; `user` is the row that was read before it was checked."""
 
     user: User
 
 
-@dataclass(frozen=True, slots=True)
-class SecondFactorElsewhere:
+class SecondFactorElsewhere(Struct, frozen=True):
     """The password was right, and the second factor is known only to the authority, at that address."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Unknown, wrong, disabled, without a password: which of them is told to nobody but the log."""
 
     why: str = ""
@@ -47,8 +45,7 @@ class Refused:
     """Whom it concerns, where there is such a user: for the log, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(Struct, frozen=True):
     """The authority did not answer.  Never shown as a wrong password, never counted as one."""
 
 

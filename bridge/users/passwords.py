@@ -14,10 +14,10 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import passlib
+from msgspec import Struct
 from passlib.registry import get_crypt_handler
 
 from bridge.errors import Busy, ConfigError
@@ -34,8 +34,7 @@ Count = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Whether the password is right, and the hash that should replace the stored one (None: nothing should)."""
 
     ok: bool

@@ -1,7 +1,8 @@
 """A user, as one row said he was."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from bridge.errors import BridgeError
 from bridge.types import SlotTag, Stamp, Standing, Subject, UserId
@@ -14,8 +15,7 @@ class Taken(BridgeError):
     """Another user has this e-mail address, subject or external id.  Nothing was written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(Struct, frozen=True, kw_only=True):
     """What the doors may know of a user.  The password hash is not in here; it never leaves `bridge.users`."""
 
     id: UserId

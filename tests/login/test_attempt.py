@@ -1,12 +1,12 @@
 """The one place where a password is checked — DESIGN §4; store §2, rule 3; sessions-and-accounts A5, A6, A12, S3."""
 
 import asyncio
-from dataclasses import replace
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.errors import Busy, Unavailable
 from bridge.login.options import LoginOptions

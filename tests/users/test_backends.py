@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.database.database import Database
 from bridge.secret import Secret
@@ -163,7 +163,7 @@ class StaleRow(Wrapped):
 
     async def authenticate(self, email: str, password: Secret) -> Answer:
         answer = await super().authenticate(email, password)
-        return Authenticated(replace(answer.user, stamp="old")) if isinstance(answer, Authenticated) else answer  # type: ignore[arg-type]
+        return Authenticated(replace(answer.user, stamp="old")) if isinstance(answer, Authenticated) else answer
 
 
 class RaisesForNul(Wrapped):
