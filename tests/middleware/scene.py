@@ -116,7 +116,7 @@ async def ask(
     return Answer(sent[0]["status"], [(bytes(name), bytes(value)) for name, value in sent[0]["headers"]], whole)
 
 
-async def connect(app: ASGIApp, *, headers: Iterable[Header] = ()) -> list[Message]:
+async def connect(app: ASGIApp, *, path: str = "/", headers: Iterable[Header] = ()) -> list[Message]:
     """Open a WebSocket, hang up, and say what the app sent."""
     sent: list[Message] = []
     said: Iterator[Message] = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
@@ -127,7 +127,7 @@ async def connect(app: ASGIApp, *, headers: Iterable[Header] = ()) -> list[Messa
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app(_scope("websocket", "/", headers, "192.0.2.7") | {"scheme": "wss", "subprotocols": []}, receive, send)
+    await app(_scope("websocket", path, headers, "192.0.2.7") | {"scheme": "wss", "subprotocols": []}, receive, send)
     return sent
 
 

@@ -17,25 +17,30 @@ import pytest
 import redis.asyncio as redis_client
 import uvicorn
 
-from bridge.api import Touch
-from bridge.asgi import ASGIApp, Proxies, Receive, Reply, Scope, Send
+from bridge.api import Redeem, Touch, endpoints, redeem, touch
+from bridge.asgi import ASGIApp, Proxies, Receive, Reply, Scope, Send, json_reply
 from bridge.clients.credential import Credential
 from bridge.clock import SystemClock
 from bridge.errors import ConfigError
 from bridge.middleware import BridgeMiddleware, Satellite
 from bridge.sessions.birth import Born
+from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import parse_record_keys, show_record_keys
 from bridge.sessions.sessions import Sessions
+from bridge.sessions.ticket import ARRIVAL, TicketWish
 from bridge.stores.acl import satellite_rules
 from bridge.stores.store import Put, Store
 from bridge.stores.url import open_store
+from bridge.tokens import LoginToken, digest, new_id
 from bridge.types import UserId
 from tests.api.test_touch import Credentials
-from tests.middleware.scene import Ann, ask, cookie, says_who
+from tests.middleware.scene import Ann, Answer, ask, cookie, says_who
 from tests.servers import LOOPBACK, free_port
-from tests.sessions.world import ANN, World
+from tests.sessions.world import ANN, VISIT, World
 
 ROOT = Path(__file__).parents[2]
+SHOP = "https://shop.example"
+FORM = (b"content-type", b"application/x-www-form-urlencoded")
 BOUND = 2.0  # seconds within which everybody sees a revocation
 
 
@@ -51,7 +56,7 @@ async def redis_store(redis_url: str) -> AsyncIterator[Store]:
 @pytest.fixture
 def world(redis_store: Store) -> World:
     """An instance whose clock is the real one, as its satellites have it."""
-    world = World(redis_store)
+    world = World(redis_store, options=SessionOptions(ticket_origins=(SHOP,)))
     world.clock.move(time.time() - world.clock.now())
     return world
 
@@ -77,7 +82,7 @@ class Bridge:
         self.people: dict[UserId, Ann] = {ANN: Ann()}
         self.credentials = Credentials()
         self.credentials.portal = Credential(
-            name="portal", identifier="id-of-portal", actions=self.credentials.portal.actions
+            name="portal", identifier="id-of-portal", actions=frozenset({touch.ACTION, redeem.ACTION})
         )
         self.calls = 0
         self._touch = Touch(
@@ -87,6 +92,9 @@ class Bridge:
             proxies=Proxies(),
             events=world.events,
         )
+        self._redeem = Redeem(
+            tickets=world.tickets, credentials=self.credentials, proxies=Proxies(), events=world.events
+        )
 
     async def _person(self, user: UserId, /) -> Ann | None:
         self.calls += 1
@@ -94,8 +102,12 @@ class Bridge:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        async with served(self._touch) as url:
+        async with served(self) as url:
             yield url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = endpoints(touch=self._touch, redeem=self._redeem)[scope["path"]]
+        await endpoint(scope, receive, send)
 
 
 @asynccontextmanager
@@ -217,6 +229,91 @@ async def test_a_session_that_the_bridge_says_is_over_is_nobody(world: World, re
         assert await names(app, born) == "[]"
 
 
+async def bring(world: World, app: Satellite) -> Answer:
+    """A browser brings a ticket to the satellite's own host."""
+    held = new_id()
+    wish = TicketWish(origin=SHOP, binding=digest(held), next="/orders")
+    ticket = await world.tickets.issue(await world.alive((await world.login()).token), wish, VISIT)
+    assert isinstance(ticket, LoginToken)
+    jar = (b"cookie", f"__Host-lb_begun={held}".encode())
+    body = b"ticket=" + ticket.text.reveal_bytes()
+    shop = BridgeMiddleware(says_who, app, origin=SHOP)
+    return await ask(shop, path=ARRIVAL, method="POST", headers=[FORM, jar], body=body)
+
+
+async def test_a_satellite_redeems_a_ticket_through_the_api(world: World, reader_url: str) -> None:
+    async with Bridge(world).serving() as url, satellite(world, reader_url, url) as app:
+        answer = await bring(world, app)
+        assert (answer.status, answer.values(b"location")) == (303, [b"/orders"])
+        token = LoginToken.parse(answer.values(b"set-cookie")[0].partition(b"=")[2][:40].decode())
+        known = await ask(BridgeMiddleware(says_who, app, origin=SHOP), headers=[cookie(token)])
+        assert known.json["name"] == "Ann Example"
+
+
+async def test_a_refused_ticket_leads_to_the_issuer(world: World, reader_url: str) -> None:
+    async with Bridge(world).serving() as url, satellite(world, reader_url, url) as app:
+        jar = (b"cookie", b"__Host-lb_begun=" + b"x" * 22)
+        shop = BridgeMiddleware(says_who, app, origin=SHOP)
+        answer = await ask(shop, path=ARRIVAL, method="POST", headers=[FORM, jar], body=b"ticket=" + b"x" * 40)
+        assert answer.values(b"location") == [f"{world.issuer}/login/ticket?refused=unknown".encode()]
+        assert answer.values(b"set-cookie") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        [],
+        "redeemed",
+        {"result": "redeemed"},
+        {"result": "redeemed", "token": "short", "next": "/"},
+        {"result": "redeemed", "token": None, "next": "/"},
+        {"result": "refused"},
+    ],
+)
+async def test_an_answer_that_is_none_signs_nobody_in(world: World, reader_url: str, said: object) -> None:
+    async def nonsense(scope: Scope, receive: Receive, send: Send) -> None:
+        await json_reply(said)(scope, receive, send)
+
+    async with served(nonsense) as url, satellite(world, reader_url, url) as app:
+        answer = await bring(world, app)
+        assert (answer.status, answer.values(b"set-cookie")) == (503, [])
+
+
+async def test_a_reason_of_a_later_version_is_a_refusal_too(world: World, reader_url: str) -> None:
+    async def later(scope: Scope, receive: Receive, send: Send) -> None:
+        await json_reply({"result": "refused", "reason": "of a later version"})(scope, receive, send)
+
+    async with served(later) as url, satellite(world, reader_url, url) as app:
+        assert (await bring(world, app)).values(b"location")[0].endswith(b"?refused=unknown")
+
+
+async def test_a_credential_that_may_not_redeem_signs_nobody_in(
+    world: World, reader_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge = Bridge(world)
+    bridge.credentials.portal = Credential(name="portal", identifier="id-of-portal", actions=frozenset({touch.ACTION}))
+    async with bridge.serving() as url, satellite(world, reader_url, url) as app:
+        assert (await bring(world, app)).status == 503
+    assert "refuses the satellite's credential" in caplog.text and "s3cret" not in caplog.text
+
+
+async def test_what_comes_without_its_cookie_is_told_in_the_apps_log(
+    world: World, reader_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with satellite(world, reader_url, f"http://{LOOPBACK}:{free_port()}") as app:
+        shop = BridgeMiddleware(says_who, app, origin=SHOP)
+        answer = await ask(shop, path=ARRIVAL, method="POST", headers=[FORM], body=b"ticket=" + b"x" * 40)
+        assert answer.values(b"location")[0].endswith(b"?refused=other-browser")
+    assert "ticket.refused: other-browser" in caplog.text
+
+
+async def test_an_app_with_an_origin_needs_the_api(world: World, reader_url: str) -> None:
+    async with satellite(world, reader_url) as app:
+        with pytest.raises(ConfigError, match="bridge_url and credential"):
+            BridgeMiddleware(says_who, app, origin=SHOP)
+
+
 async def test_11_a_satellite_can_write_nothing(world: World, reader_url: str) -> None:
     born = await world.login()
     reader = redis_client.from_url(reader_url)
@@ -228,6 +325,7 @@ async def test_11_a_satellite_can_write_nothing(world: World, reader_url: str) -
         ("EVAL", "return 1", "0"),
         ("KEYS", "*"),
         ("GET", f"{world.names.prefix}a:{{x}}:y"),
+        ("GET", f"{world.names.prefix}q:{{x}}:y"),
         ("CONFIG", "GET", "*"),
         ("FLUSHALL",),
     ):

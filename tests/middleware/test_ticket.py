@@ -246,8 +246,9 @@ async def test_a_websocket_at_such_a_path_is_the_apps(shop: Shop) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         told.append(scope["type"])
 
-    await connect(BridgeMiddleware(app, shop.login, origin=SHOP))
-    assert told == ["websocket"]
+    for path in (SIGN_IN, ARRIVAL):
+        await connect(BridgeMiddleware(app, shop.login, origin=SHOP), path=path)
+    assert told == ["websocket", "websocket"]
 
 
 @pytest.mark.parametrize(

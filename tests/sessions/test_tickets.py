@@ -184,9 +184,20 @@ async def _become_another(world: World, parent: Born) -> None:
     await world.store.commit(Put(parent.key, raw, 600))
 
 
+async def _be_another(world: World, parent: Born) -> None:
+    """Sealed by ourselves, and not the session that the ticket was issued under."""
+    record = msgspec.structs.replace(parent.record, id=new_id())
+    await world.store.commit(Put(parent.key, world.codec.encode(parent.key, record), 600))
+
+
+async def _be_no_issuers(world: World, parent: Born) -> None:
+    record = msgspec.structs.replace(parent.record, kind="legacy")
+    await world.store.commit(Put(parent.key, world.codec.encode(parent.key, record), 600))
+
+
 @pytest.mark.parametrize(
     "happens",
-    [_end, _end_all, _end_others, _rotate, _idle, _over, _lose, _become_another],
+    [_end, _end_all, _end_others, _rotate, _idle, _over, _lose, _become_another, _be_another, _be_no_issuers],
     ids=lambda each: each.__name__,
 )
 async def test_14_nothing_is_redeemed_once_its_session_ended(
