@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -235,7 +235,7 @@ async def test_what_is_asked_while_an_answer_is_under_way_leaves_in_one_write(
         proxy.seen.clear()
         proxy.lose("hang")
         under_way = asyncio.ensure_future(store.read(A))
-        asked: list[asyncio.Future[object]] = []
+        asked: list[asyncio.Future[Sequence[bytes | None]]] = []
         for turn in range(6):
             await asyncio.sleep(0.001)
             asked.append(asyncio.ensure_future(store.read(f"{B}:{turn}")))
