@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 from urllib.parse import unquote, unquote_plus
 
@@ -42,22 +42,24 @@ class ClientRefused(OAuthError):
 
 
 class _Shown(Struct, frozen=True):
-    """What the request brought to prove it."""
+    """What the request brought to prove it: one id and one secret, in each reading of its encoding."""
 
-    client_id: str
+    client_ids: tuple[str, ...]
     method: AuthMethod
     secrets: tuple[str, ...]
-    """The one secret, in each reading of its encoding."""
 
 
 async def authenticate(scope: Scope, form: Mapping[str, str], clients: Clients) -> AuthenticatedClient:
     """The client of a token, revocation or introspection request.  Raises OAuthError, Unavailable."""
     authorization = header(scope, b"authorization")
     shown = _by_header(authorization, form) if authorization is not None else _by_body(form)
-    client = await clients.get(shown.client_id)
-    if client is None or not await _proves(client, shown, clients):
-        raise ClientRefused("client authentication failed", basic=authorization is not None, client=client)
-    return AuthenticatedClient(client, shown.method)
+    tried: Client | None = None
+    for client_id in shown.client_ids:
+        client = await clients.get(client_id)
+        if client is not None and await _proves(client, shown, clients):
+            return AuthenticatedClient(client, shown.method)
+        tried = client or tried
+    raise ClientRefused("client authentication failed", basic=authorization is not None, client=tried)
 
 
 async def _proves(client: Client, shown: _Shown, clients: Clients) -> bool:
@@ -74,10 +76,11 @@ async def _proves(client: Client, shown: _Shown, clients: Clients) -> bool:
 def _by_header(authorization: str, form: Mapping[str, str]) -> _Shown:
     if "client_secret" in form or "client_assertion" in form:
         raise OAuthError("invalid_request", "the client must authenticate in one way only")
-    client_id, secret = _basic(authorization)
-    if form.get("client_id", client_id) != client_id:
+    shown, secret = _basic(authorization)
+    client_ids, named = _readings(shown), form.get("client_id")
+    if named is not None and named not in client_ids:
         raise ClientRefused("client_id is not the one that authenticated", basic=True)
-    return _Shown(client_id, "client_secret_basic", tuple(dict.fromkeys(_readings(secret))))
+    return _Shown(client_ids if named is None else (named,), "client_secret_basic", _readings(secret))
 
 
 def _by_body(form: Mapping[str, str]) -> _Shown:
@@ -86,7 +89,7 @@ def _by_body(form: Mapping[str, str]) -> _Shown:
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if client_id is None:
         raise ClientRefused("the client did not authenticate")
-    return _Shown(client_id, "none" if secret is None else "client_secret_post", (secret,) if secret else ())
+    return _Shown((client_id,), "none" if secret is None else "client_secret_post", (secret,) if secret else ())
 
 
 def _basic(authorization: str) -> tuple[str, str]:
@@ -100,14 +103,12 @@ def _basic(authorization: str) -> tuple[str, str]:
     client_id, colon, secret = text.partition(":")
     if not colon:
         raise _not_basic()
-    return unquote(client_id), secret
+    return client_id, secret
 
 
-def _readings(secret: str) -> Iterator[str]:
-    # §2.3.1 wants the secret form-encoded before base64; half of all clients forget it, and `+` means either.
-    yield unquote_plus(secret)
-    yield unquote(secret)
-    yield secret
+def _readings(text: str) -> tuple[str, ...]:
+    # §2.3.1 wants both form-encoded before base64; half of all clients forget it, and `+` means either.
+    return tuple(dict.fromkeys((unquote_plus(text), unquote(text), text)))
 
 
 def _not_basic() -> ClientRefused:

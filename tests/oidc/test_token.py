@@ -2,7 +2,9 @@
 
 import base64
 import time
+from itertools import cycle
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx2
 import pytest
@@ -152,6 +154,56 @@ async def test_a_secret_with_awkward_letters_is_read_encoded_or_not(world: World
     form = {"grant_type": "authorization_code", "code": "x"}
     reply = await world.http.post("/oauth/token", data=form, headers=basic("imported", encoded))
     _refused(reply, "invalid_grant")  # it is known who asks
+
+
+async def test_the_id_in_the_form_does_not_borrow_the_secret_of_the_header(world: World) -> None:
+    form = {"grant_type": "client_credentials", "client_id": "shop"}
+    reply = await world.http.post("/oauth/token", data=form, headers=basic("es", secret_of("shop")))
+    _refused(reply, "invalid_client", 401)
+
+
+AWKWARD_IDS = ["ACME-HOSTING.SQxO+rZO/TQC8YTkLQuQ0w==", "My Shop.0f+1", "50%.25%2B", "plain"]
+AWKWARD_SECRETS = ["a+b", "a/b", "ab==", "a:b", ":", "a%2Bb", "100%", "a b", "+ / = : %", "é+%"]
+
+
+async def test_ids_and_secrets_are_taken_as_they_were_imported(world: World) -> None:
+    """Whmcs-api §6.4: by Basic, encoded as RFC 6749 §2.3.1 says or as they are or half of it, and by POST."""
+    pairs = [(f"{name}{n}", secret) for n, (name, secret) in enumerate(zip(cycle(AWKWARD_IDS), AWKWARD_SECRETS))]
+    await world.clients.import_(
+        [{"client_id": name, "client_secret": secret, "redirect_uris": [CALLBACK]} for name, secret in pairs]
+    )
+    await world.versions.poll()
+    for name, secret in pairs:
+        for shown in (secret, secret + "x", secret[:-1] + "~"):
+            ways: list[tuple[dict[str, str], dict[str, str]]] = [
+                (basic(name, shown), {}),
+                (basic(name, shown), {"client_id": name}),
+                (basic(quote_plus(name), quote_plus(shown)), {}),
+                (basic(quote_plus(name), quote_plus(shown)), {"client_id": name}),
+                (basic(quote(name, safe=""), quote(shown, safe="")), {}),
+                (basic(quote(name, safe="+"), quote(shown, safe="+")), {}),
+                ({}, {"client_id": name, "client_secret": shown}),
+            ]
+            for headers, form in ways:
+                asked = {"grant_type": "authorization_code", "code": "x", **form}
+                error = (await world.http.post("/oauth/token", data=asked, headers=headers)).json()["error"]
+                # `invalid_grant`: it is known who asks
+                assert error == ("invalid_grant" if shown == secret else "invalid_client"), (name, shown, headers)
+
+
+async def test_an_id_that_can_be_read_in_two_ways_is_the_one_whose_secret_was_shown(world: World) -> None:
+    """`a+b` is `a b` to whoever encodes, and `a+b` to whoever does not."""
+    secrets = {"a b": "first", "a+b": "second", "a%2Bb": "third"}
+    await world.clients.import_(
+        [{"client_id": name, "client_secret": secret, "redirect_uris": [CALLBACK]} for name, secret in secrets.items()]
+    )
+    await world.versions.poll()
+    for shown, may in (("a+b", {"a b", "a+b"}), ("a%2Bb", {"a+b", "a%2Bb"}), ("a%20b", {"a b"})):
+        for name, secret in secrets.items():
+            reply = await world.http.post("/oauth/token", data={"grant_type": "?"}, headers=basic(shown, secret))
+            assert (reply.json()["error"] == "unsupported_grant_type") is (name in may), (shown, name)
+    await world.http.post("/oauth/token", data={"grant_type": "?"}, headers=basic("a%20b", "wrong"))
+    assert (world.told.events[-1].kind, world.told.events[-1].client) == ("token.refused", "a b")
 
 
 async def test_a_disabled_client_gets_nothing(world: World) -> None:
