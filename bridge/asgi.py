@@ -29,6 +29,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 _ORIGIN: Final = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII)
 _FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+NO_REFERRER: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
 
 
 class BadRequest(Exception):

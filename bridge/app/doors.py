@@ -61,7 +61,10 @@ def make_doors(rooms: Rooms, *, proxies: Proxies, actions: Sequence[Action]) -> 
     page_door = _pages(rooms, pages, troubles, proxies)
     endpoints: dict[str, ASGIApp] = {**page_door.endpoints(), **_api(rooms, proxies)}
     if config.oidc.enabled:
-        endpoints |= _provider(rooms, pages, troubles, proxies).endpoints()
+        provider = _provider(rooms, pages, troubles, proxies)
+        endpoints |= provider.endpoints()
+        if config.legacy.enabled and config.legacy.oauth_aliases:
+            endpoints |= provider.aliases()
     if config.legacy.enabled:
         endpoints |= _legacy(rooms, offered, proxies).endpoints()
     return Doors(endpoints=endpoints, prefixes=page_door.prefixes(), actions=offered, troubles=troubles)

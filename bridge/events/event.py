@@ -44,6 +44,7 @@ EventKind = Literal[
     "ticket.refused",
     "code.issued",
     "token.issued",
+    "token.in-query",
     "token.refused",
     "token.replay",
     "token.revoked",

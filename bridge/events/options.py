@@ -26,7 +26,7 @@ class EventsOptions:
     """Rows that one minute may have, in each worker, of each kind of refusal that anybody can cause without a login
     (a wrong API credential, client, session, ticket or reset link; ten times as many failed logins).  One row tells
     how many more there were."""
-    counted_only: tuple[EventKind, ...] = ("code.issued", "token.issued", "legacy.call")
+    counted_only: tuple[EventKind, ...] = ("code.issued", "token.issued", "token.in-query", "legacy.call")
     """What happens with every request of an app: it is counted by the metrics, neither logged nor audited."""
 
     def __post_init__(self) -> None:

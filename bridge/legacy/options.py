@@ -87,6 +87,10 @@ class LegacyOptions:
     hide_unknown_users: bool = False
     """ResetPassword says `success` also for a user that is not there."""
 
+    oauth_aliases: bool = True
+    """Whether the OpenID Provider, where it is enabled, also answers at WHMCS's addresses: /oauth/authorize.php and its
+    like."""
+
     def __post_init__(self) -> None:
         wrong = [
             f"legacy.{name} must be {what}"

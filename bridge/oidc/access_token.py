@@ -1,22 +1,37 @@
-"""How a request shows its access token: in the header, or in a form, never in the query — RFC 6750 §2, §3."""
+"""How a request shows its access token: in the header, in a form, at one address in the query too — RFC 6750 §2, §3."""
 
-from bridge.asgi import BadRequest, Headers, Receive, Scope, content_type, header, once, parse_pairs, read_body
+from msgspec import Struct
+
+from bridge.asgi import BadRequest, Headers, Receive, Scope, content_type, header, once, parse_pairs, query, read_body
 from bridge.oidc.errors import ErrorCode, OAuthError
 from bridge.oidc.params import FORM
 
 
-async def shown_token(scope: Scope, receive: Receive) -> str:
-    """The token's text.  Raises OAuthError with the challenge of §3: none shown, two places, or unreadable."""
-    by_header = _by_header(scope)
-    by_form = await _by_form(scope, receive) if scope["method"] == "POST" and content_type(scope) == FORM else None
-    if by_header is not None and by_form is not None:
-        raise refusal("invalid_request", "the access token was sent in two places")
-    token = by_header or by_form
-    if token is None:
-        # §3.1: who shows nothing is told how to, not what was wrong.
-        bare = ((b"www-authenticate", b"Bearer"),)
-        raise OAuthError("invalid_token", "no access token was sent", headers=bare)
-    return token
+class ShownToken(Struct, frozen=True):
+    """The token's text, and whether it stood in the query, which logs and histories keep (security §25)."""
+
+    text: str
+    in_query: bool = False
+
+
+async def shown_token(scope: Scope, receive: Receive, *, by_query: bool = False) -> ShownToken:
+    """The one token.  `by_query`: this address takes one from the query.
+
+    Raises OAuthError with the challenge of §3: none shown, in more than one place, or unreadable.
+    """
+    try:
+        in_header, in_form, in_query = _in_header(scope), await _in_form(scope, receive), _in_query(scope)
+    except BadRequest as error:
+        raise OAuthError("invalid_request", str(error), status=error.status) from error
+    if [in_header, in_form, in_query].count(None) < 2:
+        raise refusal("invalid_request", "the access token was sent in more than one place")
+    if text := in_header or in_form:
+        return ShownToken(text)
+    if in_query is not None and by_query:
+        return ShownToken(in_query, in_query=True)
+    # §3.1: who shows nothing is told how to, not what was wrong.
+    bare = ((b"www-authenticate", b"Bearer"),)
+    raise OAuthError("invalid_token", "no access token was sent in the header or in a form", headers=bare)
 
 
 def refusal(code: ErrorCode, description: str, *, scope: str | None = None) -> OAuthError:
@@ -26,7 +41,7 @@ def refusal(code: ErrorCode, description: str, *, scope: str | None = None) -> O
     return OAuthError(code, description, headers=headers)
 
 
-def _by_header(scope: Scope) -> str | None:
+def _in_header(scope: Scope) -> str | None:
     authorization = header(scope, b"authorization")
     if authorization is None:
         return None
@@ -36,8 +51,12 @@ def _by_header(scope: Scope) -> str | None:
     return token.strip(" ")
 
 
-async def _by_form(scope: Scope, receive: Receive) -> str | None:
-    try:
-        return once(parse_pairs(await read_body(scope, receive))).get("access_token") or None
-    except BadRequest as error:
-        raise OAuthError("invalid_request", str(error), status=error.status) from error
+async def _in_form(scope: Scope, receive: Receive) -> str | None:
+    if scope["method"] != "POST" or content_type(scope) != FORM:
+        return None
+    return once(parse_pairs(await read_body(scope, receive))).get("access_token") or None
+
+
+def _in_query(scope: Scope) -> str | None:
+    # An address that ends in `?access_token=`, beside a header, is what some clients send: nothing is shown there.
+    return query(scope).get("access_token") or None

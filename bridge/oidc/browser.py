@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bridge.asgi import (
+    NO_REFERRER,
     NO_STORE,
     BadRequest,
     Headers,
@@ -29,7 +30,6 @@ from bridge.types import Visit
 
 _BINDING: Final = re.compile(r"[0-9A-Za-z]{22}", re.ASCII)
 _LONGEST_QUERY: Final = 6_000
-_QUIET: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
 
 
 class Browsers:
@@ -73,7 +73,7 @@ class Browsers:
         # A POST from another site comes without our SameSite=Lax cookies; the GET that it is sent on to has them.
         if self._cookies.read(scope, "op") is None and len(raw) <= _LONGEST_QUERY:
             # Encoded anew, lest a line break in the body become one in our header.
-            return see_other(f"{self._base}{path}?{urlencode(pairs)}", _QUIET)
+            return see_other(f"{self._base}{path}?{urlencode(pairs)}", NO_REFERRER)
         return gathered(pairs)
 
     def login_token(self, scope: Scope) -> LoginToken | None:

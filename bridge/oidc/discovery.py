@@ -30,7 +30,7 @@ def metadata(
     """The members of the document.  What is not in it is refused (checked by a property test)."""
     return {
         "issuer": issuer,
-        **{name: issuer + path for name, path in PATHS.items()},
+        **addresses(issuer, PATHS),
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": list(modes(form_post=form_post)),
@@ -50,6 +50,11 @@ def metadata(
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": list(languages),
     }
+
+
+def addresses(issuer: str, paths: Mapping[str, str]) -> dict[str, str]:
+    """The members that say where something is."""
+    return {name: issuer + path for name, path in paths.items()}
 
 
 class DiscoveryEndpoint:

@@ -1,6 +1,6 @@
 """The OpenID Provider of one configuration: its collaborators, and its endpoints by their paths."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -8,12 +8,12 @@ from bridge.asgi import Endpoints, Proxies
 from bridge.grants.consents import Consents
 from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
-from bridge.oidc import authorize, logout
+from bridge.oidc import aliases, authorize, logout
 from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.cors import Open
-from bridge.oidc.discovery import DiscoveryEndpoint, metadata
+from bridge.oidc.discovery import DiscoveryEndpoint, addresses, metadata
 from bridge.oidc.grants.authorization_code import AuthorizationCode
 from bridge.oidc.grants.client_credentials import ClientCredentials
 from bridge.oidc.grants.refresh_token import RefreshToken
@@ -61,6 +61,7 @@ class Provider:
         proxies: Proxies,
         languages: Sequence[str] = ("en",),
     ) -> None:
+        self._issuer = issuer
         self._options = options
         base = urlsplit(issuer).path
         browsers = Browsers(
@@ -102,7 +103,10 @@ class Provider:
         )
         self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)
         self._revoke = RevocationEndpoint(clients=clients, issuing=issuing, proxies=proxies)
-        self._userinfo = UserinfoEndpoint(issuing=issuing, users=users, clients=clients)
+        self._userinfo, self._userinfo_by_query = (
+            UserinfoEndpoint(issuing=issuing, users=users, clients=clients, proxies=proxies, by_query=by_query)
+            for by_query in (False, True)
+        )
         self._jwks = JwksEndpoint(keys=keys, max_age=options.jwks_max_age)
 
     @property
@@ -112,7 +116,7 @@ class Provider:
 
     def endpoints(self) -> Endpoints:
         """Path below the mount point → endpoint.  Scripts of other origins may read five of them (security §28)."""
-        discovery = Open(DiscoveryEndpoint(self._metadata, max_age=self._options.jwks_max_age), "GET, HEAD")
+        discovery = self._discovery(self._metadata)
         return {
             "/.well-known/openid-configuration": discovery,
             "/.well-known/oauth-authorization-server": discovery,
@@ -123,6 +127,20 @@ class Provider:
             "/oauth/jwks": Open(self._jwks, "GET, HEAD"),
             "/oauth/revoke": Open(self._revoke, "POST"),
         }
+
+    def aliases(self) -> Endpoints:
+        """The same by WHMCS's names, where userinfo also takes tokens from queries (`bridge.oidc.aliases`)."""
+        paths = aliases.PATHS
+        return {
+            aliases.DISCOVERY: self._discovery({**self._metadata, **addresses(self._issuer, paths)}),
+            paths["authorization_endpoint"]: self._authorize,
+            paths["token_endpoint"]: Open(self._token, "POST"),
+            paths["userinfo_endpoint"]: Open(self._userinfo_by_query, "GET, POST"),
+            paths["jwks_uri"]: Open(self._jwks, "GET, HEAD"),
+        }
+
+    def _discovery(self, members: Mapping[str, Any]) -> Open:
+        return Open(DiscoveryEndpoint(members, max_age=self._options.jwks_max_age), "GET, HEAD")
 
 
 def _grants(issuing: Issuing, id_tokens: IdTokens) -> dict[str, Grant]:

@@ -1,19 +1,16 @@
 """How an answer travels back to the client — Multiple Response Types; Form Post; RFC 9207."""
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from bridge.asgi import Headers, Reply, Scope, see_other
+from bridge.asgi import NO_REFERRER, Reply, Scope, see_other
 from bridge.oidc.redirect import RedirectTarget
 
 ResponseMode = Literal["query", "form_post"]
 Fields = Sequence[tuple[str, str]]
-
-# RFC 9700 §4.2.4: the page that the browser comes from is nobody's business.
-_QUIET: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
 
 
 class FormPostPage(Protocol):
@@ -50,7 +47,8 @@ class Responses:
             fields = [*fields, ("state", back.state)]
         match back.mode:
             case "query":
-                return see_other(back.target.with_query(f"{encoded(fields)}&{self._iss}"), _QUIET)
+                # RFC 9700 §4.2.4: the page that the browser comes from is nobody's business.
+                return see_other(back.target.with_query(f"{encoded(fields)}&{self._iss}"), NO_REFERRER)
             case "form_post":
                 whole = [*fields, ("iss", self._issuer)]
                 return self._page.form_post(scope, target=back.target.uri, app_name=back.app_name, fields=whole)

@@ -21,6 +21,7 @@ class App:
 
     site: Site
     client: str = "notes"
+    token_path: str = "/oauth/token"
     http: httpx2.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,5 +75,5 @@ class App:
 
     async def _token(self, **form: str) -> httpx2.Response:
         if CLIENTS[self.client].get("token_endpoint_auth_method") == "none":
-            return await self.http.post("/oauth/token", data={"client_id": self.client, **form})
-        return await self.http.post("/oauth/token", data=form, auth=(self.client, CLIENT_SECRET))
+            return await self.http.post(self.token_path, data={"client_id": self.client, **form})
+        return await self.http.post(self.token_path, data=form, auth=(self.client, CLIENT_SECRET))

@@ -78,7 +78,8 @@ async def test_documents_are_only_read(world: World, path: str) -> None:
         assert reply.status_code == 405 and reply.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-OPEN = [*WELL_KNOWN, "/oauth/jwks", "/oauth/token", "/oauth/userinfo", "/oauth/revoke"]
+ALIASES = [f"/oauth/{name}.php" for name in ("openid-configuration", "certs", "token", "userinfo")]
+OPEN = [*WELL_KNOWN, "/oauth/jwks", "/oauth/token", "/oauth/userinfo", "/oauth/revoke", *ALIASES]
 
 
 @pytest.mark.parametrize("path", OPEN)
@@ -95,7 +96,7 @@ async def test_scripts_of_any_origin_may_read_it_without_credentials(world: Worl
         assert reply.headers["access-control-expose-headers"] == "www-authenticate, retry-after"
 
 
-@pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/logout"])
+@pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/logout", "/oauth/authorize.php"])
 async def test_scripts_may_not_read_what_knows_the_person(world: World, path: str) -> None:
     for method in ("GET", "POST", "OPTIONS"):
         reply = await world.http.request(method, path, headers={"origin": "https://spa.example"})

@@ -18,6 +18,9 @@ PATHS = [
     "/oauth/revoke",
     "/oauth/jwks",
     "/.well-known/openid-configuration",
+    "/oauth/authorize.php",
+    "/oauth/token.php",
+    "/oauth/userinfo.php",
 ]
 NAMES = st.sampled_from(
     [

@@ -190,7 +190,7 @@ class World:
             pages=PlainPages(),
             proxies=Proxies(),
         )
-        self.endpoints = self.provider.endpoints()
+        self.endpoints = {**self.provider.endpoints(), **self.provider.aliases()}
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(self),
             base_url=ISSUER,

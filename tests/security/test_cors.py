@@ -24,7 +24,12 @@ OPEN = {
     "/oauth/token": "POST",
     "/oauth/userinfo": "GET",
     "/oauth/revoke": "POST",
+    "/oauth/openid-configuration.php": "GET",
+    "/oauth/certs.php": "GET",
+    "/oauth/token.php": "POST",
+    "/oauth/userinfo.php": "GET",
 }
+"""With the same five by WHMCS's names (revocation has none)."""
 VARIES = {"date", "content-length"}
 
 
@@ -70,6 +75,18 @@ def requests(held: Holdings) -> dict[str, list[tuple[str, str, dict[str, str], d
         "/oauth/revoke": [
             ("POST", "/oauth/revoke", {}, {}),
             ("POST", "/oauth/revoke", {"token": "lba_x", **client}, {}),
+        ],
+        "/oauth/openid-configuration.php": [("GET", "/oauth/openid-configuration.php", {}, {})],
+        "/oauth/certs.php": [("GET", "/oauth/certs.php", {}, {})],
+        "/oauth/token.php": [
+            ("POST", "/oauth/token.php", {}, {}),
+            ("POST", "/oauth/token.php", {"grant_type": "authorization_code", "code": "lbc_x", **client}, {}),
+        ],
+        "/oauth/userinfo.php": [
+            ("GET", "/oauth/userinfo.php", {}, {}),
+            ("GET", "/oauth/userinfo.php?access_token=lba_x", {}, {}),
+            ("GET", f"/oauth/userinfo.php?access_token={held['access']}", {}, {}),
+            ("GET", f"/oauth/userinfo.php?access_token={held['access']}", {}, bearer),
         ],
     }
 
@@ -134,6 +151,7 @@ def others(site: Site) -> list[str]:
 async def test_no_other_reply_may_be_read(site: Site, held: Holdings) -> None:
     paths = others(site)
     assert {"/oauth/authorize", "/oauth/logout", "/login", "/includes/api.php", "/api/v1/sessions/touch"} <= set(paths)
+    assert "/oauth/authorize.php" in paths
     for path in paths:
         for method in ("GET", "POST", "OPTIONS"):
             headers = {"origin": ORIGIN, "access-control-request-method": "POST"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
@@ -22,6 +23,15 @@ RIGHT: dict[str, set[str]] = {
     "ticket-at-the-shop": {"ticket"},
     "ticket-by-a-satellite": {"ticket"},
     "userinfo": {"access"},
+    "userinfo-query": set(),
+    "userinfo-php": {"access"},
+    "userinfo-php-form": {"access"},
+    "userinfo-php-query": {"access"},
+    "authorize-php": {"op"},
+    "as-code-php": {"code"},
+    "as-refresh-php": {"refresh"},
+    "client-secret-php": {"client-secret"},
+    "interaction-php": {"interaction"},
     "revocation": {"access", "refresh"},
     "robots-revocation": {"own"},
     "as-code": {"code"},
@@ -75,6 +85,11 @@ class Counter:
         await browser.get(self.held.app.request(prompt="none"))
         return "code" in self.held.app.answer(browser)
 
+    async def authorize_php(self, token: str) -> bool:
+        browser = self.browser(op=token)
+        await browser.get(self.held.app.request(prompt="none").replace("/authorize?", "/authorize.php?"))
+        return "code" in self.held.app.answer(browser)
+
     async def app_cookie(self, token: str) -> bool:
         name = self.site.bridge.rooms.cookies.name("app")
         return await self._known(cookies={name: token})
@@ -101,6 +116,18 @@ class Counter:
     async def userinfo(self, token: str) -> bool:
         return (await self.held.app.userinfo(token)).status_code == 200
 
+    async def userinfo_query(self, token: str) -> bool:
+        return await self._told("GET", "/oauth/userinfo", params={"access_token": token})
+
+    async def userinfo_php(self, token: str) -> bool:
+        return await self._told("GET", "/oauth/userinfo.php", headers={"authorization": f"Bearer {token}"})
+
+    async def userinfo_php_form(self, token: str) -> bool:
+        return await self._told("POST", "/oauth/userinfo.php", data={"access_token": token})
+
+    async def userinfo_php_query(self, token: str) -> bool:
+        return await self._told("GET", "/oauth/userinfo.php", params={"access_token": token})
+
     async def revocation(self, token: str) -> bool:
         return await self._revoked(token, ("notes", self.held["client-secret"]))
 
@@ -112,6 +139,14 @@ class Counter:
 
     async def as_refresh(self, token: str) -> bool:
         return (await self.held.app.refresh(token)).status_code == 200
+
+    async def as_code_php(self, token: str) -> bool:
+        app = App(self.site, token_path="/oauth/token.php")
+        return (await app.redeem(token)).status_code == 200
+
+    async def as_refresh_php(self, token: str) -> bool:
+        app = App(self.site, token_path="/oauth/token.php")
+        return (await app.refresh(token)).status_code == 200
 
     async def pending_cookie(self, token: str) -> bool:
         browser = self.browser(pending=token)
@@ -133,8 +168,10 @@ class Counter:
         return reply.status_code == 303
 
     async def interaction(self, token: str) -> bool:
-        browser = self.browser(pre=self.held["pre"])
-        return (await browser.get(f"/oauth/authorize?{httpx2.QueryParams(interaction=token)}")).status_code == 303
+        return await self._resumed("/oauth/authorize", token)
+
+    async def interaction_php(self, token: str) -> bool:
+        return await self._resumed("/oauth/authorize.php", token)
 
     async def form(self, token: str) -> bool:
         browser = self.held.browser.copy()
@@ -163,11 +200,21 @@ class Counter:
     async def client_secret(self, token: str) -> bool:
         return await self._authenticates("notes", token)
 
+    async def client_secret_php(self, token: str) -> bool:
+        return await self._authenticates("notes", token, "/oauth/token.php")
+
     async def robots_secret(self, token: str) -> bool:
         return await self._authenticates("robot", token)
 
     async def _known(self, **request: object) -> bool:
         return (await self.site.bridge.who(scope_with(**request))).alive is not None  # type: ignore[arg-type]
+
+    async def _told(self, method: str, path: str, **shown: Any) -> bool:
+        return (await self.held.app.http.request(method, path, **shown)).status_code == 200
+
+    async def _resumed(self, path: str, interaction: str) -> bool:
+        browser = self.browser(pre=self.held["pre"])
+        return (await browser.get(f"{path}?{httpx2.QueryParams(interaction=interaction)}")).status_code == 303
 
     async def _revoked(self, token: str, auth: tuple[str, str]) -> bool:
         endings = self.site.bridge.rooms.endings
@@ -176,9 +223,9 @@ class Counter:
         assert reply.status_code == 200 and reply.content == b""
         return len((await endings.recent(None)).families) > before
 
-    async def _authenticates(self, client: str, secret: str) -> bool:
+    async def _authenticates(self, client: str, secret: str, path: str = "/oauth/token") -> bool:
         form = {"grant_type": "refresh_token", "refresh_token": "x"}
-        reply = await self.held.app.http.post("/oauth/token", data=form, auth=(client, secret))
+        reply = await self.held.app.http.post(path, data=form, auth=(client, secret))
         return bool(reply.json()["error"] != "invalid_client")
 
 
@@ -199,7 +246,8 @@ async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox:
             await counter.takes(consumer, kind)
     # A revocation ends the whole family, and an answered form the visit.
     last = ["revocation", "interaction", "form"]
-    once = {("revocation", "refresh"), ("ticket-by-a-satellite", "ticket")}  # of the same family; used already
+    # Of the same family; used already.
+    once = {("revocation", "refresh"), ("ticket-by-a-satellite", "ticket"), ("as-code-php", "code")}
     for consumer in sorted(RIGHT, key=lambda name: last.index(name) if name in last else -1):
         for kind in sorted(RIGHT[consumer]):
             if (consumer, kind) not in once:
@@ -209,6 +257,11 @@ async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox:
 async def test_a_refresh_token_is_revoked_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
     held = await gather(site, visit, mailbox)
     assert await Counter(held, visit).takes("revocation", "refresh")
+
+
+async def test_a_code_is_good_at_the_other_address_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    held = await gather(site, visit, mailbox)
+    assert await Counter(held, visit).takes("as-code-php", "code")
 
 
 async def test_a_satellite_redeems_a_ticket_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:

@@ -223,6 +223,10 @@ class Scenario:
         await app.redeem(WRONG["wrong code"])
         await app.refresh(WRONG["wrong token"])
         await app.userinfo(WRONG["wrong token"])
+        for token in (held["access"], WRONG["wrong token"]):  # where whmcs-api §6.4 has it, and where it is refused
+            for path in ("/oauth/userinfo.php", "/oauth/userinfo"):
+                await app.http.get(path, params={"access_token": token})
+                await app.http.put(path, params={"access_token": token})
         form = {"grant_type": "refresh_token", "refresh_token": held["refresh"]}
         await app.http.post("/oauth/token", data=form, auth=("notes", WRONG["wrong client secret"]))
         await app.http.post(
