@@ -1,8 +1,6 @@
 """Two clients that others wrote, against a running bridge: npm openid-client and Authlib's Starlette client."""
 
-import contextlib
 import json
-import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,16 +9,11 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
-from authlib.integrations.starlette_client import OAuth, OAuthError
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.sessions import SessionMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from tests.flows.visitor import Visitor
 from tests.oidc.conftest import sqlite_template
+from tests.oidc.relying import arrive, relying_party, visiting
 from tests.running import ADA, CALLBACK, CLIENT_SECRET, CLIENTS, PASSWORD, Site, furnished, on_a_port
 from tests.servers import SmtpSink, missing, need
 
@@ -78,21 +71,6 @@ async def browser(served: Site) -> AsyncIterator[Visitor]:
         yield Visitor(http, served.url)
 
 
-async def _arrive(browser: Visitor, url: str) -> str:
-    """Sign in and consent where that is asked for; the address at the client that the browser is sent to."""
-    await browser.open(url)
-    for _ in range(3):
-        if browser.reply.status_code != 200:
-            break
-        if 'id="login-submit"' in browser.reply.text:
-            await browser.press("login-submit", email=ADA, password=PASSWORD)
-        elif 'id="consent-allow"' in browser.reply.text:
-            await browser.press("consent-allow")
-        else:
-            break
-    return browser.sent_to
-
-
 async def _discovered(node: NodeClient, served: Site, client: str, method: str) -> None:
     document = CLIENTS[client]
     secret = None if method == "none" else CLIENT_SECRET
@@ -117,7 +95,7 @@ async def test_openid_client_goes_the_whole_way(
     """It checks iss, state, nonce, PKCE, at_hash, signature and auth_time by itself."""
     await _discovered(node, served, client, method)
     parameters = {"scope": "openid email profile offline_access", "prompt": "consent", "max_age": "3600"}
-    there = await _arrive(browser, node.ask("begin", parameters=parameters)["url"])
+    there = await arrive(browser, node.ask("begin", parameters=parameters)["url"])
     assert there.startswith(CLIENTS[client]["redirect_uris"][0])
     tokens = node.ask("finish", url=there)
     ada = await served.user(ADA)
@@ -133,9 +111,9 @@ async def test_openid_client_goes_the_whole_way(
 
 async def test_openid_client_is_told_what_went_wrong(served: Site, node: NodeClient, browser: Visitor) -> None:
     await _discovered(node, served, "notes", "client_secret_basic")
-    there = await _arrive(browser, node.ask("begin", parameters={"scope": "openid", "prompt": "none"})["url"])
+    there = await arrive(browser, node.ask("begin", parameters={"scope": "openid", "prompt": "none"})["url"])
     assert node.tell("finish", url=there)["failed"]["error"] == "login_required"
-    there = await _arrive(browser, node.ask("begin", parameters={"scope": "openid"})["url"])
+    there = await arrive(browser, node.ask("begin", parameters={"scope": "openid"})["url"])
     forged = there.replace("iss=", "iss=https%3A%2F%2Fevil.example&x=")
     assert "failed" in node.tell("finish", url=forged)
 
@@ -143,58 +121,30 @@ async def test_openid_client_is_told_what_went_wrong(served: Site, node: NodeCli
 async def test_openid_client_signs_its_user_out(served: Site, node: NodeClient, browser: Visitor) -> None:
     """RP-Initiated Logout, end to end: back at the client with its state, and nobody is signed in any more."""
     await _discovered(node, served, "notes", "client_secret_basic")
-    there = await _arrive(browser, node.ask("begin", parameters={"scope": "openid"})["url"])
+    there = await arrive(browser, node.ask("begin", parameters={"scope": "openid"})["url"])
     tokens = node.ask("finish", url=there)
     bye = CLIENTS["notes"]["post_logout_redirect_uris"][0]
     wish = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": bye, "state": "so long"}
     await browser.open(node.ask("leave", parameters=wish)["url"])
     assert browser.sent_to == f"{bye}?state=so%20long"
-    there = await _arrive(browser, node.ask("begin", parameters={"scope": "openid", "prompt": "none"})["url"])
+    there = await arrive(browser, node.ask("begin", parameters={"scope": "openid", "prompt": "none"})["url"])
     assert node.tell("finish", url=there)["failed"]["error"] == "login_required"
 
 
 def _relying_party(served: Site) -> Starlette:
-    """A Starlette app whose login is Authlib's."""
-    oauth = OAuth()
-    oauth.register(
-        "login",
+    return relying_party(
+        CALLBACK,
         client_id="notes",
         client_secret=CLIENT_SECRET,
         server_metadata_url=f"{served.url}/.well-known/openid-configuration",
         client_kwargs={"scope": "openid email profile", "code_challenge_method": "S256"},
     )
 
-    async def login(request: Request) -> Response:
-        reply: Response = await oauth.login.authorize_redirect(request, CALLBACK)
-        return reply
-
-    async def callback(request: Request) -> Response:
-        try:
-            token = await oauth.login.authorize_access_token(request)
-        except OAuthError as error:
-            return JSONResponse({"error": error.error}, 400)
-        person = await oauth.login.userinfo(token=token)
-        return JSONResponse({"id_token": dict(token["userinfo"]), "userinfo": dict(person)})
-
-    return Starlette(
-        routes=[Route("/login", login), Route("/callback", callback)],
-        middleware=[Middleware(SessionMiddleware, secret_key=secrets.token_hex(16), https_only=False)],
-    )
-
-
-@contextlib.asynccontextmanager
-async def _visiting(app: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(
-        transport=transport, base_url="https://notes.example.net", follow_redirects=False, trust_env=False
-    ) as http:
-        yield http
-
 
 async def test_authlibs_starlette_client_knows_who_is_there(served: Site, browser: Visitor) -> None:
-    async with _visiting(_relying_party(served)) as app:
+    async with visiting(_relying_party(served)) as app:
         away = (await app.get("/login")).headers["location"]
-        back = await _arrive(browser, away)
+        back = await arrive(browser, away)
         reply = await app.get(back)
         assert reply.status_code == 200, reply.text
         ada, known = await served.user(ADA), reply.json()
@@ -204,7 +154,7 @@ async def test_authlibs_starlette_client_knows_who_is_there(served: Site, browse
 
 async def test_authlibs_starlette_client_hears_of_a_refusal(served: Site, browser: Visitor) -> None:
     """The person turns back at the consent page."""
-    async with _visiting(_relying_party(served)) as app:
+    async with visiting(_relying_party(served)) as app:
         away = (await app.get("/login")).headers["location"]
         await browser.open(f"{away}&{urlencode({'prompt': 'consent'})}")
         await browser.press("login-submit", email=ADA, password=PASSWORD)
