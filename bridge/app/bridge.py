@@ -19,6 +19,7 @@ from bridge.app.doors import home, make_doors
 from bridge.app.health import Health
 from bridge.app.interceptor import Interceptor
 from bridge.app.life import live
+from bridge.app.production import refuse_the_demo
 from bridge.app.rooms import Rooms, make_rooms
 from bridge.app.telling import Careful, Teller
 from bridge.app.turnstile import Turnstile
@@ -158,8 +159,8 @@ class Bridge:
     async def open(self) -> None:
         """Connect, check that this store and database are ours, make the first keys, begin the background work.
 
-        Raises ConfigError (another instance's store or slot key, tables of another version) and `Unavailable`; what
-        was opened by then is closed again.
+        Raises ConfigError (another instance's store or slot key, tables of another version, the demo's user in
+        production) and `Unavailable`; what was opened by then is closed again.
         """
         async with self._opening:
             if not self._open:
@@ -228,6 +229,7 @@ class Bridge:
             stack.push_async_callback(rooms.database.close)
             await rooms.database.open()
             await check_revision(rooms.database)
+            await refuse_the_demo(rooms)
             stack.push_async_callback(rooms.raw_store.close)
             await rooms.raw_store.open()
             await claim(rooms.raw_store, rooms.names, rooms.slots)

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, get_args
 
 import typer
 
+from bridge.app.production import refuse_the_demo
 from bridge.app.rooms import Rooms
-from bridge.cli import demo
 from bridge.cli.output import AsJson, ConfigFile, say
 from bridge.cli.rooms import close, closed
 from bridge.cli.user import all_users
@@ -107,8 +107,10 @@ async def _about_database(rooms: Rooms) -> AsyncIterator[Finding]:
         return
     if any(rooms.slots.of_user(user.id) != user.tag for user in users):
         yield Finding("error", "secrets.slot is not the slot key under which this database was made")
-    if not rooms.config.dev and any(user.email == demo.EMAIL and not user.disabled for user in users):
-        yield Finding("error", demo.IN_PRODUCTION)
+    try:
+        await refuse_the_demo(rooms)
+    except ConfigError as error:
+        yield Finding("error", str(error))
     for client in clients:
         for finding in _about_client(client):
             yield finding

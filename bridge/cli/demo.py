@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.app.production import DEMO_USER
 from bridge.app.rooms import Rooms
-from bridge.cli.output import Refusal
 from bridge.cli.rooms import opened
 from bridge.clients.credential import EVERY_ACTION, Rights
 from bridge.config import Config
@@ -21,14 +21,13 @@ from bridge.errors import ConfigError
 from bridge.secret import Secret
 from bridge.users.backend import Authenticated
 
-EMAIL: Final = "demo@example.com"
+EMAIL: Final = DEMO_USER
 CLIENT_ID: Final = "demo"
 CREDENTIAL: Final = "demo"
 FOLDER: Final = DEV_FOLDER / "demo"
 SETTINGS: Final = FOLDER / "bridge.toml"
 KEPT: Final = FOLDER / "demo.json"
 EXAMPLE: Final = Path("examples/oidc_client.py")
-IN_PRODUCTION: Final = f"this database has the demo's user {EMAIL}: disable it, or make a database of your own"
 
 Given = dict[tuple[str, ...], Any]
 
@@ -189,13 +188,6 @@ async def prepare(settings: Config) -> Demo:
         await _credential(rooms, demo.kept)
         await _client(rooms, demo)
     return demo
-
-
-async def refuse_in_production(rooms: Rooms) -> None:
-    """Raise Refusal if the demo's user could sign in."""
-    user = await rooms.users.by_email(EMAIL)
-    if user is not None and not user.disabled:
-        raise Refusal(IN_PRODUCTION)
 
 
 async def _user(rooms: Rooms, kept: Kept) -> None:

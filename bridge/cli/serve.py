@@ -10,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bridge.cli.demo import SETTINGS, Given, choose, prepare, refuse_in_production
+from bridge.app.production import refuse_the_demo
+from bridge.cli.demo import SETTINGS, Given, choose, prepare
 from bridge.cli.output import AsJson, ConfigFile, Refusal, say
 from bridge.cli.rooms import opened
 from bridge.config import Config
@@ -71,5 +72,4 @@ def become_the_server(file: Path | None, given: Mapping[tuple[str, ...], Any]) -
 async def _see_that_it_can_serve(settings: Config) -> None:
     """What would stop the server is told here, in one line."""
     async with opened(settings) as rooms:
-        if not settings.dev:
-            await refuse_in_production(rooms)
+        await refuse_the_demo(rooms)

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
 from bridge.app import Bridge, work
+from bridge.app.production import DEMO_IN_PRODUCTION, DEMO_USER
 from bridge.database.database import Database
-from bridge.database.tables import audit, outbox
+from bridge.database.tables import audit, outbox, users, versions
 from bridge.errors import ConfigError, Unavailable
 from bridge.middleware.visitor import UnknownUser
+from bridge.secret import Secret
 from bridge.types import Visit
 from tests.app.conftest import Make
 from tests.app.scene import HTML, Answer, ask, get, request
 from tests.databases import opened
-from tests.running import ADA, DEV, PASSWORD
+from tests.running import ADA, DEV, LI, PASSWORD
 
+DAY = 86_400
 TOKEN = "A" * 11 + "b" * 29
 WITH_COOKIE = {"cookie": f"__Host-login_auth_tk={TOKEN}"}
 
@@ -275,6 +278,57 @@ async def test_the_dev_profile_answers_421_before_it_opens_anything(make: Make) 
 async def count(database: Database, table: Any) -> int:
     async with database.read() as tx:
         return (await tx.execute(select(func.count()).select_from(table))).scalar_one()
+
+
+async def test_in_production_nothing_opens_where_the_demos_user_could_sign_in(
+    make: Make, database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Security §27: mounted, nobody ran the commands that look at it before."""
+    async with opened(f"sqlite:///{database}") as db:
+        people = make().rooms.users
+        people._db = db
+        demo = await people.create(email=DEMO_USER, password=Secret(PASSWORD))
+        with pytest.raises(ConfigError, match=f"^{DEMO_IN_PRODUCTION}$"):
+            await make().open()
+        mounted = make()
+        assert (await get(mounted, "/login", headers={"accept": HTML})).status == 503
+        assert DEMO_IN_PRODUCTION in caplog.text and not mounted._open
+        await mounted.close()
+        here = {**DEV, ("server", "base_url"): "http://127.0.0.1:8000"}
+        async with make(here).running():
+            pass
+        await people.disable(demo.id)
+        async with make().running():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("given", "days"),
+    [
+        ({("sessions", "longest"): 5 * DAY, ("grants", "refresh_absolute"): 2 * DAY}, 6),
+        ({("sessions", "longest"): 2 * DAY, ("grants", "refresh_absolute"): 7 * DAY}, 8),
+        ({("sessions", "longest"): DAY // 2, ("grants", "refresh_absolute"): 60, ("grants", "access"): DAY}, 2),
+    ],
+    ids=["session", "refresh token", "access token"],
+)
+async def test_a_start_looks_at_those_whom_an_ending_still_concerns(
+    make: Make, database: Path, given: dict[tuple[str, str], int], days: int
+) -> None:
+    """Security §3: of older stamps nothing lives that they could have ended; a day is for clocks that differ."""
+    idle = {("grants", "refresh_idle"): min(given["grants", "refresh_absolute"], DAY)}
+    async with opened(f"sqlite:///{database}") as db, db.begin() as tx:
+        await tx.execute(delete(versions))  # where this database was made, 30 days were allowed
+    bridge = make({**given, **idle})
+    rooms = bridge.rooms
+    async with bridge.running():
+        ada, li = [await rooms.users.by_email(email) for email in (ADA, LI)]
+        assert ada is not None and li is not None
+        for user, ago in ((ada, days * DAY - 60), (li, days * DAY + 3_600)):
+            async with rooms.database.begin() as tx:
+                changed = int(rooms.clock.now()) - ago
+                await tx.execute(update(users).where(users.c.id == user.id).values(stamp_changed_at=changed))
+        looked_at = {one.user for one in (await rooms.endings.recent(None)).users}
+        assert ada.id in looked_at and li.id not in looked_at
 
 
 async def test_a_listener_that_fails_fails_alone(make: Make, caplog: pytest.LogCaptureFixture) -> None:

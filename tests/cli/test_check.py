@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.app.production import DEMO_IN_PRODUCTION
 from bridge.cli import demo
 from tests import servers
 from tests.cli.conftest import Command
@@ -173,9 +174,9 @@ def test_production_refuses_the_demos_accounts(sound: Path, command: Command) ->
     command("user", "add", demo.EMAIL)
     said = command("check")
     assert said.status == 1
-    assert said.out.startswith(f"error: {demo.IN_PRODUCTION}\n")
+    assert said.out.startswith(f"error: {DEMO_IN_PRODUCTION}\n")
     refused = command("serve", "--port", str(servers.free_port()))
-    assert (refused.status, refused.err) == (1, f"login-bridge: {demo.IN_PRODUCTION}\n")
+    assert (refused.status, refused.err) == (1, f"login-bridge: {DEMO_IN_PRODUCTION}\n")
     command("user", "disable", demo.EMAIL)
     assert command("check").status == 0
 
