@@ -4,6 +4,7 @@ Nothing is opened here: making the rooms reads no file but the secrets' and reac
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
@@ -48,6 +49,8 @@ from bridge.users.last_logins import LastLogins
 from bridge.users.passwords import Passwords
 from bridge.users.policy import PasswordPolicy
 from bridge.users.sql import SqlUsers
+
+_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     raw_store = open_store(config.store.url, clock=clock)
     store = Gate(raw_store)
     guard = guard_on(raw_store, clock=clock, workers=config.server.workers)
-    endings = Endings(database, clock)
+    endings = Endings(database, clock, longest_life=_longest_life(config))
     # What the reconciler publishes it publishes while the gate is shut: those rooms hold the store behind it.
     versions = Versions(raw_store, names, VersionTable(database))
     passwords = Passwords(config.users)
@@ -205,6 +208,12 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             steps=(families_again.reconcile, consents_again.reconcile, versions.republish),
         ),
     )
+
+
+def _longest_life(config: Config) -> float:
+    """Seconds that a session or a grant lives at most, and a day for clocks that differ."""
+    grants = config.grants
+    return max(config.sessions.longest, grants.code + max(grants.access, grants.refresh_absolute)) + _DAY
 
 
 def _grants(

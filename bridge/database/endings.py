@@ -7,18 +7,20 @@ Whoever ends something writes it here first; the store is told afterwards, and t
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, bindparam, delete, select, update
+from sqlalchemy import Column, Table, bindparam, case, delete, select, update
 
 from bridge.clock import Clock
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
-from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users
-from bridge.database.upsert import insert_unless_there
+from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users, versions
+from bridge.database.upsert import insert_or_update, insert_unless_there
 from bridge.errors import Unavailable
 from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, UserId
 
 LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
 _STAMP_OF: Final = LookUp(select(users.c.stamp).where(users.c.id == bindparam("id")))
+_LIFE: Final = "longest-life"
+"""The row of `versions` with the longest life that was ever allowed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,10 @@ class Endings:
     """What has ended, as SQL knows it."""
 
     def __init__(self, db: Database, clock: Clock, *, longest_life: float = LONGEST_LIFE) -> None:
-        """`longest_life`: seconds after which nothing born under an older stamp or consent can still be alive."""
+        """`longest_life`: seconds after which nothing born under an older stamp or consent can still be alive.
+
+        What was born while more was allowed lives on: the longest that was ever given is what counts.
+        """
         self._db = db
         self._clock = clock
         self._longest = longest_life
@@ -115,10 +120,11 @@ class Endings:
         return self.epoch
 
     async def raise_epoch(self, identity: str) -> int:
-        """A loss was noticed: raise the epoch, once for each new identity of the store however many workers notice."""
+        """A start, or a loss: raise the epoch, once for each new identity of the store however many workers notice."""
         raised = update(store_epoch).where(store_epoch.c.id == 1, store_epoch.c.identity != identity)
         async with self._db.begin() as tx:
             await tx.execute(raised.values(epoch=store_epoch.c.epoch + 1, identity=identity))
+            self._longest = await _longest_ever(tx, _up(self._longest))
         return await self.refresh_epoch()
 
     async def sweep(self) -> int:
@@ -165,6 +171,13 @@ class Endings:
 
     def _now(self) -> int:
         return int(self._clock.now())
+
+
+async def _longest_ever(tx: Tx, life: int) -> float:
+    """Remember it, unless a longer one is remembered; says which it is."""
+    more = case((versions.c.version < life, life), else_=versions.c.version)
+    await insert_or_update(tx, versions, {"name": _LIFE, "version": life}, version=more)
+    return float((await tx.execute(select(versions.c.version).where(versions.c.name == _LIFE))).scalar_one())
 
 
 def _up(seconds: float) -> int:

@@ -134,6 +134,21 @@ async def test_a_stamp_older_than_the_longest_life_is_not_told_again(db: Databas
     assert (await endings.recent(None)).users == []
 
 
+async def test_a_life_that_was_once_allowed_is_not_forgotten(db: Database, hands: Hands) -> None:
+    """Sessions of before the settings were changed live on, and so must what ended them."""
+    user = await add_user(db, stamp_changed_at=NOW)
+    await Endings(db, hands, longest_life=HOUR).raise_epoch("run-1")
+    shorter = Endings(db, hands, longest_life=60)
+    await shorter.raise_epoch("run-1")
+    hands.move(HOUR)
+    assert [one.user for one in (await shorter.recent(None)).users] == [user]
+    hands.move(1)
+    assert (await shorter.recent(None)).users == []
+    longer = Endings(db, hands, longest_life=2 * HOUR)
+    await longer.raise_epoch("run-1")
+    assert [one.user for one in (await longer.recent(None)).users] == [user]
+
+
 async def test_a_half_second_does_not_shorten_what_is_remembered(db: Database, endings: Endings, hands: Hands) -> None:
     await endings.end_family(TAG, FamilyId("ff00"), "replay", NOW + 0.5)
     hands.move(0.4)
