@@ -3,7 +3,6 @@
 Each method is one flow of the table in store §2: it reads, lets a pure function decide, and commits once.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,15 +84,10 @@ class Sessions:
         """
         now = self._clock.now()
         born = birth(standing, wish, visit, amr=amr, acr=acr, now=now, draw=self._chance, tools=self.tools)
-        # In one write to the store with the commit, and not after it: both are a trip, for every login there is.
-        names = asyncio.ensure_future(self._names_of(standing.tag))
-        try:
-            if not await self._store.commit(*born.changes, *also):
-                return Stale()
-            self._tell_of(born, visit)
-            await self._make_room(born, wish.cap, await names)
-        finally:
-            names.cancel()
+        if not await self._store.commit(*born.changes, *also):
+            return Stale()
+        self._tell_of(born, visit)
+        await self._make_room(born, wish.cap)
         return born
 
     async def resolve(self, token: LoginToken, place: Place, ip: IPAddress | None) -> Alive | Dead:
@@ -258,18 +252,12 @@ class Sessions:
         members = await self._store.members(self.tools.names.sessions_of(tag))
         return await ending.look(self._store, self.tools, members)
 
-    async def _names_of(self, tag: SlotTag) -> Sequence[str]:
-        """Where the user's sessions lie, as far as the store tells."""
-        with suppress(Unavailable):
-            return await self._store.members(self.tools.names.sessions_of(tag))
-        return ()
-
-    async def _make_room(self, born: Born, cap: int, names: Sequence[str]) -> None:
+    async def _make_room(self, born: Born, cap: int) -> None:
         """End what is beyond the cap.  The login is done: a store that fails now does not undo it."""
-        if len({*names, born.key}) <= cap:  # they may have been told before the new one was there
-            return
         index = self.tools.names.sessions_of(born.token.tag)
         with suppress(Unavailable):
+            if len(await self._store.members(index)) <= cap:
+                return
             found, now = await self._all_of(born.token.tag), self._clock.now()
             for record in too_many(living(found, born.record.stamp, now), born.record, cap):
                 await self.end(record.uid, born.token.tag, record.id, "evicted")

@@ -72,11 +72,11 @@ async def test_a_flood_of_logins_is_answered_and_leaves_the_loop_awake(sqlite_ur
         await house.ada()
         emails = [f"u{n}@example.com" for n in range(150)]
         flood = asyncio.gather(*(house.attempt(WRONG, email=email) for email in emails), return_exceptions=True)
-        lags: list[float] = []
+        held: list[float] = []
         while not flood.done():
-            before = time.perf_counter()
+            before = time.thread_time()  # what the loop's own thread does meanwhile, however busy the machine is
             await asyncio.sleep(0.005)
-            lags.append(time.perf_counter() - before - 0.005)
+            held.append(time.thread_time() - before)
         kinds = [type(answer) for answer in await flood]
         assert set(kinds) == {Refused, Busy} and kinds.count(Refused) >= 10
-        assert median(lags) < 0.05
+        assert median(held) < 0.01  # less than half a hash

@@ -5,7 +5,9 @@ Nothing is ever lost here; but whoever wrote may crash before he tells the store
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from bridge.database.consents import ConsentRow
 from bridge.database.endings import EndedKey, EndedSession, Recent
@@ -95,7 +97,9 @@ class ModelSql:
         """Another password, or disabled: the row and its stamp in one transaction."""
         await self.turns.take(f"sql: {reason} of {user} changes")
         row = self.rows[user]
-        changed = replace(row.user, stamp=draw_stamp(reason), disabled=row.user.disabled or reason == "disabled")
+        changed = msgspec.structs.replace(
+            row.user, stamp=draw_stamp(reason), disabled=row.user.disabled or reason == "disabled"
+        )
         self.rows[user] = Row(changed, password or row.password)
         self._note("all ended", user)
 
@@ -110,7 +114,7 @@ class ModelSql:
         row = self.rows[user]
         if expected is not None and row.user.stamp != expected:
             return False
-        self.rows[user] = Row(replace(row.user, stamp=new), row.password)
+        self.rows[user] = Row(msgspec.structs.replace(row.user, stamp=new), row.password)
         self._note("all ended" if expected is None else "others ended", user, FLOW.get())
         return True
 

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -49,7 +49,7 @@ class Directory:
     async def by_email(self, email: str) -> User | None:
         self.looked += 1
         if email.startswith("user"):
-            return replace(ADA, id=UserId(100), email=email, email_key=email)
+            return msgspec.structs.replace(ADA, id=UserId(100), email=email, email_key=email)
         return ADA if email.casefold() == ADA.email_key else None
 
 

@@ -227,7 +227,7 @@ async def test_everything_of_a_tick_leaves_in_one_write(valkey_server: Server) -
 async def test_what_is_asked_while_an_answer_is_under_way_leaves_in_one_write(
     valkey_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.stores.redis.HOLD_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.stores.redis.HOLD_SECONDS", 0.25)  # half of what an answer may take
     async with (
         LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy,
         opened(f"redis://127.0.0.1:{proxy.port}") as store,

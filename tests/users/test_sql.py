@@ -4,8 +4,8 @@ import asyncio
 import ipaddress
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -344,7 +344,7 @@ async def test_last_logins_are_written_in_batches_the_last_one_of_each(
     async with db.read() as tx:
         rows = (await tx.execute(select(table.c.last_login_at, table.c.last_login_ip).order_by(table.c.id))).all()
     assert [tuple(row) for row in rows] == [(int(clock.now()), "2001:db8::1"), (int(clock.now()) - 5, None)]
-    assert await everywhere.by_id(one.id) == replace(one, last_login_at=int(clock.now()))
+    assert await everywhere.by_id(one.id) == msgspec.structs.replace(one, last_login_at=int(clock.now()))
 
 
 async def test_a_login_that_could_not_be_written_waits_for_the_next_batch(clock: Hands) -> None:
