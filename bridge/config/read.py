@@ -96,7 +96,7 @@ def from_environment(environment: Mapping[str, str]) -> Values:
 
 def to_environment(given: Mapping[tuple[str, ...], Any]) -> dict[str, str]:
     """The variables that say the same to another process."""
-    return {PREFIX + "__".join(path).upper(): str(value) for path, value in given.items()}
+    return {PREFIX + "__".join(path).upper(): _as_text(value) for path, value in given.items()}
 
 
 def over(beneath: Values, above: Values) -> Values:
@@ -221,6 +221,10 @@ def _convert(hint: Any, value: Any) -> Any:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
         raise ValueError(_said(error)) from None
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, list | tuple) else str(value)
 
 
 def _listed(text: str) -> Any:

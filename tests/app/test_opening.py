@@ -285,7 +285,8 @@ async def test_in_production_nothing_opens_where_the_demos_user_could_sign_in(
 ) -> None:
     """Security §27: mounted, nobody ran the commands that look at it before."""
     async with opened(f"sqlite:///{database}") as db:
-        people = make().rooms.users
+        beside = make().rooms
+        people = beside.users
         people._db = db
         demo = await people.create(email=DEMO_USER, password=Secret(PASSWORD))
         with pytest.raises(ConfigError, match=f"^{DEMO_IN_PRODUCTION}$"):
@@ -300,6 +301,7 @@ async def test_in_production_nothing_opens_where_the_demos_user_could_sign_in(
         await people.disable(demo.id)
         async with make().running():
             pass
+        await beside.database.close()  # it was asked for the versions of what had changed
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.config import Config
+from bridge.config.read import to_environment
 from bridge.errors import ConfigError
 from bridge.ring import Ring
 
@@ -145,6 +146,17 @@ def test_lists_come_with_commas_or_as_json() -> None:
         assert [str(network) for network in config.server.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
     (said,) = mistakes(None, {**SOUND, "BRIDGE__SERVER__TRUSTED_PROXIES": "[10.0.0.0/8"})
     assert said == "server.trusted_proxies: is no list (BRIDGE__SERVER__TRUSTED_PROXIES)"
+
+
+def test_another_process_is_told_the_same_lists_too() -> None:
+    given: dict[tuple[str, ...], Any] = {
+        ("server", "port"): 8123,
+        ("server", "trusted_proxies"): ["10.0.0.0/8", "::1"],
+        ("sessions", "ticket_origins"): ("https://shop.example.net",),
+    }
+    told = Config.load(environment={**SOUND, **to_environment(given)})
+    assert told.server == Config.load(environment=SOUND, given=given).server
+    assert told.sessions.ticket_origins == ("https://shop.example.net",)
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
