@@ -205,7 +205,7 @@ class Proxies:
 def passed_on(scope: Scope, address: IPAddress) -> bool:
     """Whether `address`, as `Proxies.client` told it, is only the hop that handed the request on: a proxy that is not
     trusted by name looks like a neighbour, but what it passes on is not from here."""
-    return any(header(scope, name) is not None for name in _FORWARDED) and address == parse_ip(scope["client"][0])
+    return any(name in _FORWARDED for name, _ in scope["headers"]) and address == parse_ip(scope["client"][0])
 
 
 def parse_ip(text: str) -> IPAddress | None:

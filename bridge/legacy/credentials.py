@@ -6,6 +6,7 @@ action, the role.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -47,10 +48,11 @@ class Callers:
         self._credentials = credentials
         self._options = options
         self._bans = bans
+        self._allowed = lru_cache(maxsize=1_024)(self._is_allowed)  # portals are few, and call all day
 
     def admit(self, params: Params, address: IPAddress | None) -> Refusal | None:
         """The first gate: an allowed address, or the access key.  None: come in."""
-        if address is not None and any(address in network for network in self._options.allowed_ips):
+        if address is not None and self._allowed(address):
             return None
         key = self._options.access_key
         given = Secret(params.optional("accesskey"))
@@ -80,6 +82,9 @@ class Callers:
         if action.powerful:
             why += " (it must be named, * does not give it)"
         return Refusal(f'Invalid Permissions: API action "{name}" is not allowed', why, credential.name)
+
+    def _is_allowed(self, address: IPAddress) -> bool:
+        return any(address in network for network in self._options.allowed_ips)
 
     async def _check(self, params: Params, address: IPAddress | None) -> Credential | Refusal:
         """The first pair that is there: identifier and secret, else username and password."""

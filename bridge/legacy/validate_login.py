@@ -54,7 +54,8 @@ class ValidateLogin:
         email, password = params.text("email"), params.secret("password2")
         if missing := [name for name in ("email", "password2") if not params.text(name)]:
             return failure(WRONG, f"{' and '.join(missing)} missing")
-        person = parse_ip(params.optional("clientip").strip())
+        given = params.optional("clientip").strip()
+        person = parse_ip(given) if given else None
         wish = self._wish(caller, person)
         return self._answer(await self._login.attempt(email, password, wish=wish, visit=caller.visit(person)))
 

@@ -77,6 +77,8 @@ def _php(value: Value) -> Any:
     match value:
         case str():
             return _clean(value)
+        case None | int():
+            return value
         case Mapping():
             return {_clean(str(key)): _php(member) for key, member in value.items()} or []
         case Sequence():

@@ -180,12 +180,16 @@ class Login:
             self._events.tell("login.ok", visit, user=user.id, amr=AMR)
             await self._watch.came_in(user, visit, None)
             return LoggedIn(user, None)
-        born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=AMR))
-        if born is None:
-            return None
-        self._arrivals.note(user.id, visit.ip)
-        self._events.tell("login.ok", visit, user=user.id, sid=born.token.sid, session=born.record.id, amr=AMR)
-        await self._watch.came_in(user, visit, arrival)
+        failed = self._watch.look(user)
+        try:
+            born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=AMR))
+            if born is None:
+                return None
+            self._arrivals.note(user.id, visit.ip)
+            self._events.tell("login.ok", visit, user=user.id, sid=born.token.sid, session=born.record.id, amr=AMR)
+            await self._watch.came_in(user, visit, arrival, failed)
+        finally:
+            failed.cancel()
         return LoggedIn(user, born)
 
     async def _owed(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:

@@ -6,7 +6,7 @@ before him, as long as there are any: a right password frees a place, wrong ones
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -21,7 +21,7 @@ class UnderWay:
         self._patience = patience
         self._most = most
         # Who is asking counts too: his answer may be on its way while a later one's is here already.
-        self._active: Counter[str] = Counter()
+        self._active: dict[str, int] = {}
         self._freed = 0
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._waiters = 0
@@ -31,7 +31,7 @@ class UnderWay:
         end = asyncio.get_running_loop().time() + self._patience
         while True:
             freed = self._freed
-            self._active.update(keys)
+            self._enter(keys)
             admitted = False
             try:
                 wait = await ask()
@@ -52,13 +52,17 @@ class UnderWay:
             self._wake(key)
         self._leave(keys)
 
-    def _leave(self, keys: Sequence[str]) -> None:
-        self._active.subtract(keys)
+    def _enter(self, keys: Sequence[str]) -> None:
         for key in keys:
-            if self._active[key] <= 0:
-                del self._active[key]
-                while key in self._waiting:  # nobody is left to wait for
-                    self._wake(key)
+            self._active[key] = self._active.get(key, 0) + 1
+
+    def _leave(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if (left := self._active.pop(key, 1) - 1) > 0:
+                self._active[key] = left
+                continue
+            while key in self._waiting:  # nobody is left to wait for
+                self._wake(key)
 
     async def _somebody_leaves(self, keys: Sequence[str], end: float) -> bool:
         """Wait to be woken; False at once if nobody is under way in these windows, or too many wait already."""

@@ -4,7 +4,8 @@ Birth, letter, answer, in this order: nobody holds a session whose letter was no
 right password, so who knows none cannot make us write; and there are only so many a day.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -60,9 +61,18 @@ class Watch:
         with suppress(Unavailable):
             await self._guard.admit((self._failures(user),))
 
-    async def came_in(self, user: User, visit: Visit, arrival: Arrival | None) -> None:
-        """He proved who he is; `arrival`: and got a session.  At most one letter: the graver, where both are due."""
-        failures = await self._count(user)
+    def look(self, user: User) -> "asyncio.Task[int]":
+        """Ask how often it failed while what his password opens is being made: one write tells the store both."""
+        return asyncio.create_task(self._count(user))
+
+    async def came_in(
+        self, user: User, visit: Visit, arrival: Arrival | None, failed: Awaitable[int] | None = None
+    ) -> None:
+        """He proved who he is; `arrival`: and got a session.  At most one letter: the graver, where both are due.
+
+        `failed`: what `look` began.
+        """
+        failures = await (failed or self._count(user))
         if failures >= self._options.many_failures and await self._may_write(MANY_FAILURES, user):
             await self._queue.put(MANY_FAILURES, user.id, payload(visit, self._clock.now(), failures=failures))
             with suppress(Unavailable):

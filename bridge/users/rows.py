@@ -21,7 +21,7 @@ def user_of(row: Any) -> User:
         first_name=row.first_name,
         last_name=row.last_name,
         language=row.language,
-        groups=tuple(json.loads(row.groups)),
+        groups=() if row.groups == "[]" else tuple(json.loads(row.groups)),
         disabled=row.disabled_at is not None,
         stamp=row.stamp,
         credential_version=row.credential_version,

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bridge.clock import SystemClock, chance
 from bridge.errors import Busy, Unavailable
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import (
@@ -22,6 +23,9 @@ from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.sessions import Stale
+from bridge.stores.batch import Item
+from bridge.stores.redis import RedisStore
+from bridge.stores.url import guard_on, open_store
 from bridge.testing.user_backend_suite import HOSTILE
 from bridge.types import Visit
 from tests.databases import opened
@@ -338,3 +342,30 @@ async def test_a_password_change_amid_fifty_logins_leaves_no_session_of_the_old_
     ]
     assert not any(alive)
     assert {type(outcome) for outcome in outcomes} <= {LoggedIn, Refused, TooMany, type(None)}
+
+
+async def test_a_portals_login_is_three_writes_to_the_store(
+    sqlite_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SystemClock()
+    store = open_store(redis_url, clock=clock)
+    assert isinstance(store, RedisStore)
+    await store.open()
+    async with opened(sqlite_url) as db:
+        issuer = f"https://{chance(8).hex()}.example.com"
+        house = House(db, store=store, guard=guard_on(store, clock=clock), issuer=issuer)
+        await house.open()
+        await house.ada()
+        born(await house.attempt(visit=PORTAL))  # the first publishes the stamp
+        writes, deliver = list[int](), store._deliver
+
+        async def noted(items: list[Item]) -> None:
+            writes.append(len(items))
+            await deliver(items)
+
+        monkeypatch.setattr(store, "_deliver", noted)
+        born(await house.attempt(visit=PORTAL))
+        # the guard; the session, the refund and what failed before; whether he has too many sessions
+        assert writes == [1, 3, 1]
+        assert not isinstance(await house.attempt(WRONG, visit=PORTAL), LoggedIn)
+    await store.close()

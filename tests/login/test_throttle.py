@@ -103,6 +103,22 @@ async def test_right_passwords_never_count(house: House) -> None:
     assert await guesses(house, 6, browser()) == ["Refused"] * 5 + ["TooMany"]
 
 
+async def test_a_password_that_was_right_when_it_was_checked_is_no_guess_whatever_came_between(house: House) -> None:
+    user = await house.ada()
+    assert await gets_in(house, browser())
+
+    async def disable() -> None:
+        await house.users.disable(user.id)
+        await house.sessions.publish_stamp(user.id, user.tag)
+
+    for _ in range(7):
+        house.backend.then = disable
+        assert await house.attempt(visit=browser()) == Refused()
+        await house.users.enable(user.id)
+        await house.sessions.publish_stamp(user.id, user.tag)
+    assert await guesses(house, 6, browser()) == ["Refused"] * 5 + ["TooMany"]
+
+
 async def test_a_closed_account_costs_no_hash(house: House) -> None:
     await house.ada()
     await guesses(house, 5, browser())

@@ -1,9 +1,12 @@
 """One notion of an e-mail address — security §10."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.users import email as room
 from bridge.users.email import email_key
 
 
@@ -66,3 +69,9 @@ def test_what_is_no_address_has_no_key(typed: str) -> None:
 def test_a_key_is_its_own_key_and_nothing_raises(text: str) -> None:
     key = email_key(text)
     assert key is None or (email_key(key) == key and len(key) <= 320)
+
+
+def test_the_short_way_for_ascii_says_what_the_tables_of_unicode_say() -> None:
+    for letter in map(chr, range(128)):
+        assert room._visible(letter) == (unicodedata.category(letter) not in room._REFUSED), letter
+        assert room._folded(letter) == unicodedata.normalize("NFKC", letter).casefold(), letter

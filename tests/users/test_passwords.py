@@ -63,6 +63,7 @@ BROKEN = [
         "$argon2id$",
         "$argon2id$v=19$m=1",
         "$argon2id$v=19$m=8,t=1,p=1$$",
+        f"$argon2id$v=19$m=8,t=1,p=1${'/' * 22}${'/' * 43}",  # ours to look at, but no base64
         "$2y$10$short",
     ),
     *("$2y$99$" + "a" * 53, "$2y$31$" + "a" * 53, "$P$", "$P$z", "{SSHA}!!!", "$pbkdf2-sha256$x", "pbkdf2_sha256$1$x"),
@@ -174,6 +175,23 @@ async def test_a5_every_kind_of_failure_runs_argon2_once(passwords: Passwords, c
         assert not (await passwords.verify(stored, Secret(typed))).ok
         assert counted["argon2"] == 1, (stored, typed)
         assert counted.total() <= 2
+
+
+async def test_a5_a_hash_that_only_looks_like_ours_costs_as_much_as_another(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ran = passwords._argon2.verify, list[str]()
+
+    def verify(raw: bytes, stored: str) -> bool:
+        right: bool = real(raw, stored)
+        ran.append(stored)  # it would have raised otherwise
+        return right
+
+    monkeypatch.setattr(passwords._argon2, "verify", verify)
+    kept = await passwords.hash(Secret(PASSWORD))
+    for stored in (kept, *(each for each in BROKEN if passwords._newest.fullmatch(each))):
+        await passwords.verify(stored, Secret("wrong"))
+    assert ran == [kept, passwords._dummy]
 
 
 @pytest.mark.parametrize("name", OLDER)
