@@ -3,6 +3,7 @@
 `python -m bridge.cli.worker` reads its settings from the environment alone.
 """
 
+import atexit
 import logging
 import signal
 import sys
@@ -27,7 +28,9 @@ def make() -> "Bridge":
 
     config = Config.discover()
     _set_up_log(config)
-    return Bridge(config, listeners=[JsonLog(sys.stderr, config.events)])
+    log = JsonLog(sys.stderr, config.events)
+    atexit.register(log.close)
+    return Bridge(config, listeners=[log])
 
 
 def main() -> int:

@@ -1,14 +1,17 @@
 """The log: one line for each event and for each record of a library, JSON or text — sessions-and-accounts A12.
 
+Of what anybody can cause as often as he likes so many lines a minute are written, and one that tells how many more
+there were: a disk that is full stops more than the log.
 Nothing here configures anything globally but `set_up_logging`, which the command `serve` calls.
 """
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+from bridge.events.budget import Budget, Minute
 from bridge.events.event import Event, EventKind
 from bridge.events.options import EventsOptions
 from bridge.events.redact import Redact, redact_fields
@@ -25,6 +28,9 @@ WARNINGS: Final[frozenset[EventKind]] = frozenset(
         "upstream.down",
     }
 )
+MOST_DIFFERENT: Final = 500
+"""Kinds of records of which one minute keeps apart how many there were."""
+MOST_TEXT: Final = 200
 _LIBRARIES: Final = ("uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "asyncmy")
 _ACCESS: Final = "uvicorn.access"
 _TALKATIVE: Final = ("aiosqlite", "sqlalchemy")
@@ -49,13 +55,28 @@ class JsonLog:
         self._counted_only = frozenset(options.counted_only)
         self._least = logging.getLevelNamesMapping()[options.log_level.upper()]
         self._render = _renderer(options)
+        self._budget = Budget(options.log_refusals)
+        self._now = 0.0
 
     def hear(self, event: Event) -> None:
-        """Write its line; a stream that is gone is no reason to fail."""
-        level = logging.WARNING if event.kind in WARNINGS else logging.INFO
-        if event.kind in self._counted_only or level < self._least:
+        """Write its line, and what was left out before it."""
+        if event.kind in self._counted_only or _level(event) < self._least:
             return
-        line = self._render(_fields(event) | {"level": logging.getLevelName(level).lower()})
+        self._now = event.at
+        admitted = self._budget.admits(event.kind, event.at)
+        for summary in self._budget.summary(event.at):
+            self._write(summary)
+        if admitted:
+            self._write(event)
+
+    def close(self) -> None:
+        """Write what was left out and not told yet."""
+        for summary in self._budget.rest(self._now):
+            self._write(summary)
+
+    def _write(self, event: Event) -> None:
+        """A stream that is gone is no reason to fail."""
+        line = self._render(_fields(event) | {"level": logging.getLevelName(_level(event)).lower()})
         with suppress(OSError, ValueError):
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -81,9 +102,44 @@ class LineFormatter(logging.Formatter):
         return self._render(fields)
 
 
+class SparingHandler(logging.StreamHandler[Any]):
+    """Writes records; of those that are the same but for their values, only so many a minute.
+
+    How many more there were is told with the next record, or at the end.
+    """
+
+    def __init__(self, stream: Any, most: int) -> None:
+        super().__init__(stream)
+        self._most = most
+        self._minute: Minute[tuple[str, str]] = Minute()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Before the filters, which put the values in."""
+        self.acquire()  # records come from every thread
+        try:
+            what = (record.name, str(record.msg)[:MOST_TEXT])
+            if not self._minute.has_room_for(what, MOST_DIFFERENT):
+                what = ("", "lines of other kinds")
+            admitted = self._minute.admits(what, self._most, record.created)
+            self._tell(self._minute.summary(record.created))
+            return super().handle(record) if admitted else False
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        """Tell the rest."""
+        self._tell(self._minute.rest())
+        super().close()
+
+    def _tell(self, left_out: Mapping[tuple[str, str], int]) -> None:
+        for (name, text), lines in left_out.items():
+            facts = {"name": name, "levelno": logging.WARNING, "levelname": "WARNING"}
+            super().handle(logging.makeLogRecord({**facts, "msg": f"{lines} more left out: {text}"}))
+
+
 def handler(stream: Any, options: EventsOptions) -> logging.Handler:
     """A handler for any logger: redacts, then writes our lines."""
-    made = logging.StreamHandler(stream)
+    made = SparingHandler(stream, options.log_refusals)
     made.addFilter(Redact())
     made.setFormatter(LineFormatter(options))
     return made
@@ -107,6 +163,10 @@ def set_up_logging(stream: Any, options: EventsOptions) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _COMPLAINING:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _level(event: Event) -> int:
+    return logging.WARNING if event.kind in WARNINGS else logging.INFO
 
 
 def _fields(event: Event) -> dict[str, object]:

@@ -18,6 +18,10 @@ class EventsOptions:
     """json: one object per line; text: for eyes at a terminal."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are written."""
+    log_refusals: int = 60
+    """Lines that one minute may have, in each worker, of each kind of refusal that anybody can cause without a login
+    (ten times as many of failed logins), and of each warning or error that reads the same.  One line tells how many
+    more there were."""
     audit_days: int = 400
     """Days for which an audit row is kept; 0: for ever."""
     audit_queue: int = 10_000
@@ -30,7 +34,8 @@ class EventsOptions:
     """What happens with every request of an app: it is counted by the metrics, neither logged nor audited."""
 
     def __post_init__(self) -> None:
-        if self.audit_days < 0 or self.audit_queue < 1 or self.audit_refusals < 1:
+        if self.audit_days < 0 or min(self.log_refusals, self.audit_queue, self.audit_refusals) < 1:
             raise ConfigError(
-                "events.audit_days must be 0 or more, events.audit_queue and events.audit_refusals 1 or more"
+                "events.audit_days must be 0 or more, "
+                "events.log_refusals, events.audit_queue and events.audit_refusals 1 or more"
             )

@@ -154,6 +154,35 @@ def test_no_query_is_logged(demo: Demo) -> None:
     assert "GET " not in demo.log()
 
 
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_who_is_refused_again_and_again_fills_no_disk_and_all_of_it_is_counted(tmp_path: Path, workers: int) -> None:
+    """Events of ours, and what the server below says of requests that are none."""
+    given = {"BRIDGE__EVENTS__LOG_REFUSALS": "5", "BRIDGE__EVENTS__LOG_FORMAT": "json"}
+    options, count = ("--demo", "--workers", str(workers)), 40
+    with serving(tmp_path, *options, port=servers.free_port(), environment=given) as demo:
+        began = time.monotonic()
+        for number in range(count):
+            with socket.create_connection((servers.LOOPBACK, int(demo.url.rpartition(":")[2])), timeout=10) as client:
+                client.sendall(b"nonsense %d\r\n\r\n" % number)
+                while client.recv(1_000):
+                    pass
+        with httpx2.Client(base_url=demo.url, auth=("demo", "wrong")) as http:
+            replies = [http.post("/oauth/token", data={"grant_type": "refresh_token"}) for _ in range(count)]
+        assert {reply.status_code for reply in replies} == {401}
+        minutes = int((time.monotonic() - began) // 60) + 2
+        assert demo.stop() == 0
+        lines = [json.loads(line) for line in demo.log().splitlines() if line.startswith("{")]
+    refused = [line for line in lines if line["event"] == "token.refused"]
+    invalid = [line["event"] for line in lines if "Invalid HTTP request" in line["event"]]
+    told = {
+        "token.refused": [int(line["details"]["rows"]) for line in refused if line["reason"] == "too-many"],
+        "invalid": [int(text.partition(" more left out")[0]) for text in invalid if "left out" in text],
+    }
+    for written, left_out in ((len(refused), told["token.refused"]), (len(invalid), told["invalid"])):
+        itself = written - len(left_out)
+        assert 5 <= itself <= 5 * workers * minutes and itself + sum(left_out) == count, lines
+
+
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with socket.create_server((servers.LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]

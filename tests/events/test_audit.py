@@ -187,6 +187,7 @@ async def test_rows_that_are_refused_do_not_hold_up_later_ones(sqlite_url: str) 
         ("login.fail", 20),
         ("login.blocked", 20),
         ("reset.requested", 20),
+        ("upstream.down", 20),
     ],
 )
 async def test_what_anybody_can_cause_has_so_many_rows_a_minute_and_one_for_the_rest(
@@ -273,6 +274,8 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
         EventsOptions(audit_queue=0)
     with pytest.raises(ConfigError, match="audit_refusals"):
         EventsOptions(audit_refusals=0)
+    with pytest.raises(ConfigError, match="log_refusals"):
+        EventsOptions(log_refusals=0)
 
 
 async def _rows(db: Database) -> list[dict[str, Any]]:

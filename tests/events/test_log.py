@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.asgi import parse_ip
-from bridge.events.event import Event, Events
-from bridge.events.log import JsonLog, set_up_logging
+from bridge.events.event import Event, EventKind, Events
+from bridge.events.log import MOST_DIFFERENT, JsonLog, handler, set_up_logging
 from bridge.events.options import EventsOptions
 from bridge.testing.hands import Hands
 from bridge.types import ClientId, UserId, Visit
@@ -69,6 +69,108 @@ def test_at_level_warning_only_what_somebody_should_look_at_is_written() -> None
     options = EventsOptions(log_level="warning")
     assert _lines(Event(kind="login.ok"), options) == ""
     assert json.loads(_lines(Event(kind="token.replay"), options))["level"] == "warning"
+
+
+@pytest.mark.parametrize(("kind", "own"), [("credential.refused", 2), ("session.refused", 2), ("login.fail", 20)])
+def test_what_anybody_can_cause_has_so_many_lines_a_minute_and_one_for_the_rest(kind: EventKind, own: int) -> None:
+    out, hands = io.StringIO(), Hands(1_800_000_000)
+    log = JsonLog(out, EventsOptions(log_refusals=2))
+    for _ in range(3):
+        for _ in range(40):
+            log.hear(Event(kind=kind, at=hands.now(), reason="wrong"))
+        hands.move(60)
+    log.hear(Event(kind="login.ok", at=hands.now()))
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    told = [line for line in lines if line.get("reason") == "too-many"]
+    assert [line["event"] for line in lines if line["event"] != kind] == ["login.ok"], "the known have no budget"
+    assert sum(line.get("reason") == "wrong" for line in lines) == 3 * own
+    assert sum(int(line["details"]["rows"]) for line in told) == 3 * (40 - own)
+    assert len(told) <= 4, "one at once, and one a minute"
+    assert {line["level"] for line in told} == {"warning" if kind == "credential.refused" else "info"}
+
+
+def test_at_the_end_the_log_tells_what_it_left_out() -> None:
+    out = io.StringIO()
+    log = JsonLog(out, EventsOptions(log_refusals=1))
+    for _ in range(10):
+        log.hear(Event(kind="token.refused", at=1_800_000_000))
+    log.close()
+    told = [int(line["details"]["rows"]) for line in map(json.loads, out.getvalue().splitlines()) if "details" in line]
+    assert sum(told) == 9
+    log.close()
+    assert len(out.getvalue().splitlines()) == 1 + len(told)
+
+
+def test_what_is_not_written_at_this_level_is_not_counted() -> None:
+    out = io.StringIO()
+    log = JsonLog(out, EventsOptions(log_refusals=1, log_level="warning"))
+    for _ in range(10):
+        log.hear(Event(kind="token.refused", at=1_800_000_000))
+    log.close()
+    assert out.getvalue() == ""
+
+
+class TestRecordsThatReadTheSame:
+    """Those of libraries, and of ours."""
+
+    @pytest.fixture
+    def out(self) -> io.StringIO:
+        return io.StringIO()
+
+    @pytest.fixture
+    def handler(self, out: io.StringIO) -> logging.Handler:
+        return handler(out, EventsOptions(log_refusals=3))
+
+    def lines(self, out: io.StringIO) -> list[str]:
+        return [json.loads(line)["event"] for line in out.getvalue().splitlines()]
+
+    def test_only_so_many_a_minute_whatever_is_in_them(self, handler: logging.Handler, out: io.StringIO) -> None:
+        for number in range(10):
+            handler.handle(record("%s is invalid", number))
+        handler.handle(record("another"))
+        assert self.lines(out) == [
+            *(f"{number} is invalid" for number in range(3)),
+            "1 more left out: %s is invalid",
+            "another",
+        ]
+        handler.handle(record("%s is invalid", "x", later=60))
+        assert self.lines(out)[5:] == ["6 more left out: %s is invalid", "x is invalid"]
+
+    def test_each_logger_has_its_own(self, handler: logging.Handler, out: io.StringIO) -> None:
+        for name in ("uvicorn.error", "bridge"):
+            for _ in range(3):
+                handler.handle(record("the same", name=name))
+        assert self.lines(out) == ["the same"] * 6
+
+    def test_the_end_tells_the_rest(self, handler: logging.Handler, out: io.StringIO) -> None:
+        for _ in range(9):
+            handler.handle(record("the same"))
+        handler.close()
+        assert self.lines(out)[3:] == ["1 more left out: the same", "5 more left out: the same"]
+
+    def test_no_end_of_texts_makes_no_end_of_counters(self, handler: logging.Handler, out: io.StringIO) -> None:
+        for number in range(10_000):
+            handler.handle(record(f"made of {number}"))
+        assert len(self.lines(out)) == MOST_DIFFERENT + 3 + 1
+        assert self.lines(out)[-1] == "1 more left out: lines of other kinds"
+        handler.handle(record("made of 0"))
+        assert self.lines(out)[-1] == "made of 0", "it has its own since before"
+        handler.close()
+        assert self.lines(out)[-1] == f"{10_000 - MOST_DIFFERENT - 3 - 1} more left out: lines of other kinds"
+
+    def test_a_secret_in_the_text_itself_is_hidden_in_the_summary_too(
+        self, handler: logging.Handler, out: io.StringIO
+    ) -> None:
+        for _ in range(9):
+            handler.handle(record(f"bad {OPAQUE['refresh token']}"))
+        handler.close()
+        assert OPAQUE["refresh token"] not in out.getvalue()
+
+
+def record(text: str, *values: object, name: str = "uvicorn.error", later: float = 0) -> logging.LogRecord:
+    made = logging.LogRecord(name, logging.WARNING, "", 0, text, values, None)
+    made.created = 1_800_000_000 + later
+    return made
 
 
 def test_a_closed_stream_is_no_reason_to_fail() -> None:
