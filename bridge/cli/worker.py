@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -18,6 +18,9 @@ from bridge.events.log import JsonLog, set_up_logging
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
+
+BEGIN_SECONDS: Final = 30
+"""What a process may take to begin, or to say that it lives: on a busy machine it is slow, and not to be killed."""
 
 _log = logging.getLogger("bridge")
 
@@ -58,6 +61,7 @@ def main() -> int:
             access_log=False,
             limit_concurrency=server.most_connections + 1 if server.most_connections > 0 else None,  # it means "fewer"
             timeout_graceful_shutdown=server.graceful_timeout,
+            timeout_worker_healthcheck=BEGIN_SECONDS,
             ssl_certfile=server.tls_cert,
             ssl_keyfile=server.tls_key,
         )
@@ -73,8 +77,11 @@ def _set_up_log(config: Config) -> None:
 
 
 def _asked_to_stop(_signal: int, _frame: FrameType | None) -> None:
-    """The server raises SIGTERM once more when it has stopped in good order: that is the end, not a death."""
+    """Before it serves, or once more from the server that has stopped in good order: that is the end, not a death."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":
     sys.exit(main())
+if __name__ == "__mp_main__":  # one process of several, before it serves
+    signal.signal(signal.SIGTERM, _asked_to_stop)

@@ -247,6 +247,27 @@ def test_two_workers_share_the_work_and_stop_together(place: Path) -> None:
         assert httpx2.get(f"{server.url}/readyz").status_code == 200
         assert server.stop() == 0
         assert _within(5, lambda: not [pid for pid in children if _lives(pid)])
+    assert "Traceback" not in server.log()
+
+
+def test_who_is_asked_to_stop_before_it_serves_stops() -> None:
+    asked = (
+        "import os, signal, time; from bridge.cli import worker; signal.signal(signal.SIGTERM, worker._asked_to_stop)"
+    )
+    begun = time.monotonic()
+    told = subprocess.run([sys.executable, "-c", f"{asked}; os.kill(os.getpid(), 15); time.sleep(60)"], check=False)
+    assert told.returncode == 0 and time.monotonic() - begun < 50
+
+
+@pytest.mark.slow
+def test_workers_that_are_slow_to_begin_are_waited_for(place: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "sitecustomize.py").write_text(
+        "import sys, time\nif '--multiprocessing-fork' in sys.orig_argv:\n    time.sleep(8)\n"
+    )
+    with serving(place, "--workers", "2", port=servers.free_port(), environment={"PYTHONPATH": str(slow)}) as server:
+        assert "died" not in server.log()
 
 
 @pytest.mark.slow
