@@ -8,6 +8,9 @@ from msgspec import Struct
 UserId = NewType("UserId", int)
 """The number of a user: the legacy `userid`.  Never reused."""
 
+AccountId = NewType("AccountId", int)
+"""The number of a customer account: the legacy `clientid`.  Never reused."""
+
 Subject = NewType("Subject", str)
 """The OpenID `sub` of a user: unique, never reused, at most 255 ASCII characters."""
 

@@ -13,7 +13,7 @@ from bridge.app.rooms import Rooms
 from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
 from bridge.grants.wrap import Wrap
 from bridge.i18n import html_lang
-from bridge.legacy.actions import Action, Registry, registry
+from bridge.legacy.actions import Action, Registry, owned, registry
 from bridge.legacy.bans import Bans
 from bridge.legacy.credentials import Callers
 from bridge.legacy.endpoint import LegacyApi
@@ -144,7 +144,7 @@ def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:
         ResetPassword(resets=rooms.resets, options=options).action,
         WhmcsDetails(options=options).action,
     )
-    return registry(*ours, *own)
+    return registry(*owned(registry(*ours), options.actions).values(), *own)
 
 
 def _legacy(rooms: Rooms, actions: Registry, proxies: Proxies) -> LegacyApi:

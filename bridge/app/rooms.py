@@ -6,8 +6,14 @@ Nothing is opened here: making the rooms reads no file but the secrets' and reac
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.accounts.accounts import Accounts
+from bridge.accounts.cached import CachedAccounts
+from bridge.accounts.contacts import Contacts
+from bridge.accounts.invites import Invites
+from bridge.accounts.members import Members
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
+from bridge.clients.roles import Roles
 from bridge.clock import Chance, Clock
 from bridge.config import Config
 from bridge.config.keyfiles import keys_of
@@ -17,6 +23,7 @@ from bridge.database.endings import Endings, Recent
 from bridge.database.versions import VersionTable
 from bridge.events.audit import AuditLog
 from bridge.events.event import Events
+from bridge.events.ledger import Ledger
 from bridge.events.metrics import Metrics
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
@@ -45,10 +52,13 @@ from bridge.stores.url import guard_on, open_store
 from bridge.stores.versions import Versions
 from bridge.tokens import Names, Slots
 from bridge.users.cached import CachedUsers
+from bridge.users.directory import UserDirectory
+from bridge.users.email_changes import EmailChanges
 from bridge.users.last_logins import LastLogins
 from bridge.users.passwords import Passwords
 from bridge.users.policy import PasswordPolicy
-from bridge.users.sql import SqlUsers
+from bridge.users.sql import DrawStamp, SqlUsers
+from bridge.users.upkeep import UserUpkeep
 
 _DAY: Final = 86_400
 
@@ -67,6 +77,7 @@ class Rooms:
     events: Events
     metrics: Metrics
     audit: AuditLog
+    ledger: Ledger
     database: Database
     endings: Endings
     raw_store: Store
@@ -75,10 +86,19 @@ class Rooms:
     versions: Versions
     users: SqlUsers
     cached_users: CachedUsers
+    user_directory: UserDirectory
+    user_upkeep: UserUpkeep
+    email_changes: EmailChanges
     last_logins: LastLogins
     policy: PasswordPolicy
+    accounts: Accounts
+    cached_accounts: CachedAccounts
+    members: Members
+    invites: Invites
+    contacts: Contacts
     clients: Clients
     credentials: Credentials
+    roles: Roles
     keyring: Keyring
     sessions: Sessions
     tickets: Tickets
@@ -109,6 +129,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     # What the reconciler publishes it publishes while the gate is shut: those rooms hold the store behind it.
     versions = Versions(raw_store, names, VersionTable(database))
     passwords = Passwords(config.users)
+    new_stamp: DrawStamp = lambda reason: draw_stamp(reason, chance)  # noqa: E731
     users = SqlUsers(
         db=database,
         passwords=passwords,
@@ -116,9 +137,10 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         slots=slots,
         clock=clock,
         chance=chance,
-        draw_stamp=lambda reason: draw_stamp(reason, chance),
+        draw_stamp=new_stamp,
         versions=versions,
     )
+    upkeep = UserUpkeep(users=users, clock=clock, draw_stamp=new_stamp)
     sessions = Sessions(
         store=store,
         names=names,
@@ -133,8 +155,10 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     devices = Devices(ring=ring, clock=clock, chance=chance, days=config.login.device_days)
     outbox = Outbox(database, clock)
     letters = PatientOutbox(outbox)
+    members = Members(database, clock)
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
+    audit = AuditLog(database, clock, config.events)
     return Rooms(
         config=config,
         clock=clock,
@@ -145,7 +169,8 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         mint=TokenMint(ring),
         events=events,
         metrics=metrics,
-        audit=AuditLog(database, clock, config.events),
+        audit=audit,
+        ledger=Ledger(db=database, audit=audit, events=events, versions=versions),
         database=database,
         endings=endings,
         raw_store=raw_store,
@@ -154,10 +179,35 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         versions=versions,
         users=users,
         cached_users=CachedUsers(users, versions),
+        user_directory=UserDirectory(database),
+        user_upkeep=upkeep,
+        email_changes=EmailChanges(
+            db=database,
+            users=users,
+            ring=ring,
+            clock=clock,
+            draw_stamp=new_stamp,
+            lifetime=config.users.email_change_lifetime,
+            draw=chance,
+        ),
         last_logins=last_logins,
         policy=PasswordPolicy(config.users),
+        accounts=Accounts(db=database, upkeep=upkeep, clock=clock, options=config.accounts, draw=chance),
+        cached_accounts=CachedAccounts(members, versions),
+        members=members,
+        invites=Invites(
+            db=database,
+            members=members,
+            outbox=outbox,
+            ring=ring,
+            clock=clock,
+            lifetime=config.accounts.invite_lifetime,
+            draw=chance,
+        ),
+        contacts=Contacts(database, clock),
         clients=Clients(db=database, ring=ring, versions=versions, clock=clock),
         credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),
+        roles=Roles(db=database, versions=versions, clock=clock),
         keyring=Keyring(db=database, ring=ring, clock=clock, events=events),
         sessions=sessions,
         tickets=Tickets(

@@ -1,7 +1,7 @@
 """What one worker does beside its requests — DESIGN §5, §8; security §3, §20."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -112,10 +112,20 @@ class Work:
         """Forget, once an hour, what could no longer matter."""
         await asyncio.sleep(SWEEP_AFTER)
         while True:
-            for forget in (self._rooms.endings.sweep, self._rooms.audit.forget, self._outbox.forget):
+            for forget in self._forgetting():
                 with suppress(Unavailable):
                     await forget()
             await asyncio.sleep(SWEEP_EVERY)
+
+    def _forgetting(self) -> Sequence[Callable[[], Awaitable[object]]]:
+        rooms = self._rooms
+        return (
+            rooms.endings.sweep,
+            rooms.audit.forget,
+            self._outbox.forget,
+            rooms.invites.forget,
+            rooms.email_changes.forget,
+        )
 
     def _new_outbox(self) -> OutboxWorker:
         rooms = self._rooms

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,12 +11,13 @@ from bridge.cli.output import AsJson, ConfigFile, Refusal, read_line, say, say_t
 from bridge.cli.rooms import ACTOR, VISIT, within
 from bridge.clients.credential import EVERY_ACTION, Credential, Rights, SessionTerms
 from bridge.clients.credentials import CredentialTaken
+from bridge.clients.roles import UnknownRole
 from bridge.secret import Secret
 
 app: typer.Typer = typer.Typer(help="API credentials.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="What the audit calls it.")]
-Seconds = Annotated[int | None, typer.Option(min=1, help="Of the sessions it makes; default: as sessions.* says.")]
+_TERM: Final = "Seconds, of the sessions it makes; default: as sessions.* says."
 
 
 @app.command()
@@ -40,15 +41,25 @@ def add(
     all_actions: Annotated[
         bool, typer.Option("--all-actions", help="Every action but the powerful ones, which must be named.")
     ] = False,
-    session_lifetime: Seconds = None,
-    session_idle: Seconds = None,
-    session_cap: Annotated[int | None, typer.Option(min=1, help="The most sessions of one user by it.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A role of `role add`; may be given again.")] = None,
+    lifetime: Annotated[int | None, typer.Option("--lifetime", "--session-lifetime", min=1, help=_TERM)] = None,
+    idle: Annotated[int | None, typer.Option("--idle", "--session-idle", min=1, help=_TERM)] = None,
+    cap: Annotated[
+        int | None, typer.Option("--cap", "--session-cap", min=1, help="The most sessions of one user by it.")
+    ] = None,
+    error_on_2fa: Annotated[
+        bool | None,
+        typer.Option(
+            "--error-on-2fa/--no-error-on-2fa",
+            help="Tell it an error for users with a second factor, or not; default: as legacy.error_on_2fa says.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a credential.  Its secret is printed now, and never again."""
-    if not allow_action and not all_actions:
-        raise Refusal("it could call nothing: name actions by --allow-action, or --all-actions")
+    if not (allow_action or all_actions or role):
+        raise Refusal("it could call nothing: name actions by --allow-action, --all-actions or --role")
     if admin and not (identifier and secret_stdin):
         raise Refusal("--admin needs --identifier and --secret-stdin")
     given = Secret(read_line("secret")) if secret_stdin else None
@@ -56,7 +67,9 @@ def add(
         rights = Rights.parse(
             allowed_ips=allow_ip or (),
             actions=[*(allow_action or ()), *([EVERY_ACTION] if all_actions else ())],
-            sessions=SessionTerms(lifetime=session_lifetime, idle=session_idle, cap=session_cap),
+            roles=role or (),
+            sessions=SessionTerms(lifetime=lifetime, idle=idle, cap=cap),
+            error_on_2fa=error_on_2fa,
         )
     except ValueError as error:
         raise Refusal(str(error)) from None
@@ -92,7 +105,33 @@ def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
 
     rows = [_shown(credential) for credential in within(config, work)]
     columns = {"name": "NAME", "kind": "KIND", "identifier": "IDENTIFIER", "allowed_ips": "FROM", "actions": "ACTIONS"}
-    say_table(rows, {**columns, "disabled": "DISABLED"}, as_json=as_json)
+    say_table(rows, {**columns, "roles": "ROLES", "disabled": "DISABLED"}, as_json=as_json)
+
+
+@app.command()
+def roles(
+    *,
+    name: Name,
+    role: Annotated[list[str] | None, typer.Option(help="May be given again; none: no role.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let it have these roles, and no other."""
+    named = role or []
+
+    async def work(rooms: Rooms) -> None:
+        try:
+            if not await rooms.credentials.give_roles(name, named):
+                raise Refusal(f"there is no credential {name}")
+        except UnknownRole as error:
+            raise Refusal(str(error)) from None
+        rooms.events.tell(
+            "credential.changed", VISIT, actor=ACTOR, reason="roles", name=name, roles=" ".join(sorted(named))
+        )
+
+    within(config, work)
+    shown = ", ".join(sorted(named)) or "no role"
+    say({"name": name, "roles": sorted(named)}, f"{name} has {shown}", as_json=as_json)
 
 
 @app.command()
@@ -133,7 +172,9 @@ def _shown(credential: Credential) -> dict[str, Any]:
         "identifier": credential.identifier,
         "allowed_ips": [str(network) for network in credential.allowed_ips],
         "actions": sorted(credential.actions),
+        "roles": sorted(credential.roles),
         "sessions": {"lifetime": terms.lifetime, "idle": terms.idle, "cap": terms.cap},
+        "error_on_2fa": credential.error_on_2fa,
         "disabled": credential.disabled,
         "created_at": credential.created_at,
     }

@@ -45,8 +45,12 @@ class Credential:
     allowed_ips: tuple[IPNetwork, ...] = ()
     """Where it may be used from; empty: wherever the door lets anybody in."""
     actions: frozenset[str] = frozenset()
-    """Lower-case names of actions, or `*`."""
+    """Lower-case names of actions, or `*`: its own, beside those of its roles."""
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The name of each of its roles, and what that allows; any of them grants (whmcs-api §2.4)."""
     sessions: SessionTerms = field(default_factory=SessionTerms)
+    error_on_2fa: bool | None = None
+    """In place of `legacy.error_on_2fa`; None: as that says."""
     disabled: bool = False
     created_at: int = 0
     updated_at: int = 0
@@ -54,7 +58,8 @@ class Credential:
 
     def may_call(self, action: str, *, powerful: bool = False) -> bool:
         """Whether this action (lower-case) is allowed to it."""
-        return action in self.actions or (EVERY_ACTION in self.actions and not powerful)
+        sets = (self.actions, *self.roles.values())
+        return any(action in allowed or (EVERY_ACTION in allowed and not powerful) for allowed in sets)
 
     def may_come_from(self, ip: IPAddress | None) -> bool:
         """Whether the address is on its own list, which no access key lifts (security §22)."""
@@ -63,21 +68,31 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What a new credential shall be allowed: from where, which actions, which sessions."""
+    """What a new credential shall be allowed: from where, which actions by itself and by roles, which sessions."""
 
     allowed_ips: tuple[IPNetwork, ...] = ()
     actions: frozenset[str] = frozenset()
+    roles: tuple[str, ...] = ()
     sessions: SessionTerms = field(default_factory=SessionTerms)
+    error_on_2fa: bool | None = None
 
     @classmethod
     def parse(
-        cls, *, allowed_ips: Iterable[str] = (), actions: Iterable[str] = (), sessions: SessionTerms | None = None
+        cls,
+        *,
+        allowed_ips: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        sessions: SessionTerms | None = None,
+        error_on_2fa: bool | None = None,
     ) -> "Rights":
         """From text, as an operator writes it.  Raises ValueError."""
         return cls(
             allowed_ips=parse_networks(allowed_ips),
             actions=parse_actions(actions),
+            roles=tuple(roles),
             sessions=sessions or SessionTerms(),
+            error_on_2fa=error_on_2fa,
         )
 
 
@@ -95,15 +110,18 @@ def parse_actions(names: Iterable[str]) -> frozenset[str]:
     return actions
 
 
-def credential_of(row: Mapping[str, Any]) -> Credential:
-    """The credential that the row describes."""
+def credential_of(row: Mapping[str, Any], roles: Mapping[str, frozenset[str]]) -> Credential:
+    """The credential that the row describes, with those roles."""
+    options: dict[str, Any] = json.loads(row["options"])
     return Credential(
         name=row["name"],
         kind=row["kind"],
         identifier=row["identifier"],
         allowed_ips=parse_networks(json.loads(row["allowed_ips"])),
         actions=frozenset(json.loads(row["actions"])),
-        sessions=msgspec.json.decode(row["options"], type=SessionTerms),
+        roles=roles,
+        error_on_2fa=options.pop("error_on_2fa", None),
+        sessions=msgspec.convert(options, SessionTerms),
         disabled=row["disabled_at"] is not None,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -112,7 +130,10 @@ def credential_of(row: Mapping[str, Any]) -> Credential:
 
 
 def row_of(credential: Credential) -> dict[str, Any]:
-    """The row of a new credential."""
+    """The row of a new credential, but for its roles."""
+    options: dict[str, Any] = msgspec.to_builtins(credential.sessions)
+    if credential.error_on_2fa is not None:
+        options["error_on_2fa"] = credential.error_on_2fa
     return {
         "name": credential.name,
         "kind": credential.kind,
@@ -120,7 +141,7 @@ def row_of(credential: Credential) -> dict[str, Any]:
         "secret_hash": credential.secret_hash,
         "allowed_ips": json.dumps([str(network) for network in credential.allowed_ips]),
         "actions": json.dumps(sorted(credential.actions)),
-        "options": msgspec.json.encode(credential.sessions).decode(),
+        "options": json.dumps(options),
         "disabled_at": None,
         "created_at": credential.created_at,
         "updated_at": credential.updated_at,

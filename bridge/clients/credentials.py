@@ -1,7 +1,7 @@
 """The API credentials: found, checked, made — whmcs-api §2.2, security §20, §22."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bridge.clients.credential import Credential, CredentialKind, Rights, credential_of, row_of
 from bridge.clients.hashes import SecretHashes
+from bridge.clients.roles import give, given_to
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
 from bridge.database.lookup import LookUp
@@ -110,17 +111,14 @@ class Credentials:
         made = self._new(name, "identifier", identifier or _draw_text(self._draw), rights)
         kept = secret or Secret(_draw_text(self._draw))
         made = replace(made, secret_hash=self._hashes.make(made.identifier, kept))
-        await self._insert(made)
-        return NewCredential(made, kept)
+        return NewCredential(await self._insert(made, rights.roles), kept)
 
     async def import_bcrypt(self, name: str, rights: Rights, *, identifier: str, hashed: str) -> Credential:
         """A credential whose secret is known only as a bcrypt, until its first use.  ValueError, CredentialTaken."""
         if not _BCRYPT.fullmatch(hashed):
             raise ValueError("the hash of the secret is no bcrypt")
         made = self._new(name, "identifier", identifier, rights)
-        made = replace(made, secret_hash=hashed)
-        await self._insert(made)
-        return made
+        return await self._insert(replace(made, secret_hash=hashed), rights.roles)
 
     async def create_admin(self, name: str, rights: Rights, *, username: str, md5: Secret) -> Credential:
         """An admin's login: `md5` is 32 lower-hex of his password, or a bcrypt of that.  ValueError, CredentialTaken.
@@ -132,14 +130,29 @@ class Credentials:
         if not (_BCRYPT.fullmatch(text) or _MD5.fullmatch(text)):
             raise ValueError("neither an md5 (32 lower-hex) nor a bcrypt of one")
         made = replace(made, secret_hash=text if _BCRYPT.fullmatch(text) else await self._hasher.hash(md5))
-        await self._insert(made)
-        return made
+        return await self._insert(made, rights.roles)
 
     async def list(self) -> Sequence[Credential]:
         """All credentials, in the order they were made."""
         async with self._db.read() as tx:
-            rows = await tx.execute(select(api_credentials).order_by(api_credentials.c.id))
-        return [credential_of(row._asdict()) for row in rows]
+            rows = (await tx.execute(select(api_credentials).order_by(api_credentials.c.id))).all()
+            roles = await given_to(tx)
+        return [credential_of(row._asdict(), roles.get(row.id, {})) for row in rows]
+
+    async def give_roles(self, name: str, roles: Iterable[str]) -> bool:
+        """Let it have these roles and no other, within two seconds everywhere.  False: there is none of that name.
+
+        Raises UnknownRole.
+        """
+        mine = select(api_credentials.c.id).where(api_credentials.c.name == name).with_for_update()
+        async with self._db.begin() as tx:
+            number = (await tx.execute(mine)).scalar()
+            if number is None:
+                return False
+            await give(tx, number, roles)
+            await bump(tx, VERSION)
+        await self._publish()
+        return True
 
     async def disable(self, name: str) -> bool:
         """Refuse it from now on, within two seconds everywhere.  False: there is none of that name."""
@@ -159,7 +172,11 @@ class Credentials:
 
     async def _load(self, identifier: str) -> Credential | None:
         row = await self._db.first(_BY_IDENTIFIER, identifier=identifier)
-        return credential_of(row._asdict()) if row is not None else None
+        if row is None:
+            return None
+        async with self._db.read() as tx:
+            roles = await given_to(tx, row.id)
+        return credential_of(row._asdict(), roles.get(row.id, {}))
 
     async def _check_admin(self, credential: Credential, md5: Secret) -> bool:
         verdict = await self._hasher.verify(credential.secret_hash, md5)
@@ -184,14 +201,18 @@ class Credentials:
             return  # the secret was right; the next call will try again
         await self._publish()
 
-    async def _insert(self, credential: Credential) -> None:
+    async def _insert(self, credential: Credential, roles: Iterable[str]) -> Credential:
         try:
             async with self._db.begin() as tx:
-                await tx.execute(insert(api_credentials).values(row_of(credential)))
+                key = (await tx.execute(insert(api_credentials).values(row_of(credential)))).inserted_primary_key
+                assert key is not None
+                await give(tx, key[0], roles)
+                given = await given_to(tx, key[0])
                 await bump(tx, VERSION)
         except IntegrityError:
             raise CredentialTaken("a credential of that name or identifier is there already") from None
         await self._publish()
+        return replace(credential, roles=given.get(key[0], {}))
 
     async def _publish(self) -> None:
         with suppress(Unavailable):  # it has happened, and a new secret must reach its owner; the reconciler publishes
@@ -221,6 +242,7 @@ class Credentials:
             allowed_ips=rights.allowed_ips,
             actions=rights.actions,
             sessions=rights.sessions,
+            error_on_2fa=rights.error_on_2fa,
             created_at=now,
             updated_at=now,
         )

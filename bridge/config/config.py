@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from bridge.accounts.options import AccountOptions
 from bridge.clock import SystemClock
 from bridge.config.presets import PRESETS, PROFILES
 from bridge.config.read import (
@@ -77,6 +78,8 @@ class Config:
     """How long sessions live, and where their tokens are good.  All durations in seconds."""
     users: UserOptions = field(default_factory=UserOptions)
     """How users and their passwords are kept, and which new ones are accepted."""
+    accounts: AccountOptions = field(default_factory=AccountOptions)
+    """Customer accounts, which the legacy API calls clients."""
     login: LoginOptions = field(default_factory=LoginOptions)
     """What holds up whoever guesses passwords."""
     resets: ResetOptions = field(default_factory=ResetOptions)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 
 metadata: MetaData = MetaData(
     naming_convention={
@@ -41,6 +41,15 @@ def _exact(length: int) -> String:
     return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_nopad_bin"), "mysql", "mariadb")
 
 
+def _ordered(length: int) -> String:
+    """Text that also sorts byte by byte, whatever PostgreSQL's locale: what is searched by how it begins."""
+    return _exact(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+
+
+_Folded = _ordered(191)
+"""By `bridge.database.text.fold`, of which that is the longest."""
+
+
 users: Table = Table(
     "users",
     metadata,
@@ -48,10 +57,13 @@ users: Table = Table(
     Column("tag", _exact(11), nullable=False, unique=True),
     Column("sub", _exact(255), nullable=False, unique=True),
     Column("email", String(320), nullable=False),
-    Column("email_key", _exact(320), nullable=False, unique=True),
+    Column("email_key", _ordered(320), nullable=False, unique=True),
     Column("email_verified", Boolean(create_constraint=False), nullable=False, default=False),
     Column("first_name", String(100), nullable=False, default=""),
     Column("last_name", String(100), nullable=False, default=""),
+    Column("first_name_key", _Folded, index=True),
+    Column("last_name_key", _Folded, index=True),
+    Column("full_name_key", _Folded, index=True),
     Column("language", String(35), nullable=False, default=""),
     Column("groups", Text, nullable=False, default="[]"),
     Column("password_hash", Text),
@@ -61,6 +73,7 @@ users: Table = Table(
     Column("stamp_changed_at", BigInteger, nullable=False, index=True),
     Column("second_factor_state", String(16), nullable=False, default="none"),
     Column("disabled_at", BigInteger),
+    Column("removed_at", BigInteger),
     Column("authority", String(64), nullable=False, default="bridge"),
     Column("source", _exact(64)),
     Column("external_id", _exact(191)),
@@ -82,6 +95,23 @@ second_factors: Table = Table(
     Column("secret_enc", _Blob, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+email_changes: Table = Table(
+    "email_changes",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("old_email", String(320), nullable=False),
+    Column("new_email", String(320), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("token_hash", _exact(64), nullable=False, unique=True),
+    Column("token_enc", _Blob),
+    Column("requested_by", String(255), nullable=False, default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
     sqlite_autoincrement=True,
 )
 
@@ -122,6 +152,31 @@ api_credentials: Table = Table(
     sqlite_autoincrement=True,
 )
 
+api_roles: Table = Table(
+    "api_roles",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("name", _exact(100), nullable=False, unique=True),
+    Column("actions", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+credential_roles: Table = Table(
+    "credential_roles",
+    metadata,
+    Column(
+        "credential_id",
+        _Id,
+        ForeignKey("api_credentials.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    # No cascade: a role that somebody has is not removed.
+    Column("role_id", _Id, ForeignKey("api_roles.id"), primary_key=True, autoincrement=False, index=True),
+)
+
 signing_keys: Table = Table(
     "signing_keys",
     metadata,
@@ -132,6 +187,101 @@ signing_keys: Table = Table(
     Column("private_enc", _Blob, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
+)
+
+accounts: Table = Table(
+    "accounts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("uuid", _exact(36), nullable=False, unique=True),
+    # The one owner is a column, so that there is always one, and never two.
+    Column("owner_id", _Id, ForeignKey("users.id"), nullable=False, index=True),
+    Column("email", String(320), nullable=False, default=""),
+    Column("email_key", _ordered(320), unique=True),
+    Column("email_verified", Boolean(create_constraint=False), nullable=False, default=False),
+    Column("first_name", String(100), nullable=False, default=""),
+    Column("last_name", String(100), nullable=False, default=""),
+    Column("company_name", String(200), nullable=False, default=""),
+    Column("first_name_key", _Folded, nullable=False, default="", index=True),
+    Column("last_name_key", _Folded, nullable=False, default="", index=True),
+    Column("full_name_key", _Folded, nullable=False, default="", index=True),
+    Column("company_name_key", _Folded, nullable=False, default="", index=True),
+    Column("address1", String(200), nullable=False, default=""),
+    Column("address2", String(200), nullable=False, default=""),
+    Column("city", String(100), nullable=False, default=""),
+    Column("state", String(100), nullable=False, default=""),
+    Column("postcode", String(32), nullable=False, default=""),
+    Column("country", String(2), nullable=False, default=""),
+    Column("phone_number", String(64), nullable=False, default=""),
+    Column("tax_id", String(64), nullable=False, default=""),
+    Column("status", String(16), nullable=False, index=True),
+    Column("group_id", Integer, nullable=False, default=0, index=True),
+    Column("currency", String(3), nullable=False),
+    Column("credit", String(32), nullable=False),
+    Column("language", String(35), nullable=False, default=""),
+    Column("notes", _Long, nullable=False),
+    Column("tax_exempt", Boolean(create_constraint=False), nullable=False, default=False),
+    Column("marketing_opt_in", Boolean(create_constraint=False), nullable=False, default=False),
+    Column("allow_single_sign_on", Boolean(create_constraint=False), nullable=False, default=True),
+    Column("email_preferences", Text, nullable=False),
+    Column("billing", Text, nullable=False),
+    Column("custom_fields", _Long, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+memberships: Table = Table(
+    "memberships",
+    metadata,
+    Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("user_id", _Id, ForeignKey("users.id"), primary_key=True, autoincrement=False, index=True),
+    Column("permissions", String(255), nullable=False, default=""),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+invites: Table = Table(
+    "invites",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("email", String(320), nullable=False),
+    Column("email_key", _exact(320), nullable=False, index=True),
+    Column("permissions", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("token_hash", _exact(64), nullable=False, unique=True),
+    Column("token_enc", _Blob),
+    Column("invited_by", String(255), nullable=False, default=""),
+    Column("accepted_by", _Id, ForeignKey("users.id"), index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+contacts: Table = Table(
+    "contacts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("account_id", _Id, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("email", String(320), nullable=False, default=""),
+    Column("email_key", _exact(320), index=True),
+    # Compared as they stand by whoever looks for a contact.
+    Column("first_name", _exact(100), nullable=False, default=""),
+    Column("last_name", _exact(100), nullable=False, default=""),
+    Column("company_name", _exact(200), nullable=False, default=""),
+    Column("address1", _exact(200), nullable=False, default=""),
+    Column("address2", _exact(200), nullable=False, default=""),
+    Column("city", _exact(100), nullable=False, default=""),
+    Column("state", _exact(100), nullable=False, default=""),
+    Column("postcode", _exact(32), nullable=False, default=""),
+    Column("country", _exact(2), nullable=False, default=""),
+    Column("phone_number", _exact(64), nullable=False, default=""),
+    Column("tax_id", String(64), nullable=False, default=""),
+    Column("email_preferences", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 consents: Table = Table(

@@ -1,6 +1,6 @@
 """The versions of what is cached, raised in the transaction that changes it — security §20."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, select
 
@@ -16,6 +16,14 @@ async def bump(tx: Tx, name: str) -> None:
     """
     plus_one: ColumnElement[Any] = versions.c.version + 1
     await insert_or_update(tx, versions, {"name": name, "version": 1}, version=plus_one)
+
+
+class Published(Protocol):
+    """Tells the other workers that what was bumped has changed."""
+
+    async def publish(self, name: str) -> object:
+        """Raises `Unavailable`."""
+        ...
 
 
 class VersionTable:

@@ -34,9 +34,28 @@ EventKind = Literal[
     "user.changed",
     "user.disabled",
     "user.enabled",
+    "user.removed",
+    "email.requested",
+    "email.changed",
+    "email.cancelled",
+    "email.undone",
+    "account.created",
+    "account.changed",
+    "account.closed",
+    "account.removed",
+    "member.added",
+    "member.changed",
+    "member.removed",
+    "owner.changed",
+    "invite.created",
+    "invite.accepted",
+    "invite.cancelled",
+    "contact.created",
+    "sso.created",
     "client.changed",
     "credential.changed",
     "credential.refused",
+    "role.changed",
     "consent.granted",
     "consent.withdrawn",
     "ticket.issued",
@@ -92,8 +111,8 @@ class Listener(Protocol):
 class Events:
     """The stream.  `tell` sets the time and lets every listener hear, at once.
 
-    What must have its audit row or not happen at all is `made` before the change, written by `AuditLog.write` in the
-    transaction of the change, and `announced` after it.
+    What must have its audit row or not happen at all is done by `bridge.events.ledger.Ledger`: the event is `made`
+    with the change, written in its transaction, and `announced` after it.
     """
 
     def __init__(self, clock: Clock, *listeners: Listener) -> None:

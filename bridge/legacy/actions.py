@@ -1,6 +1,6 @@
 """The actions of the API, and the registry to which an operator adds his own — whmcs-api §3."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -8,11 +8,36 @@ from typing import Final, TypeAlias
 from msgspec import Struct, field
 
 from bridge.clients.credential import SessionTerms
+from bridge.errors import ConfigError
 from bridge.legacy.params import Params
 from bridge.legacy.wire import Content, Value
 from bridge.types import Door, IPAddress, Visit
 
 UNKNOWN_ACTION: Final = "The requested API Action could not be found"
+
+POWERFUL: Final = frozenset(
+    {
+        "createssotoken",
+        "createoauthcredential",
+        "updateoauthcredential",
+        "deleteoauthcredential",
+        "adduser",
+        "updateuser",
+        "updateuserpermissions",
+        "createclientinvite",
+        "deleteuserclient",
+        "addclient",
+        "updateclient",
+        "closeclient",
+        "deleteclient",
+    }
+)
+"""What lets somebody in without his password, changes who may come in, or changes what an app may ask (security §30).
+
+Each must be named by a credential or one of its roles, and has its audit row in the transaction that does it:
+`bridge.events.ledger`.  ValidateLogin and ResetPassword are not among them: the one needs the password, the other
+writes to the account's own address.
+"""
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -28,6 +53,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     user_agent: str = ""
     """The person's browser, in the same case."""
     sessions: SessionTerms = field(default_factory=SessionTerms)
+    error_on_2fa: bool | None = None
+    """What its credential says in place of `legacy.error_on_2fa`."""
 
     def visit(self, person: IPAddress | None = None) -> Visit:
         """What the rooms below are told.  The caller's own address is never a key of theirs (security §23)."""
@@ -64,7 +91,12 @@ class Action:
     parameters: frozenset[str]
     """What it understands: a call within the process may give nothing else (security §30)."""
     powerful: bool = False
-    """Allowed only to credentials that name it, not by `*` (security §30)."""
+    """Allowed only to credentials that name it, not by `*` (security §30): one of `POWERFUL` always is."""
+
+    @property
+    def must_be_named(self) -> bool:
+        """Whether `*` does not give it."""
+        return self.powerful or self.name.lower() in POWERFUL
 
 
 Registry: TypeAlias = Mapping[str, Action]
@@ -74,3 +106,11 @@ Registry: TypeAlias = Mapping[str, Action]
 def registry(*actions: Action) -> Registry:
     """The actions by name, whatever its case; a later one takes the place of an earlier one of its name."""
     return MappingProxyType({action.name.lower(): action for action in actions})
+
+
+def owned(actions: Registry, names: Sequence[str]) -> Registry:
+    """Those of the actions that the bridge shall answer: all, or the named ones.  Raises ConfigError."""
+    wanted = {name.strip().lower() for name in names}
+    if unknown := sorted(wanted - actions.keys()):
+        raise ConfigError(f"legacy.actions: there is no action {', '.join(unknown)}")
+    return MappingProxyType({name: action for name, action in actions.items() if not wanted or name in wanted})

@@ -74,12 +74,14 @@ class Callers:
         return AuthenticatedCaller(found, address)
 
     def may_call(self, caller: AuthenticatedCaller, action: Action) -> Refusal | None:
-        """Whether the credential's role allows it.  None: it does."""
+        """Whether the credential, or any of its roles, allows it.  None: it does."""
         name, credential = action.name.lower(), caller.credential
-        if credential.may_call(name, powerful=action.powerful):
+        if credential.may_call(name, powerful=action.must_be_named):
             return None
         why = f"{action.name} is not among its actions"
-        if action.powerful:
+        if credential.roles:
+            why += f" nor those of its roles {', '.join(credential.roles)}"
+        if action.must_be_named:
             why += " (it must be named, * does not give it)"
         return Refusal(f'Invalid Permissions: API action "{name}" is not allowed', why, credential.name)
 

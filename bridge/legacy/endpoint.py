@@ -108,7 +108,12 @@ class LegacyApi:
 
     async def _act(self, request: "_Request", authenticated: AuthenticatedCaller) -> _Said:
         params, credential = request.params, authenticated.credential
-        caller = Caller(name=credential.name, address=authenticated.address, sessions=credential.sessions)
+        caller = Caller(
+            name=credential.name,
+            address=authenticated.address,
+            sessions=credential.sessions,
+            error_on_2fa=credential.error_on_2fa,
+        )
         action = self._actions.get(params.action.lower())
         if action is None or "action" in params.conflicts:
             why = "query and body differ in action" if "action" in params.conflicts else "no such action"

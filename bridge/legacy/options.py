@@ -21,6 +21,10 @@ class LegacyOptions:
     enabled: bool = False
     """Whether there is a legacy API at all.  The preset whmcs turns it on."""
 
+    actions: tuple[str, ...] = ()
+    """Which of its own actions the bridge answers, such as `ValidateLogin`; empty: all that it has.  Any other is
+    unknown to callers.  What an operator adds in code is always answered."""
+
     allowed_ips: tuple[IPNetwork, ...] = _LOOPBACK
     """From which addresses the API may be called at all: addresses and CIDR."""
 

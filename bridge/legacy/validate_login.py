@@ -57,7 +57,7 @@ class ValidateLogin:
         given = params.optional("clientip").strip()
         person = parse_ip(given) if given else None
         wish = self._wish(caller, person)
-        return self._answer(await self._login.attempt(email, password, wish=wish, visit=caller.visit(person)))
+        return self._answer(await self._login.attempt(email, password, wish=wish, visit=caller.visit(person)), caller)
 
     def _wish(self, caller: Caller, person: IPAddress | None) -> Birth:
         terms = caller.sessions
@@ -79,15 +79,15 @@ class ValidateLogin:
             case "never":
                 return None
 
-    def _answer(self, outcome: Outcome) -> Answer:
+    def _answer(self, outcome: Outcome, caller: Caller) -> Answer:
         match outcome:
             case LoggedIn(user, born):
                 if born is None:
                     raise TypeError("a session was wished for and none was born")
                 return self._success(user.id, two_factor=False, token=born.token)
             case SecondFactorNeeded(user):
-                if self._options.error_on_2fa:
-                    return failure(WRONG, "second factor (legacy.error_on_2fa)")
+                if self._options.error_on_2fa if caller.error_on_2fa is None else caller.error_on_2fa:
+                    return failure(WRONG, "second factor (error_on_2fa)")
                 return self._success(user.id, two_factor=True)
             case SecondFactorElsewhere():
                 return failure(WRONG, "the second factor is known only to the user's authority")

@@ -8,6 +8,8 @@ import unicodedata
 
 import idna
 
+from bridge.database.text import one_line
+
 LONGEST = 320
 """Characters of an address and of its key: what the column takes."""
 
@@ -28,6 +30,12 @@ def email_key(text: str) -> str | None:
     ascii_domain = _idna(domain) if at and local else None
     key = f"{local}@{ascii_domain}"
     return key if ascii_domain and len(key) <= LONGEST and _visible(key) else None
+
+
+def key_beginnings(text: str) -> frozenset[str]:
+    """How the keys of addresses begin that begin like this text."""
+    whole = email_key(text)  # its domain in IDNA, which the beginning of a domain cannot be brought to
+    return frozenset(key for key in (_folded(one_line(text)), whole) if key)
 
 
 def _folded(text: str) -> str:

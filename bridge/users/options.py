@@ -26,6 +26,8 @@ class UserOptions:
     """Characters of a new password for somebody without a second factor; a login is never refused for it."""
     shortest_with_second_factor: int = 8
     """Characters of a new password for somebody with a second factor."""
+    email_change_lifetime: int = 86_400
+    """Seconds for which a new e-mail address waits for its confirmation."""
     site_names: tuple[str, ...] = ()
     """Words that a new password may not consist of: the names of the company and its products."""
 
@@ -34,3 +36,5 @@ class UserOptions:
             raise ConfigError("users.argon2_*: at least one pass, one lane, and 8 KiB for each lane")
         if (self.threads is not None and self.threads < 1) or self.queue < 0:
             raise ConfigError("users.threads must be 1 or more, users.queue 0 or more")
+        if not 300 <= self.email_change_lifetime <= 604_800:
+            raise ConfigError("users.email_change_lifetime must be 300 to 604800")

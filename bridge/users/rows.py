@@ -1,10 +1,14 @@
 """What a row of the table `users` says, in the words of this room — DESIGN §5."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, get_args
 
+from bridge.database.text import check_length, fold, one_line
 from bridge.users.user import SecondFactorState, User
 
+LONGEST_NAME: Final = 100
+LONGEST_LANGUAGE: Final = 35
 _STATES: Final[frozenset[str]] = frozenset(get_args(SecondFactorState))
 
 
@@ -35,9 +39,30 @@ def user_of(row: Any) -> User:
     )
 
 
-def profile_values(**profile: Any) -> dict[str, Any]:
-    """Members of a user as his row keeps them."""
-    return {name: json.dumps(list(value)) if name == "groups" else value for name, value in profile.items()}
+def name_values(first_name: str, last_name: str) -> dict[str, Any]:
+    """Both names as a row keeps them, and as a search compares them.  Raises InvalidField."""
+    first, last = one_line(first_name), one_line(last_name)
+    check_length("first_name", first, LONGEST_NAME)
+    check_length("last_name", last, LONGEST_NAME)
+    return {
+        "first_name": first,
+        "last_name": last,
+        "first_name_key": fold(first),
+        "last_name_key": fold(last),
+        "full_name_key": fold(f"{first} {last}"),
+    }
+
+
+def language_value(language: str) -> str:
+    """A language as a row keeps it.  Raises InvalidField."""
+    line = one_line(language)
+    check_length("language", line, LONGEST_LANGUAGE)
+    return line
+
+
+def groups_value(groups: Sequence[str]) -> str:
+    """Groups as a row keeps them."""
+    return json.dumps(list(groups))
 
 
 def why_refused(row: Any, *, ok: bool, authority: str) -> str:

@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Unpack
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, delete, insert, select, true, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
@@ -18,7 +18,7 @@ from bridge.database.bulk import Bulk
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
 from bridge.database.tables import second_factors, users
-from bridge.database.versions import bump
+from bridge.database.versions import Published, bump
 from bridge.errors import Unavailable
 from bridge.ring import Ring
 from bridge.secret import Secret
@@ -27,21 +27,15 @@ from bridge.types import Stamp, StampReason, Subject, UserId
 from bridge.users.backend import Answer, Authenticated, Capability, Refused
 from bridge.users.email import email_key
 from bridge.users.passwords import Passwords
-from bridge.users.rows import profile_values, user_of, why_refused
-from bridge.users.user import SecondFactorState, Taken, User
+from bridge.users.profile import ProfileChange, row_of, write_profile
+from bridge.users.rows import groups_value, language_value, name_values, user_of, why_refused
+from bridge.users.user import NewUser, SecondFactorState, Taken, User, UserFacts
 
 VERSION: Final = "users"
 """The name under which caches of users hear of a change (security §20)."""
 
 Also = Callable[[Tx], Awaitable[None]]
-
-
-class Published(Protocol):
-    """Tells the other workers that what was bumped has changed."""
-
-    async def publish(self, name: str) -> object:
-        """Raises `Unavailable`."""
-        ...
+DrawStamp = Callable[[StampReason], Stamp]
 
 
 class SqlUsers:
@@ -61,7 +55,7 @@ class SqlUsers:
         slots: Slots,
         clock: Clock,
         chance: Chance,
-        draw_stamp: Callable[[StampReason], Stamp],
+        draw_stamp: DrawStamp,
         versions: Published,
     ) -> None:
         self._db = db
@@ -73,7 +67,7 @@ class SqlUsers:
         self._draw_stamp = draw_stamp
         self._versions = versions
         noted: dict[str, Any] = {"last_login_at": bindparam("at"), "last_login_ip": bindparam("ip")}
-        mine = users.c.id == bindparam("user")
+        mine = (users.c.id == bindparam("user")) & users.c.removed_at.is_(None)
         self._last_logins = Bulk(update(users).where(mine).values(noted), db.engine.dialect)
 
     async def authenticate(self, email: str, password: Secret) -> Answer:
@@ -106,58 +100,77 @@ class SqlUsers:
     async def list(self, *, after: int = 0, limit: int = 100) -> list[User]:
         """The next users by number."""
         async with self._db.read() as tx:
-            found = await tx.execute(select(users).where(users.c.id > after).order_by(users.c.id).limit(limit))
+            wanted = select(users).where(users.c.id > after, users.c.removed_at.is_(None))
+            found = await tx.execute(wanted.order_by(users.c.id).limit(limit))
             return [user_of(row) for row in found]
 
-    async def create(
-        self,
-        *,
-        email: str,
-        password: Secret | None = None,
-        password_hash: str | None = None,
-        totp: Secret | None = None,
-        second_factor: SecondFactorState = "none",
-        first_name: str = "",
-        last_name: str = "",
-        language: str = "",
-        groups: Sequence[str] = (),
-        email_verified: bool = False,
-        sub: Subject | None = None,
-        authority: str = name,
-        source: str | None = None,
-        external_id: str | None = None,
-    ) -> User:
-        """A new user, by `password` or by a hash that was brought along; `totp`: the base32 secret of his factor.
+    async def create(self, **facts: Unpack[UserFacts]) -> User:
+        """A new user, in a transaction of its own.  Raises as `draft` and `add`."""
+        new = await self.draft(**facts)
+        return await self._db.transaction(lambda tx: self.add(tx, new))
 
-        Raises `Taken`, and ValueError for an address that is none or a subject that is not 1 to 255 ASCII characters.
+    async def draft(self, **facts: Unpack[UserFacts]) -> NewUser:
+        """What `add` writes.  Hashes the password, which takes too long for a transaction.
+
+        Raises ValueError for an address that is none, a subject that is not 1 to 255 ASCII characters, and a name that
+        is too long (InvalidField); Busy.
         """
-        key = email_key(email)
+        key = email_key(facts["email"])
         if key is None:
             raise ValueError("not an e-mail address")
+        sub = facts.get("sub")
         if sub is not None and not (sub.isascii() and 0 < len(sub) <= 255):
             raise ValueError("sub: 1 to 255 ASCII characters")
+        password, totp = facts.get("password"), facts.get("totp")
         values = {
             "sub": sub or str(uuid.UUID(bytes=self._chance(16), version=4)),
-            "email": email.strip(),
+            "email": facts["email"].strip(),
             "email_key": key,
-            "email_verified": email_verified,
-            **profile_values(first_name=first_name, last_name=last_name, language=language, groups=groups),
-            "password_hash": password_hash if password is None else await self._passwords.hash(password),
-            "second_factor_state": "totp" if totp else second_factor,
-            "authority": authority,
-            "source": source,
-            "external_id": external_id,
+            "email_verified": facts.get("email_verified", False),
+            **name_values(facts.get("first_name", ""), facts.get("last_name", "")),
+            "language": language_value(facts.get("language", "")),
+            "groups": groups_value(facts.get("groups", ())),
+            "password_hash": facts.get("password_hash") if password is None else await self._passwords.hash(password),
+            "second_factor_state": "totp" if totp else facts.get("second_factor", "none"),
+            "authority": facts.get("authority", self.name),
+            "source": facts.get("source"),
+            "external_id": facts.get("external_id"),
             "created_at": self._now(),
             **self._stamped("new"),
         }
+        return NewUser(values, totp)
+
+    async def add(self, tx: Tx, new: NewUser) -> User:
+        """The new user, in this transaction.  Raises `Taken`, which undoes nothing else of it but on PostgreSQL: go on
+        only from a savepoint."""
         try:
-            return await self._db.transaction(lambda tx: self._create(tx, values, totp))
+            user = await self._numbered(tx, new.values)
         except IntegrityError:
             raise Taken("another user has this e-mail address, subject or external id") from None
+        if new.totp is not None:
+            await self._keep_totp(tx, user, new.totp)
+        return user_of((await tx.execute(row_of(user))).one())
 
-    async def change_profile(self, user: UserId, **profile: Any) -> User | None:
-        """Change `first_name`, `last_name`, `language` or `groups`; None: no such user."""
-        return await self._change(user, true(), {**profile_values(**profile), "updated_at": self._now()})
+    async def change_profile(
+        self,
+        user: UserId,
+        *,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        language: str | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> User | None:
+        """Change what is given, in a transaction of its own; None: no such user.  Raises InvalidField."""
+
+        change = ProfileChange(first_name=first_name, last_name=last_name, language=language, groups=groups)
+
+        async def work(tx: Tx) -> User | None:
+            changed = await write_profile(tx, user, change, self._now())
+            if changed is not None:
+                await bump(tx, VERSION)
+            return changed
+
+        return await self._told(await self._db.transaction(work))
 
     async def set_password(
         self, user: User, new: Secret, *, reason: StampReason = "password", keep: Stamp | None = None
@@ -217,12 +230,6 @@ class SqlUsers:
         async with self._db.begin() as tx:
             await self._last_logins.run(tx, rows)
 
-    async def _create(self, tx: Tx, values: Mapping[str, Any], totp: Secret | None) -> User:
-        user = await self._numbered(tx, values)
-        if totp is not None:
-            await self._keep_totp(tx, user, totp)
-        return user_of((await tx.execute(_row_of(user))).one())
-
     async def _numbered(self, tx: Tx, values: Mapping[str, Any]) -> UserId:
         """Insert the row.  Its tag follows from its number; a number whose tag another user has is skipped."""
         while True:
@@ -258,15 +265,18 @@ class SqlUsers:
         """One guarded UPDATE of one user, told to every worker's cache."""
 
         async def work(tx: Tx) -> User | None:
-            done = await tx.execute(update(users).where(users.c.id == user, where).values(values))
+            mine = (users.c.id == user) & users.c.removed_at.is_(None)
+            done = await tx.execute(update(users).where(mine, where).values(values))
             if done.rowcount != 1:
                 return None
             if also is not None:
                 await also(tx)
             await bump(tx, VERSION)
-            return user_of((await tx.execute(_row_of(user))).one())
+            return user_of((await tx.execute(row_of(user))).one())
 
-        changed = await self._db.transaction(work)
+        return await self._told(await self._db.transaction(work))
+
+    async def _told(self, changed: User | None) -> User | None:
         if changed is not None:
             with suppress(Unavailable):  # the reconciler publishes it again
                 await self._versions.publish(VERSION)
@@ -278,10 +288,6 @@ class SqlUsers:
 
     def _now(self) -> int:
         return int(self._clock.now())
-
-
-def _row_of(user: UserId) -> Select[Any]:
-    return select(users).where(users.c.id == user)
 
 
 def _totp_of(user: "UserId | BindParameter[UserId]") -> ColumnElement[bool]:
@@ -297,7 +303,7 @@ def _found(row: Any) -> User | None:
     return user_of(row) if row is not None else None
 
 
-_BY_ID: Final = LookUp(select(users).where(users.c.id == bindparam("id")))
-_BY_EMAIL: Final = LookUp(select(users).where(users.c.email_key == bindparam("key")))
-_BY_SUB: Final = LookUp(select(users).where(users.c.sub == bindparam("sub")))
+_BY_ID: Final = LookUp(select(users).where(users.c.id == bindparam("id"), users.c.removed_at.is_(None)))
+_BY_EMAIL: Final = LookUp(select(users).where(users.c.email_key == bindparam("key"), users.c.removed_at.is_(None)))
+_BY_SUB: Final = LookUp(select(users).where(users.c.sub == bindparam("sub"), users.c.removed_at.is_(None)))
 _TOTP_OF: Final = LookUp(select(second_factors.c.secret_enc).where(_totp_of(bindparam("user"))))

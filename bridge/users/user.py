@@ -1,10 +1,13 @@
 """A user, as one row said he was."""
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Required, TypedDict
 
 from msgspec import Struct
 
 from bridge.errors import BridgeError
+from bridge.secret import Secret
 from bridge.types import SlotTag, Stamp, Standing, Subject, UserId
 
 SecondFactorState = Literal["none", "totp", "re-enrol"]
@@ -50,3 +53,38 @@ class User(Struct, frozen=True, kw_only=True):
     def standing(self) -> Standing:
         """What a birth expects of this row."""
         return Standing(self.id, self.tag, self.stamp)
+
+
+class UserFacts(TypedDict, total=False):
+    """What may be said of a new user."""
+
+    email: Required[str]
+    password: Secret | None
+    password_hash: str | None
+    """A hash that was brought along, in place of `password`."""
+    totp: Secret | None
+    """The base32 secret of his second factor."""
+    second_factor: SecondFactorState
+    first_name: str
+    last_name: str
+    language: str
+    groups: Sequence[str]
+    email_verified: bool
+    sub: Subject | None
+    """His OpenID subject, 1 to 255 ASCII characters; else a new uuid."""
+    authority: str
+    source: str | None
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user who is not there yet.  Made by `SqlUsers.draft`, which hashes his password before any transaction."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    totp: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressTaken:
+    """Another user has this e-mail address.  Nothing was written."""

@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import Column, MetaData, Table, delete, func, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -78,6 +78,47 @@ async def test_an_interrupted_first_migration_is_finished_by_the_next(empty_url:
     async with opened(empty_url) as database, database.read() as tx:
         assert await tx.run_sync(_differences) == []
         assert (await tx.execute(select(store_epoch.c.epoch))).scalar() == 1
+
+
+async def test_users_of_the_first_revision_are_found_by_their_names_after_the_second(
+    empty_url: str,
+) -> None:
+    await migrate(empty_url, "0001")
+    old = ["id", "tag", "sub", "email", "email_key", "email_verified", "first_name", "last_name", "language", "groups"]
+    old += ["credential_version", "reset_gen", "stamp", "stamp_changed_at", "second_factor_state", "authority"]
+    old += ["created_at", "updated_at"]
+    table = Table("users", MetaData(), *(Column(name, users.c[name].type) for name in old))
+    zero = {"email_verified": False, "language": "", "groups": "[]", "credential_version": 0, "reset_gen": 0}
+    people = [("José", "MÜLLER"), ("", ""), ("王", "小明"), *((f"U{n}", "x") for n in range(1_100))]
+    rows = [
+        a_user(tag=str(n), sub=str(n), email_key=str(n), stamp=str(n), id=n + 1, first_name=first, last_name=last)
+        | {**zero, "second_factor_state": "none", "authority": "bridge"}
+        for n, (first, last) in enumerate(people)
+    ]
+    async with opened(empty_url) as database, database.begin() as tx:
+        await tx.execute(insert(table), rows)
+    await migrate(empty_url)
+    async with opened(empty_url) as database, database.read() as tx:
+        wanted = select(users.c.first_name_key, users.c.last_name_key, users.c.full_name_key).order_by(users.c.id)
+        found = [tuple(row) for row in await tx.execute(wanted)]
+    assert found[:3] == [("jose", "muller", "jose muller"), ("", "", ""), ("王", "小明", "王 小明")]
+    assert found[-1] == ("u1099", "x", "u1099 x")
+
+
+async def test_an_interrupted_second_migration_is_finished_by_the_next(empty_url: str) -> None:
+    await migrate(empty_url)
+    async with opened(empty_url) as database, database.begin() as tx:
+        for statement in (
+            "DROP TABLE credential_roles",
+            "DROP TABLE contacts",
+            "DROP TABLE invites",
+            "UPDATE alembic_version SET version_num = '0001'",
+        ):
+            await tx.execute(text(statement))
+        await tx.run_sync(next(each for each in users.indexes if each.name == "ix_users_last_name_key").drop)
+    await migrate(empty_url)
+    async with opened(empty_url) as database, database.read() as tx:
+        assert await tx.run_sync(_differences) == []
 
 
 async def test_a_worker_refuses_tables_of_another_version(empty_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords
 from bridge.users.sql import SqlUsers
 from tests.databases import database_url, db, opened, sqlite_template, sqlite_url
+
+if TYPE_CHECKING:
+    from tests.accounts.world import World
 
 __all__ = ["database_url", "db", "sqlite_template", "sqlite_url"]
 
@@ -83,3 +87,11 @@ def users(sqlite: Database, counted: Counter[str], told: Told, clock: Hands) -> 
 def everywhere(db: Database, counted: Counter[str], told: Told, clock: Hands) -> SqlUsers:
     """On each of the three databases."""
     return users_of(db, counted, told, clock)
+
+
+@pytest.fixture
+def on_each(db: Database, clock: Hands) -> "World":
+    """All that a caller's action stands on, on each of the three databases."""
+    from tests.accounts.world import World  # it stands on this file
+
+    return World(db, clock)
