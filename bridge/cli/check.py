@@ -10,8 +10,10 @@ from typing import Any, Final, Literal, get_args
 
 import typer
 
+from bridge.app.doors import make_doors
 from bridge.app.production import refuse_the_demo
 from bridge.app.rooms import Rooms
+from bridge.asgi import Proxies
 from bridge.cli.output import AsJson, ConfigFile, say
 from bridge.cli.rooms import close, closed
 from bridge.cli.user import all_users
@@ -57,7 +59,7 @@ async def findings(file: Path | None) -> list[Finding]:
     except ConfigError as error:
         return [Finding("error", line) for line in str(error).splitlines()]
     found = [Finding("warning", str(each.message)) for each in warned]
-    found += [*_about_settings(settings), *_about_files(settings)]
+    found += [*_about_settings(settings), *_about_files(settings), *_about_doors(rooms)]
     try:
         for look in (_about_database, _about_store):
             found += [finding async for finding in look(rooms)]
@@ -94,6 +96,13 @@ def _about_files(settings: Config) -> Iterator[Finding]:
             )
         except OSError as error:  # ssl.SSLError is one
             yield Finding("error", f"server.tls_cert, server.tls_key: {error.strerror or error}")
+
+
+def _about_doors(rooms: Rooms) -> Iterator[Finding]:
+    try:
+        make_doors(rooms, proxies=Proxies(rooms.config.server.trusted_proxies), actions=())
+    except ConfigError as error:
+        yield from (Finding("error", line) for line in str(error).splitlines())
 
 
 async def _about_database(rooms: Rooms) -> AsyncIterator[Finding]:

@@ -15,6 +15,9 @@ from bridge.app.production import DEMO_IN_PRODUCTION, DEMO_USER
 from bridge.database.database import Database
 from bridge.database.tables import audit, outbox, users, versions
 from bridge.errors import ConfigError, Unavailable
+from bridge.legacy.actions import Action, Caller, success
+from bridge.legacy.actions import Answer as LegacyAnswer
+from bridge.legacy.params import Params
 from bridge.middleware.visitor import UnknownUser
 from bridge.secret import Secret
 from bridge.types import Visit
@@ -132,6 +135,25 @@ async def test_the_local_api_opens_it_too(make: Make) -> None:
     said = await bridge.local_api("ValidateLogin", {"email": ADA, "password2": PASSWORD})
     assert said["result"] == "success"
     await bridge.close()
+
+
+async def test_the_bridge_answers_the_actions_that_it_owns_and_the_operators_own(make: Make) -> None:
+    async def run(params: Params, caller: Caller) -> LegacyAnswer:
+        return success(own=True)
+
+    own = [Action(name=name, run=run, parameters=frozenset()) for name in ("WhmcsDetails", "MyAction")]
+    bridge = make({("legacy", "actions"): ["validatelogin"]}, actions=own)
+    unknown = {"result": "error", "message": "The requested API Action could not be found"}
+    async with bridge.running():
+        for name, expected in (("ResetPassword", unknown), ("WhmcsDetails", {"result": "success", "own": True})):
+            assert await bridge.local_api(name) == expected
+        assert await bridge.local_api("MyAction") == {"result": "success", "own": True}
+        assert (await bridge.local_api("ValidateLogin"))["message"] == "Email or Password Invalid"
+
+
+async def test_an_action_that_there_is_not_stops_the_start(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"legacy\.actions: there is no action validatelogn"):
+        make({("legacy", "actions"): ["ValidateLogn"]})
 
 
 async def test_a_closed_bridge_answers_503_until_it_is_opened_again(make: Make) -> None:

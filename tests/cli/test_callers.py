@@ -27,7 +27,9 @@ def test_a_credential_is_made_and_its_secret_printed_once(place: Path, command: 
         "secret": "",
         "allowed_ips": ["10.1.0.0/16", "::1/128"],
         "actions": ["validatelogin"],
+        "roles": [],
         "sessions": {"lifetime": 3600, "idle": 600, "cap": 3},
+        "error_on_2fa": None,
         "disabled": False,
         "created_at": 0,
     }
@@ -40,6 +42,60 @@ def test_identifier_and_secret_may_be_brought_along(place: Path, command: Comman
     assert said.out == "added old\nidentifier  abc\n"
     assert within(lambda rooms: _opens(rooms, "abc", "hush")) is True
     assert within(lambda rooms: _opens(rooms, "abc", "loud")) is False
+
+
+def test_a_role_is_made_given_changed_and_removed(place: Path, command: Command) -> None:
+    made = command(
+        "role", "add", "login", "--allow-action", "ValidateLogin", "--allow-action", "AddUser", "--json"
+    ).json
+    assert made | {"created_at": 0} == {
+        "name": "login",
+        "actions": ["adduser", "validatelogin"],
+        "credentials": [],
+        "created_at": 0,
+    }
+    assert command("role", "add", "all", "--all-actions").out == "added all\n"
+    arguments = ("--role", "login", "--role", "all", "--lifetime", "60", "--idle", "30", "--cap", "2", "--error-on-2fa")
+    said = command("credential", "add", "portal", *arguments, "--json").json
+    assert (said["roles"], said["actions"], said["error_on_2fa"]) == (["all", "login"], [], True)
+    assert said["sessions"] == {"lifetime": 60, "idle": 30, "cap": 2}
+    assert within(lambda rooms: _may(rooms, said["identifier"], "adduser")) is True
+    assert within(lambda rooms: _may(rooms, said["identifier"], "deleteclient")) is False
+    assert [row["credentials"] for row in command("role", "list", "--json").json] == [["portal"], ["portal"]]
+    assert command("role", "remove", "login").err == "login-bridge: the role login is that of portal\n"
+    assert command("role", "set", "login", "--allow-action", "GetUsers", "--json").json == {
+        "name": "login",
+        "state": "set",
+    }
+    assert within(lambda rooms: _may(rooms, said["identifier"], "adduser")) is False
+    assert command("credential", "roles", "portal", "--role", "all").out == "portal has all\n"
+    assert command("credential", "roles", "portal", "--json").json == {"name": "portal", "roles": []}
+    assert command("role", "remove", "login", "--json").json == {"name": "login", "state": "removed"}
+    assert [row["name"] for row in command("role", "list", "--json").json] == ["all"]
+    assert command("role", "add", "all", "--all-actions").err == "login-bridge: the role all is there already\n"
+
+
+def test_what_is_done_to_roles_is_in_the_audit(place: Path, command: Command) -> None:
+    command("role", "add", "login", "--allow-action", "ValidateLogin")
+    command("role", "set", "login", "--all-actions")
+    command("credential", "add", "portal", "--role", "login")
+    command("credential", "roles", "portal")
+    command("role", "remove", "login")
+    lines = [json.loads(line) for line in command("audit", "export", "--since", "1h").out.splitlines()]
+    told = [(line["kind"], line["reason"]) for line in lines if line["kind"] != "key.changed"]
+    assert told == [
+        ("role.changed", "made"),
+        ("role.changed", "set"),
+        ("credential.changed", "made"),
+        ("credential.changed", "roles"),
+        ("role.changed", "removed"),
+    ]
+
+
+def test_a_credential_need_not_say_anything_of_second_factors(place: Path, command: Command) -> None:
+    for arguments, expected in (((), None), (("--no-error-on-2fa",), False)):
+        said = command("credential", "add", str(expected), "--all-actions", *arguments, "--json").json
+        assert said["error_on_2fa"] is expected
 
 
 def test_an_admin_is_known_by_the_md5_of_his_password(place: Path, command: Command) -> None:
@@ -139,7 +195,14 @@ def test_of_an_import_with_a_mistake_nothing_is_taken(place: Path, command: Comm
 @pytest.mark.parametrize(
     ("arguments", "stdin", "why"),
     [
-        (["credential", "add", "x"], "", "it could call nothing: name actions by --allow-action, or --all-actions"),
+        (["credential", "add", "x"], "", "it could call nothing: name actions by --allow-action, --all-actions or --role"),  # noqa: E501
+        (["credential", "add", "x", "--role", "none"], "", "there is no role none"),
+        (["credential", "roles", "x", "--role", "none"], "", "there is no credential x"),
+        (["role", "add", "x"], "", "it would allow nothing: name actions by --allow-action, or --all-actions"),
+        (["role", "add", "x y", "--all-actions"], "", "the name must have 1 to 100 of A-Z a-z 0-9 . _ -"),
+        (["role", "add", "x", "--allow-action", "do it"], "", "'do it' is no name of an action"),
+        (["role", "set", "x", "--all-actions"], "", "there is no role x"),
+        (["role", "remove", "x"], "", "there is no role x"),
         (["credential", "add", "x", "--all-actions", "--allow-ip", "1.2.3.400"], "", "'1.2.3.400' is neither an address nor CIDR"),  # noqa: E501
         (["credential", "add", "x", "--allow-action", "Validate it"], "", "'validate it' is no name of an action"),
         (["credential", "add", "x", "--all-actions", "--secret-stdin"], "", "no secret came on standard input"),
@@ -181,6 +244,11 @@ def test_a_secret_reaches_its_owner_though_the_store_does_not_answer(
 async def _opens(rooms: Rooms, identifier: str, secret: str) -> bool:
     found = await rooms.credentials.find(identifier)
     return found is not None and await rooms.credentials.check(found, Secret(secret))
+
+
+async def _may(rooms: Rooms, identifier: str, action: str) -> bool:
+    found = await rooms.credentials.find(identifier)
+    return found is not None and found.may_call(action, powerful=True)
 
 
 async def _client_opens(rooms: Rooms, client_id: str, secret: str) -> Any:

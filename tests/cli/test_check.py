@@ -79,6 +79,14 @@ def test_a_tls_proxy_that_is_not_named_is_an_error(
     assert "trusted_proxies" not in command("check").out
 
 
+def test_an_action_that_there_is_not_is_an_error(
+    sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE__LEGACY__ACTIONS", "ValidateLogin, ValidateLogn")
+    (found,) = command("check").out.splitlines()[:-1]
+    assert found == "error: legacy.actions: there is no action validatelogn"
+
+
 def test_the_dev_profile_is_not_for_others(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIDGE__PROFILE", "dev")

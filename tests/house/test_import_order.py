@@ -33,6 +33,27 @@ PLANTED = [
         "bridge.events is not allowed to import bridge.sessions",
     ),
     ("database/planted.py", "from bridge.keys import planted", "bridge.database is not allowed to import bridge.keys"),
+    (
+        "users/planted.py",
+        "from bridge.accounts import planted",
+        "bridge.users is not allowed to import bridge.accounts",
+    ),
+    (
+        "accounts/planted.py",
+        "from bridge.clients import planted",
+        "bridge.accounts is not allowed to import bridge.clients",
+    ),
+    (
+        "accounts/planted.py",
+        "from bridge.sessions import planted",
+        "bridge.accounts is not allowed to import bridge.sessions",
+    ),
+    ("accounts/planted.py", "from bridge.keys import planted", "bridge.accounts is not allowed to import bridge.keys"),
+    (
+        "database/planted.py",
+        "from bridge.accounts import planted",
+        "bridge.database is not allowed to import bridge.accounts",
+    ),
     ("users/planted.py", "import redis", "bridge.users.planted -> redis"),
     ("resets/planted.py", "import itsdangerous", "bridge.resets.planted -> itsdangerous"),
     ("users/planted.py", "import passlib.hash", "bridge.users.planted -> passlib"),

@@ -8,10 +8,13 @@ import pytest
 
 from bridge.clients.credential import Rights
 from bridge.clients.credentials import Credentials
+from bridge.clients.roles import Roles
+from bridge.clock import SystemClock
 from bridge.errors import ConfigError
+from bridge.legacy.actions import POWERFUL, Action, owned, registry
 from bridge.legacy.options import LegacyOptions
 from bridge.secret import Secret
-from tests.legacy.desk import IDENTIFIER, SECRET, Desk, desk
+from tests.legacy.desk import IDENTIFIER, SECRET, Desk, desk, echo
 
 MD5 = hashlib.md5(b"admin password").hexdigest()
 NOBODY = {"identifier": "", "secret": ""}
@@ -81,6 +84,48 @@ async def test_an_action_that_the_role_lacks_is_refused_in_lower_case(door: Desk
         'Invalid Permissions: API action "validatelogin" is not allowed',
     )
     assert door.heard.events[0].actor == "few" and "ValidateLogin is not" in door.heard.reasons[0]
+
+
+async def test_any_of_its_roles_allows_an_action_and_the_log_names_them(door: Desk) -> None:
+    roles = Roles(db=door.credentials._db, versions=door.credentials._versions, clock=SystemClock())
+    await roles.add("echoes", ["Echo"])
+    await roles.add("logins", ["ValidateLogin"])
+    await door.credentials.create("few", Rights.parse(roles=["logins", "echoes"]), identifier="few", secret=Secret("s"))
+    assert (await door.call("Echo", identifier="few", secret="s")).json()["result"] == "success"
+    refused = await door.call("WhmcsDetails", identifier="few", secret="s")
+    assert refused.json()["message"] == 'Invalid Permissions: API action "whmcsdetails" is not allowed'
+    why = "WhmcsDetails is not among its actions nor those of its roles echoes, logins"
+    assert door.heard.events[-1].reason == why
+
+
+@pytest.mark.parametrize("name", sorted(POWERFUL))
+def test_s30_a_powerful_action_is_one_whoever_writes_it(name: str) -> None:
+    for spelled in (name, name.upper()):
+        assert Action(name=spelled, run=echo, parameters=frozenset()).must_be_named
+
+
+def test_s30_what_needs_the_password_or_only_reads_is_not_powerful() -> None:
+    for name in ("ValidateLogin", "ResetPassword", "GetUsers", "GetClientsDetails", "WhmcsDetails"):
+        assert not Action(name=name, run=echo, parameters=frozenset()).must_be_named
+        assert Action(name=name, run=echo, parameters=frozenset(), powerful=True).must_be_named
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((), ["echo", "powerful"]),
+        (("Echo",), ["echo"]),
+        ((" ECHO ", "powerful"), ["echo", "powerful"]),
+    ],
+)
+def test_the_bridge_answers_the_actions_that_it_owns(names: tuple[str, ...], expected: list[str]) -> None:
+    actions = registry(*(Action(name=name, run=echo, parameters=frozenset()) for name in ("Echo", "Powerful")))
+    assert list(owned(actions, names)) == expected
+
+
+def test_an_action_that_there_is_not_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"legacy.actions: there is no action ehco, x"):
+        owned(registry(Action(name="Echo", run=echo, parameters=frozenset())), ("x", "Ehco", "echo"))
 
 
 @pytest.mark.parametrize(("actions", "status"), [(["*"], 403), (["*", "Powerful"], 200), (["Powerful"], 200)])

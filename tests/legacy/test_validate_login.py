@@ -76,6 +76,21 @@ async def test_an_account_with_a_second_factor_can_be_an_error(credentials: Cred
     assert (await other.validate())["result"] == "success"
 
 
+@pytest.mark.parametrize("setting", [False, True])
+@pytest.mark.parametrize("own", [None, False, True])
+async def test_a_credential_says_so_for_its_own_callers(
+    credentials: Credentials, setting: bool, own: bool | None
+) -> None:
+    rights = Rights.parse(actions=["ValidateLogin"], error_on_2fa=own)
+    await credentials.create("own", rights, identifier="own", secret=Secret("s"))
+    other = desk(credentials, LegacyOptions(error_on_2fa=setting))
+    said = await other.validate("totp@example.com", identifier="own", secret="s")
+    wrong = setting if own is None else own
+    assert (said == WRONG) is wrong and (said["result"] == "success") is not wrong
+    assert (await other.validate(identifier="own", secret="s"))["result"] == "success"
+    assert (await other.validate("totp@example.com") == WRONG) is setting
+
+
 @pytest.mark.parametrize("email", ["totp@example.com", "user@example.com"])
 @pytest.mark.parametrize("form", ["json", "xml", "nvp"])
 @pytest.mark.parametrize("hash_under_2fa", ["absent", "empty"])
