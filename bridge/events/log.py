@@ -21,6 +21,7 @@ WARNINGS: Final[frozenset[EventKind]] = frozenset(
     {
         "audit.lost",
         "credential.refused",
+        "email.undone",
         "login.blocked",
         "mail.failed",
         "store.lost",

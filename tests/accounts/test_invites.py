@@ -157,6 +157,16 @@ async def test_s5_the_database_holds_no_token(everywhere: World) -> None:
     assert token.reveal() not in repr([tuple(row) for row in rows])
 
 
+async def test_s5_of_an_invite_that_is_over_no_sealed_token_is_left(world: World) -> None:
+    account, new = await world.account("one"), await world.user("x", email=EMAIL)
+    one, two, three = [await invite(world, account.id, email) for email in (EMAIL, "b@example.com", "c@example.com")]
+    await accept(world, await token_of(world, one), new.id)
+    await world.ask(world.invites.cancel, two.id)
+    async with world.db.read() as tx:
+        left = await tx.execute(select(table.c.id).where(table.c.token_enc.is_not(None)))
+        assert left.scalars().all() == [three.id]
+
+
 async def test_s5_a_sealed_token_opens_in_its_own_row_and_under_its_own_ring_only(everywhere: World) -> None:
     account = await everywhere.account("one")
     one, two = await invite(everywhere, account.id), await invite(everywhere, account.id, "another@example.com")

@@ -7,6 +7,7 @@ import pytest
 from bridge.accounts.membership import Membership
 from bridge.accounts.outcomes import AlreadyMember, IsOwner, NoAccount, NoPermissions, NotAMember, NoUser
 from bridge.accounts.permissions import EVERY_PERMISSION, Permissions, in_order, parse_permissions
+from bridge.database.tables import memberships as table
 from bridge.users.last_logins import LastLogins
 from tests.accounts.world import GHOST, NOWHERE, SOME, World
 
@@ -72,8 +73,30 @@ async def test_permissions_are_replaced_as_a_whole(everywhere: World) -> None:
     assert (await everywhere.rows())[-1] == ("member.changed", member.id)
 
 
-async def test_a_permission_that_a_row_should_not_have_gives_nothing(world: World) -> None:
-    assert in_order(["root", "tickets", "*"]) == ("tickets",)
+def test_permissions_are_each_there_once_in_the_documented_order() -> None:
+    assert in_order(["tickets", "root", "orders", "profile", "*", "tickets"]) == ("profile", "tickets", "orders")
+
+
+async def test_what_a_row_says_makes_an_owner_no_less_and_a_member_no_more(world: World) -> None:
+    account, member = await world.account("one"), await world.user("member")
+    await world.join(member.id, account.id)
+    async with world.db.begin() as tx:
+        await tx.execute(table.update().values(permissions="tickets,root"))
+    assert await world.members.permissions(account.owner, account.id) == EVERY_PERMISSION
+    assert await world.members.permissions(member.id, account.id) == ("tickets",)
+
+
+async def test_who_was_removed_is_no_user_any_more(world: World) -> None:
+    account, gone = await world.account("one"), await world.user("gone")
+    await world.ask(world.upkeep.remove, gone.id)
+    assert await world.members.permissions(gone.id, account.id) == NoUser()
+    for verb, more in (
+        (world.members.add, (SOME,)),
+        (world.members.remove, ()),
+        (world.members.set_permissions, (SOME,)),
+    ):
+        assert await world.ask(verb, gone.id, account.id, *more) == NoUser()
+    assert await world.ask(world.members.transfer, account.id, gone.id) == NoUser()
 
 
 async def test_a_removed_member_has_nothing_to_do_with_it_any_more(everywhere: World) -> None:

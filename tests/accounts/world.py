@@ -85,7 +85,8 @@ class World:
 
     async def user(self, name: str, **facts: Any) -> User:
         """A user called `name`."""
-        return await self.users.create(**({"email": f"{name}@example.com", "first_name": name} | facts))
+        given: Any = {"email": f"{name}@example.com", "first_name": name} | facts
+        return await self.users.create(**given)
 
     async def account(self, name: str, owner: UserId | None = None, **profile: Any) -> Account:
         """An account called `name`, of that user or a new one."""

@@ -12,6 +12,7 @@ from bridge.clients.roles import Roles
 from bridge.clock import SystemClock
 from bridge.errors import ConfigError
 from bridge.legacy.actions import POWERFUL, Action, owned, registry
+from bridge.legacy.credentials import AuthenticatedCaller
 from bridge.legacy.options import LegacyOptions
 from bridge.secret import Secret
 from tests.legacy.desk import IDENTIFIER, SECRET, Desk, desk, echo
@@ -102,6 +103,16 @@ async def test_any_of_its_roles_allows_an_action_and_the_log_names_them(door: De
 def test_s30_a_powerful_action_is_one_whoever_writes_it(name: str) -> None:
     for spelled in (name, name.upper()):
         assert Action(name=spelled, run=echo, parameters=frozenset()).must_be_named
+
+
+@pytest.mark.parametrize(("actions", "allowed"), [(["*"], False), (["*", "AddUser"], True)])
+async def test_s30_everything_gives_no_powerful_action_though_its_author_forgot_to_say_so(
+    door: Desk, actions: list[str], allowed: bool
+) -> None:
+    made = await door.credentials.create("all", Rights.parse(actions=actions))
+    forgotten = Action(name="AddUser", run=echo, parameters=frozenset(), powerful=False)
+    refusal = door.api._callers.may_call(AuthenticatedCaller(made.credential, None), forgotten)
+    assert (refusal is None) is allowed
 
 
 def test_s30_what_needs_the_password_or_only_reads_is_not_powerful() -> None:
