@@ -15,6 +15,7 @@ serve init migrate check
 config show
 user add, user list, user disable, user enable, user sessions, user logout
 credential add, credential list
+role add, role list, role remove
 client add, client list, client remove, client import
 session show, session why, session revoke
 audit export
@@ -116,5 +117,5 @@ def _filled(words: tuple[str, ...]) -> list[str]:
             given.append("c.json" if "FILE" in (parameter.metavar or "") else "x")
         elif parameter.required:
             given += [parameter.opts[0], "1h"]
-    given += ["--all-actions"] if words == ("credential", "add") else []
+    given += ["--all-actions"] if words in {("credential", "add"), ("role", "add"), ("role", "set")} else []
     return given + (["u", "s"] if words == ("session", "show") else [])

@@ -319,7 +319,7 @@ class Scenario:
 
 
 def commands(settings: Given, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Iterator[str]:
-    """What the commands print: user.*, client.changed, credential.changed."""
+    """What the commands print: user.*, client.changed, credential.changed, role.changed."""
     given = {**SECRETS, **QUICK, **PRODUCTION, **settings, ("database", "url"): f"sqlite:///{database}"}
     plain = {path: value for path, value in given.items() if not isinstance(value, list)}
     for name, value in to_environment(plain).items():
@@ -330,6 +330,7 @@ def commands(settings: Given, database: Path, monkeypatch: pytest.MonkeyPatch, c
         (["user", "enable", "new@example.com"], ""),
         (["user", "logout", "new@example.com"], ""),
         (["credential", "add", "second", "--secret-stdin", "--allow-action", "ValidateLogin"], f"{API_SECRET}x\n"),
+        (["role", "add", "support", "--allow-action", "ValidateLogin"], ""),
         (["client", "add", "--name", "New", "--redirect-uri", "https://new.example/cb", "--public"], ""),
         (["client", "list"], ""),
         (["session", "why", "new@example.com"], ""),
