@@ -20,10 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import servers
+from tests.benchmarks import growth, servers
 from tests.benchmarks.measure import BUSY, Run, load, resident_megabytes
 from tests.benchmarks.peer_login import authorize_path, sign_in
-from tests.benchmarks.setup import CLIENTS, PASSWORD, REDIRECT, Filled, address, fill
+from tests.benchmarks.setup import CLIENTS, PASSWORD, REDIRECT, Filled, address, fill, settings
 from tests.servers import free_port
 
 PEER_SECRET = "a-secret-for-the-benchmark-only-0123456789"
@@ -53,7 +53,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path, default=Path("var/benchmarks.json"))
+    parser.add_argument("--growth", type=Path, metavar="SVG", help="instead: from 1,000 to 100,000 users and sessions")
     asked = parser.parse_args()
+    if asked.growth:
+        return growth.measure(asked.growth, rounds=asked.rounds, seconds=asked.seconds)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack, rounds=asked.rounds, seconds=asked.seconds)
         rows = [row for name, run in bench.all().items() if asked.only in name for row in run()]
@@ -74,20 +77,7 @@ class Bench:
         self._rounds, self._seconds = rounds, seconds
         self._redis = stack.enter_context(servers.redis_on(folder))
         self._port = free_port()
-        self._environment = {
-            "BRIDGE__PROFILE": "dev",
-            "BRIDGE__PRESET": "whmcs",
-            "BRIDGE__SERVER__PORT": str(self._port),
-            "BRIDGE__STORE__URL": f"redis://127.0.0.1:{self._redis}/0",
-            "BRIDGE__DATABASE__URL": f"sqlite:///{folder}/bridge.db",
-            "BRIDGE__EVENTS__LOG_LEVEL": "warning",
-            "BRIDGE__SECRETS__MASTER_FILE": str(_secret(folder / "master", "1:")),
-            "BRIDGE__SECRETS__SLOT_FILE": str(_secret(folder / "slot", "")),
-            # Hashes as cheap as they can be: what surrounds them is what is measured.
-            "BRIDGE__USERS__ARGON2_MEMORY": "8",
-            "BRIDGE__USERS__ARGON2_PASSES": "1",
-            "BRIDGE__LOGIN__FLOOR_MS": "0",
-        }
+        self._environment = settings(folder, port=self._port, redis=self._redis)
         self._filled: Filled | None = None
 
     def all(self) -> dict[str, Callable[[], list[Row]]]:
@@ -143,9 +133,8 @@ class Bench:
         bodies.write_text("".join(f"{known}&email={address(n)}&password2={password}\n" for n in range(SESSIONS)))
         call = {"METHOD": "POST", "TARGET": "/includes/api.php", "BODIES": str(bodies), "EXPECTED": "passwordhash"}
         hello = {"TARGET": "/", "EXPECTED": "hello"}
-        roomy = self._environment | {"BRIDGE__SESSIONS__CAP": "1000"}  # to end somebody's oldest is another measurement
         bare_port = free_port()
-        with servers.bridge(roomy, self._port) as ours, servers.app("bare", {}, bare_port) as bare:
+        with servers.bridge(self._environment, self._port) as ours, servers.app("bare", {}, bare_port) as bare:
             idle = resident_megabytes(ours)
             row = self._compared(
                 "ValidateLogin, hash included / bare app",
@@ -248,11 +237,6 @@ def circumstances() -> dict[str, Any]:
         "machine": platform.machine(),
         "versions": {name: version(name) for name in names},
     }
-
-
-def _secret(path: Path, prefix: str) -> Path:
-    path.write_text(prefix + base64.urlsafe_b64encode(path.name.encode().ljust(32, b"-")).decode().rstrip("=") + "\n")
-    return path
 
 
 def _basic(client: str, secret: str) -> str:

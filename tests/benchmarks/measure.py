@@ -28,6 +28,8 @@ class Run:
     """CPU seconds of the server, user and system."""
     wall: float
     """Seconds."""
+    median: float
+    """Milliseconds from a request to its answer, in the middle of all."""
 
     @property
     def rate(self) -> float:
@@ -40,18 +42,18 @@ class Run:
         return self.cpu / self.wall
 
 
-def load(pid: int, url: str, script: str, *, seconds: float, env: Mapping[str, str]) -> Run:
-    """Run `script` against `url`, from as many connections as keep a server busy."""
-    threads, connections = _CALLERS[script]
+def load(pid: int, url: str, script: str, *, seconds: float, env: Mapping[str, str], alone: bool = False) -> Run:
+    """Run `script` against `url`, from as many connections as keep a server busy, or `alone` from one."""
+    threads, connections = (1, 1) if alone else _CALLERS[script]
     before = cpu_seconds(pid)
     command = ["taskset", "-c", str(CLIENT_CORE), "wrk", f"-t{threads}", f"-c{connections}"]
     command += [f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(HERE / script), url]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=True, timeout=120)
     used = cpu_seconds(pid) - before
-    found = re.search(r"completions=(\d+) failures=(\d+) microseconds=(\d+)", done.stdout)
+    found = re.search(r"completions=(\d+) failures=(\d+) microseconds=(\d+) median=(\d+)", done.stdout)
     if found is None:
         raise RuntimeError(f"wrk said: {done.stdout}{done.stderr}")
-    return Run(int(found[1]), int(found[2]), used, int(found[3]) / 1e6)
+    return Run(int(found[1]), int(found[2]), used, int(found[3]) / 1e6, int(found[4]) / 1e3)
 
 
 def cpu_seconds(pid: int) -> float:

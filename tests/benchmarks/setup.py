@@ -1,5 +1,8 @@
 """Fills an instance for a benchmark: a user, sessions, clients, a credential — through the rooms, as the doors do."""
 
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,25 +33,52 @@ class Filled:
     secret: str
 
 
-async def fill(environment: dict[str, str], folder: Path, *, sessions: int) -> Filled:
-    """Make the tables and what lies in them."""
+def settings(folder: Path, *, port: int, redis: int, number: int = 0) -> dict[str, str]:
+    """An instance's environment; `number`: its database in Redis."""
+    return {
+        "BRIDGE__PROFILE": "dev",
+        "BRIDGE__PRESET": "whmcs",
+        "BRIDGE__SERVER__PORT": str(port),
+        "BRIDGE__STORE__URL": f"redis://127.0.0.1:{redis}/{number}",
+        "BRIDGE__DATABASE__URL": f"sqlite:///{folder}/bridge.db",
+        "BRIDGE__EVENTS__LOG_LEVEL": "warning",
+        "BRIDGE__SECRETS__MASTER_FILE": str(_secret_file(folder / "master", "1:")),
+        "BRIDGE__SECRETS__SLOT_FILE": str(_secret_file(folder / "slot", "")),
+        # Hashes as cheap as they can be: what surrounds them is what is measured.
+        "BRIDGE__USERS__ARGON2_MEMORY": "8",
+        "BRIDGE__USERS__ARGON2_PASSES": "1",
+        "BRIDGE__LOGIN__FLOOR_MS": "0",
+        # To end somebody's oldest session is another measurement.
+        "BRIDGE__SESSIONS__CAP": "1000",
+    }
+
+
+@asynccontextmanager
+async def opened(environment: Mapping[str, str]) -> AsyncIterator[Rooms]:
+    """The rooms of a new instance, its tables made."""
     config = Config.load(None, environment)
     await migrate(config.database.url)
     rooms = make_rooms(config, clock=SystemClock(), chance=chance)
     await rooms.database.open()
     await rooms.raw_store.open()
     try:
-        return await _fill(rooms, folder, sessions)
+        yield rooms
     finally:
         await rooms.raw_store.close()
         await rooms.database.close()
 
 
+async def fill(environment: Mapping[str, str], folder: Path, *, sessions: int) -> Filled:
+    """Make the tables and what lies in them."""
+    async with opened(environment) as rooms:
+        return await _fill(rooms, folder, sessions)
+
+
 async def _fill(rooms: Rooms, folder: Path, sessions: int) -> Filled:
     user = await rooms.users.create(email=EMAIL, password=Secret(PASSWORD), first_name="Demo", email_verified=True)
-    first = await _session(rooms, user)
+    first = await begin(rooms, user)
     cookies = folder / "cookies"
-    others = [await _session(rooms, await _user(rooms, number)) for number in range(sessions)]
+    others = [await begin(rooms, await _user(rooms, number)) for number in range(sessions)]
     name = rooms.cookies.name("app")
     cookies.write_text("".join(f"{name}={born.child.text.reveal()}\n" for born in others if born.child))
     made = {client_id: await _client(rooms, user, client_id, alg) for client_id, alg in CLIENTS.items()}
@@ -62,6 +92,11 @@ async def _fill(rooms: Rooms, folder: Path, sessions: int) -> Filled:
     )
 
 
+def _secret_file(path: Path, prefix: str) -> Path:
+    path.write_text(prefix + base64.urlsafe_b64encode(path.name.encode().ljust(32, b"-")).decode().rstrip("=") + "\n")
+    return path
+
+
 def address(number: int) -> str:
     """The e-mail address of one of the users."""
     return f"user{number}@example.test"
@@ -71,7 +106,8 @@ async def _user(rooms: Rooms, number: int) -> User:
     return await rooms.users.create(email=address(number), password=Secret(PASSWORD), email_verified=True)
 
 
-async def _session(rooms: Rooms, user: User) -> Born:
+async def begin(rooms: Rooms, user: User) -> Born:
+    """A session of his, as a browser has it."""
     await rooms.sessions.publish_stamp(user.id, user.tag)
     wish = Birth.browser(rooms.config.sessions)
     born = await rooms.sessions.start(user.standing, wish, Visit("pages"), amr=("pwd",))

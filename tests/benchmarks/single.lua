@@ -1,4 +1,5 @@
--- One request again and again; with COOKIES or BODIES, files of one Cookie header or body a line, each line in turn.
+-- One request again and again; with COOKIES or BODIES, files of one Cookie header or body a line, each line in turn,
+-- from line START.
 local here = debug.getinfo(1, "S").source:match("@(.*/)")
 dofile(here .. "steps.lua")
 
@@ -16,7 +17,7 @@ end
 function init()
   read("COOKIES", cookies)
   read("BODIES", bodies)
-  turn = number * 61
+  turn = number * 61 + (os.getenv("START") or 0)
 end
 
 function request()

@@ -15,11 +15,12 @@ function fail(why)
   if failed == 1 then io.stderr:write("first failure: " .. why .. "\n") end
 end
 
-function done(summary)
+function done(summary, latency)
   local completions, failures = 0, 0
   for _, thread in ipairs(threads) do
     completions = completions + thread:get("completed")
     failures = failures + thread:get("failed")
   end
-  print(string.format("completions=%d failures=%d microseconds=%d", completions, failures, summary.duration))
+  local counts = string.format("completions=%d failures=%d microseconds=%d", completions, failures, summary.duration)
+  print(counts .. string.format(" median=%d", latency:percentile(50)))
 end
