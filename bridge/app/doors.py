@@ -15,9 +15,18 @@ from bridge.grants.wrap import Wrap
 from bridge.i18n import html_lang
 from bridge.legacy.actions import Action, Registry, owned, registry
 from bridge.legacy.bans import Bans
+from bridge.legacy.client_users import (
+    CreateClientInvite,
+    DeleteUserClient,
+    GetPermissionsList,
+    GetUserPermissions,
+    UpdateUserPermissions,
+)
 from bridge.legacy.credentials import Callers
 from bridge.legacy.endpoint import LegacyApi
+from bridge.legacy.probes import GetAdminDetails, GetConfigurationValue
 from bridge.legacy.reset_password import ResetPassword
+from bridge.legacy.users import AddUser, GetUsers, UpdateUser
 from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
 from bridge.oidc.issue import Issuing
@@ -143,8 +152,25 @@ def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:
         ValidateLogin(login=rooms.login, options=options, sessions=rooms.config.sessions).action,
         ResetPassword(resets=rooms.resets, options=options).action,
         WhmcsDetails(options=options).action,
+        GetConfigurationValue(options=options, base_url=rooms.config.base_url).action,
+        GetAdminDetails(options=options).action,
+        *_users(rooms),
     )
     return registry(*owned(registry(*ours), options.actions).values(), *own)
+
+
+def _users(rooms: Rooms) -> Sequence[Action]:
+    users, upkeep, members, ledger = rooms.users, rooms.user_upkeep, rooms.members, rooms.ledger
+    return (
+        AddUser(users=users, upkeep=upkeep, ledger=ledger).action,
+        GetUsers(users=users, directory=rooms.user_directory, members=members).action,
+        UpdateUser(users=users, upkeep=upkeep, changes=rooms.email_changes, outbox=rooms.outbox, ledger=ledger).action,
+        GetPermissionsList().action,
+        GetUserPermissions(members=members).action,
+        UpdateUserPermissions(members=members, ledger=ledger).action,
+        CreateClientInvite(invites=rooms.invites, ledger=ledger).action,
+        DeleteUserClient(members=members, ledger=ledger).action,
+    )
 
 
 def _legacy(rooms: Rooms, actions: Registry, proxies: Proxies) -> LegacyApi:

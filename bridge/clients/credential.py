@@ -56,6 +56,11 @@ class Credential:
     updated_at: int = 0
     secret_hash: str = field(default="", repr=False)
 
+    @property
+    def grants(self) -> frozenset[str]:
+        """Lower-case names of actions, or `*`: its own and those of its roles."""
+        return self.actions.union(*self.roles.values())
+
     def may_call(self, action: str, *, powerful: bool = False) -> bool:
         """Whether this action (lower-case) is allowed to it."""
         sets = (self.actions, *self.roles.values())

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct, field
 
-from bridge.clients.credential import SessionTerms
+from bridge.clients.credential import Credential, SessionTerms
 from bridge.errors import ConfigError
 from bridge.legacy.params import Params
 from bridge.legacy.wire import Content, Value
@@ -55,6 +55,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     sessions: SessionTerms = field(default_factory=SessionTerms)
     error_on_2fa: bool | None = None
     """What its credential says in place of `legacy.error_on_2fa`."""
+    credential: Credential | None = None
+    """None: a call within the process."""
 
     def visit(self, person: IPAddress | None = None) -> Visit:
         """What the rooms below are told.  The caller's own address is never a key of theirs (security §23)."""

@@ -113,6 +113,7 @@ class LegacyApi:
             address=authenticated.address,
             sessions=credential.sessions,
             error_on_2fa=credential.error_on_2fa,
+            credential=credential,
         )
         action = self._actions.get(params.action.lower())
         if action is None or "action" in params.conflicts:

@@ -1,28 +1,35 @@
-"""Lists a page at a time: what is asked for, and the counters that every such answer begins with — whmcs-api §3.5, §3.6.
+"""Lists a page at a time: what is asked for, and the counters that every such answer begins with — whmcs-api §3.5.
 
-    page = await directory.page(span_of(params))
-    return success(**counters(page), users=[…])
+page = await directory.page(span_of(params))
+return success(**counters(page), users=[…])
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from bridge.database.search import Page, Span
 from bridge.legacy.params import Params
-from bridge.legacy.wire import Value
 
 SPAN: Final = frozenset({"limitstart", "limitnum", "sorting"})
 """The parameters that `span_of` reads."""
 
 
+class Counters(TypedDict):
+    """In the documented order."""
+
+    totalresults: int
+    startnumber: int
+    numreturned: int
+
+
 def span_of(params: Params) -> Span:
-    """Which part is wanted.  What is absent, or no number that makes sense, is as the documentation has it: 0 and 25."""
+    """Which part is wanted.  What is absent, or no number that makes sense, is as documented: 0 and 25."""
     start, limit = params.number("limitstart") or 0, params.number("limitnum") or 0
     wanted = Span(start=max(start, 0), descending=params.optional("sorting").strip().upper() == "DESC")
     return wanted if limit < 1 else Span(start=wanted.start, limit=limit, descending=wanted.descending)
 
 
-def counters(page: Page[Any]) -> dict[str, Value]:
+def counters(page: Page[Any]) -> Counters:
     """How many there are, how many come before these, how many these are."""
     return {"totalresults": page.total, "startnumber": page.start, "numreturned": len(page.items)}
 

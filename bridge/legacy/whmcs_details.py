@@ -9,7 +9,7 @@ class WhmcsDetails:
     """Tells the advertised version."""
 
     def __init__(self, *, options: LegacyOptions) -> None:
-        self._version = options.advertised_version
+        self._versions = versions(options)
 
     @property
     def action(self) -> Action:
@@ -17,4 +17,10 @@ class WhmcsDetails:
         return Action(name="WhmcsDetails", run=self, parameters=frozenset())
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:  # noqa: ARG002  # every action's shape
-        return success(whmcs={"version": self._version, "canonicalversion": f"{self._version}-release.1"})
+        return success(whmcs=self._versions)
+
+
+def versions(options: LegacyOptions) -> dict[str, str]:
+    """The advertised version, short and in full."""
+    version = options.advertised_version
+    return {"version": version, "canonicalversion": f"{version}-release.1"}

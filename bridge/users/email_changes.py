@@ -31,6 +31,9 @@ from bridge.users.user import AddressTaken, User
 
 EmailChangeState = Literal["waiting", "confirmed", "undone", "cancelled"]
 
+CONFIRM: Final = "email-confirm"
+UNDO: Final = "email-undo"
+"""Of the outbox's jobs; their payload's `change` is the number."""
 UNDO_SECONDS: Final = 7 * 86_400
 KEPT_SECONDS: Final = 30 * 86_400
 """How long a request is remembered when nothing can come of it any more."""
