@@ -16,10 +16,11 @@ from bridge.stores.versions import Versions
 from bridge.tokens import Names
 from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords
+from tests.accounts.conftest import clock, world
 from tests.databases import opened, sqlite_template, sqlite_url
 from tests.legacy.desk import IDENTIFIER, ISSUER, RIGHTS, SECRET, Desk, desk
 
-__all__ = ["sqlite_template", "sqlite_url"]
+__all__ = ["clock", "sqlite_template", "sqlite_url", "world"]
 
 
 @pytest.fixture
