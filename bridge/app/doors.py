@@ -15,6 +15,7 @@ from bridge.grants.wrap import Wrap
 from bridge.i18n import html_lang
 from bridge.legacy.actions import Action, Registry, owned, registry
 from bridge.legacy.bans import Bans
+from bridge.legacy.change_clients import AddClient, CloseClient, DeleteClient, UpdateClient
 from bridge.legacy.client_users import (
     CreateClientInvite,
     DeleteUserClient,
@@ -22,6 +23,7 @@ from bridge.legacy.client_users import (
     GetUserPermissions,
     UpdateUserPermissions,
 )
+from bridge.legacy.clients import GetClients, GetClientsDetails, GetContacts
 from bridge.legacy.credentials import Callers
 from bridge.legacy.endpoint import LegacyApi
 from bridge.legacy.probes import GetAdminDetails, GetConfigurationValue
@@ -155,6 +157,7 @@ def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:
         GetConfigurationValue(options=options, base_url=rooms.config.base_url).action,
         GetAdminDetails(options=options).action,
         *_users(rooms),
+        *_clients(rooms),
     )
     return registry(*owned(registry(*ours), options.actions).values(), *own)
 
@@ -170,6 +173,19 @@ def _users(rooms: Rooms) -> Sequence[Action]:
         UpdateUserPermissions(members=members, ledger=ledger).action,
         CreateClientInvite(invites=rooms.invites, ledger=ledger).action,
         DeleteUserClient(members=members, ledger=ledger).action,
+    )
+
+
+def _clients(rooms: Rooms) -> Sequence[Action]:
+    accounts, ledger = rooms.accounts, rooms.ledger
+    return (
+        GetClientsDetails(accounts=accounts, members=rooms.members).action,
+        GetClients(accounts=accounts).action,
+        GetContacts(contacts=rooms.contacts).action,
+        AddClient(users=rooms.users, accounts=accounts, ledger=ledger).action,
+        UpdateClient(accounts=accounts, ledger=ledger).action,
+        CloseClient(accounts=accounts, ledger=ledger).action,
+        DeleteClient(accounts=accounts, ledger=ledger, publish_stamp=rooms.sessions.publish_stamp).action,
     )
 
 

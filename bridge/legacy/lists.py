@@ -44,5 +44,10 @@ def day(seconds: int) -> str:
     return _utc(seconds).strftime("%Y-%m-%d")
 
 
+def minute(seconds: int) -> str:
+    """`15/12/2020 15:29`, in UTC."""
+    return _utc(seconds).strftime("%d/%m/%Y %H:%M")
+
+
 def _utc(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
