@@ -103,7 +103,7 @@ async def test_they_refuse_in_the_documented_words_and_order(
 
 @pytest.mark.parametrize("permissions", ["", "orders", "nothing"])
 async def test_an_owners_permissions_are_not_set_whatever_they_are(scene: Scene, permissions: str) -> None:
-    given = {"user_id": scene.owner.id, "client_id": scene.client.id, "permissions": permissions}
+    given: dict[str, str | int] = {"user_id": scene.owner.id, "client_id": scene.client.id, "permissions": permissions}
     assert await scene.says("UpdateUserPermissions", **given) == "Permissions cannot be set on a client owner"
     assert await scene.permissions(scene.owner.id, scene.client.id) == list(EVERY_PERMISSION)
 
@@ -114,13 +114,13 @@ async def test_no_permission_at_all_is_missing_before_anybody_asks_who_it_is(
     scene: Scene, who: str, permissions: str
 ) -> None:
     user: User = getattr(scene, who)
-    given = {"user_id": user.id, "client_id": scene.client.id, "permissions": permissions}
+    given: dict[str, str | int] = {"user_id": user.id, "client_id": scene.client.id, "permissions": permissions}
     assert await scene.says("UpdateUserPermissions", **given) == "Missing permissions definition"
     assert await scene.permissions(scene.member.id, scene.client.id) == ["invoices", "tickets"]
 
 
 async def test_an_owner_cannot_be_removed(scene: Scene) -> None:
-    given = {"user_id": scene.owner.id, "client_id": scene.client.id}
+    given: dict[str, str | int] = {"user_id": scene.owner.id, "client_id": scene.client.id}
     assert await scene.says("DeleteUserClient", **given) == "You cannot remove the account owner"
     (shown,) = await scene.found(email="owner@example.com")
     assert shown["clients"] == [{"id": scene.client.id, "isOwner": True}]
@@ -134,7 +134,11 @@ async def test_of_fifty_who_remove_somebody_at_once_one_does(scene: Scene) -> No
 
 
 async def test_an_invite_leaves_a_letter_that_names_it_and_holds_no_token(scene: Scene) -> None:
-    given = {"client_id": scene.client.id, "email": "New@example.com", "permissions": "tickets,orders"}
+    given: dict[str, str | int] = {
+        "client_id": scene.client.id,
+        "email": "New@example.com",
+        "permissions": "tickets,orders",
+    }
     assert await scene.ask("CreateClientInvite", **given) == {"result": "success"}
     (invite,) = await scene.world.invites.of_account(scene.client.id)
     assert (invite.email, invite.permissions, invite.state) == ("New@example.com", ("tickets", "orders"), "waiting")
@@ -161,6 +165,10 @@ async def test_an_invite_leaves_a_letter_that_names_it_and_holds_no_token(scene:
 async def test_an_invite_is_refused_in_the_documented_words_and_order(
     scene: Scene, changed: dict[str, str], message: str
 ) -> None:
-    given = {"client_id": str(scene.client.id), "email": "new@example.com", "permissions": "tickets"}
+    given: dict[str, str | int] = {
+        "client_id": str(scene.client.id),
+        "email": "new@example.com",
+        "permissions": "tickets",
+    }
     assert await scene.says("CreateClientInvite", **(given | changed)) == message
     assert await scene.world.count(invites) == 0 and await letters(scene) == [] and scene.world.kinds == []
