@@ -230,6 +230,7 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         issuing=issuing,
         clients=rooms.clients,
         users=rooms.cached_users,
+        accounts=rooms.cached_accounts,
         keys=rooms.keyring,
         sessions=rooms.sessions,
         consents=rooms.consents,

@@ -1,12 +1,13 @@
 """What is said of a person, by scope — Core §5.1, §5.4."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
+from bridge.accounts.membership import Membership
 from bridge.types import Subject
 from bridge.users.user import User
 
-Value = str | bool | int
+Value: TypeAlias = str | bool | int | Sequence[Mapping[str, int | bool | Sequence[str]]]
 
 _OF_SCOPE: Final[Mapping[str, Callable[[User], Mapping[str, Value]]]] = {
     "profile": lambda user: {
@@ -20,10 +21,24 @@ _OF_SCOPE: Final[Mapping[str, Callable[[User], Mapping[str, Value]]]] = {
     "email": lambda user: {"email": user.email, "email_verified": user.email_verified},
 }
 
-SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
+ACCOUNTS: Final = "clients"
+"""Scope and claim: the customer accounts that a person belongs to (whmcs-api §3.5).  Only a client whose registration
+names it may ask for it."""
+
+SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access", ACCOUNTS)
 """What may be asked for; of an address or a phone number nothing is known."""
 
-CLAIMS: Final = ("sub", "name", "given_name", "family_name", "locale", "updated_at", "email", "email_verified")
+CLAIMS: Final = (
+    "sub",
+    "name",
+    "given_name",
+    "family_name",
+    "locale",
+    "updated_at",
+    "email",
+    "email_verified",
+    ACCOUNTS,
+)
 """What may be said of a person."""
 
 
@@ -34,3 +49,8 @@ def claims_of(user: User, sub: Subject, scopes: Collection[str]) -> dict[str, Va
         if scope in scopes:
             claims |= {name: value for name, value in tell(user).items() if value != ""}
     return claims
+
+
+def accounts_claim(memberships: Iterable[Membership]) -> Value:
+    """Each account with what he may do there; who belongs to none has an empty list, which says so."""
+    return [{"id": each.account, "owner": each.owner, "permissions": each.permissions} for each in memberships]

@@ -26,7 +26,7 @@ from bridge.oidc.options import OidcOptions
 from bridge.oidc.response_modes import FormPostPage, Responses
 from bridge.oidc.revocation import RevocationEndpoint
 from bridge.oidc.token import Grant, TokenEndpoint
-from bridge.oidc.userinfo import UserinfoEndpoint, Users
+from bridge.oidc.userinfo import Accounts, UserinfoEndpoint, Users
 from bridge.sessions.cookie import Cookies
 from bridge.sessions.sessions import Sessions
 from bridge.types import Subject
@@ -51,6 +51,7 @@ class Provider:
         issuing: Issuing,
         clients: Clients,
         users: Users,
+        accounts: Accounts,
         keys: Keys,
         sessions: Sessions,
         consents: Consents,
@@ -104,7 +105,9 @@ class Provider:
         self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)
         self._revoke = RevocationEndpoint(clients=clients, issuing=issuing, proxies=proxies)
         self._userinfo, self._userinfo_by_query = (
-            UserinfoEndpoint(issuing=issuing, users=users, clients=clients, proxies=proxies, by_query=by_query)
+            UserinfoEndpoint(
+                issuing=issuing, users=users, accounts=accounts, clients=clients, proxies=proxies, by_query=by_query
+            )
             for by_query in (False, True)
         )
         self._jwks = JwksEndpoint(keys=keys, max_age=options.jwks_max_age)

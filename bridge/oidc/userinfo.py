@@ -1,10 +1,12 @@
 """Who is it that this access token stands for? — Core §5.3; RFC 6750."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
+from bridge.accounts.membership import Membership
 from bridge.asgi import NO_REFERRER, NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.errors import Unavailable
@@ -13,7 +15,7 @@ from bridge.grants.redemption import keys_of
 from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken
 from bridge.oidc.access_token import ShownToken, refusal, shown_token
-from bridge.oidc.claims import Value, claims_of
+from bridge.oidc.claims import ACCOUNTS, Value, accounts_claim, claims_of
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
@@ -30,6 +32,12 @@ class Users(Protocol):
     async def by_id(self, user: UserId, *, stamp: Stamp | None = None) -> User | None: ...
 
 
+class Accounts(Protocol):
+    """The accounts of users, from a cache (`bridge.accounts.cached.CachedAccounts`).  Raises `Unavailable`."""
+
+    async def of_user(self, user: UserId) -> Sequence[Membership]: ...
+
+
 class UserinfoEndpoint:
     """One read, no write.
 
@@ -37,10 +45,18 @@ class UserinfoEndpoint:
     """
 
     def __init__(
-        self, *, issuing: Issuing, users: Users, clients: Clients, proxies: Proxies, by_query: bool = False
+        self,
+        *,
+        issuing: Issuing,
+        users: Users,
+        accounts: Accounts,
+        clients: Clients,
+        proxies: Proxies,
+        by_query: bool = False,
     ) -> None:
         self._issuing = issuing
         self._users = users
+        self._accounts = accounts
         self._clients = clients
         self._proxies = proxies
         self._by_query = by_query
@@ -74,7 +90,10 @@ class UserinfoEndpoint:
         user = await self._users.by_id(family.uid, stamp=bearer.access.stamp)
         if user is None:
             raise refusal("invalid_token", "the access token is not valid any more")
-        return claims_of(user, family.sub, bearer.access.scopes)
+        claims = claims_of(user, family.sub, bearer.access.scopes)
+        if ACCOUNTS in bearer.access.scopes:
+            claims[ACCOUNTS] = accounts_claim(await self._accounts.of_user(user.id))
+        return claims
 
     def _weigh_query(self, scope: Scope, client: Client) -> None:
         """May this client do so?  Each time is counted, so that its owner knows when he may forbid it."""

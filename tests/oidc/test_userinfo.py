@@ -2,10 +2,18 @@
 
 import pytest
 
+from bridge.accounts.account import Account, Profile
+from bridge.accounts.accounts import Accounts
+from bridge.accounts.options import AccountOptions
+from bridge.accounts.permissions import EVERY_PERMISSION, parse_permissions
+from bridge.events.audit import AuditLog
+from bridge.events.ledger import Ledger
+from bridge.events.options import EventsOptions
 from bridge.oidc.claims import claims_of
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.store import Drop
-from bridge.types import SlotTag, Stamp, Subject, UserId
+from bridge.types import AccountId, SlotTag, Stamp, Subject, UserId, Visit
+from bridge.users.upkeep import UserUpkeep
 from bridge.users.user import User
 from tests.oidc.world import World
 
@@ -122,6 +130,34 @@ async def test_a_changed_profile_is_seen(world: World) -> None:
     await world.users.change_profile(world.bob.id, first_name="Robert")
     await world.versions.poll()
     assert (await world.userinfo(token)).json()["given_name"] == "Robert"
+
+
+async def test_the_scope_clients_tells_the_accounts_and_what_he_may_do_there(world: World) -> None:
+    """whmcs-api §4.3: owner and permissions, fresh within the bound of the caches."""
+    token = (await world.signed_up("panel", "openid", "clients"))["access_token"]
+    assert (await world.userinfo(token)).json() == {"sub": world.bob.sub, "clients": []}
+    audit = AuditLog(world.db, world.clock, EventsOptions())
+    ledger = Ledger(db=world.db, audit=audit, events=world.events, versions=world.versions)
+    upkeep = UserUpkeep(users=world.users, clock=world.clock, draw_stamp=draw_stamp)
+    accounts = Accounts(db=world.db, upkeep=upkeep, clock=world.clock, options=AccountOptions())
+    frank = await world.users.create(email="frank@example.com")
+    visit = Visit("legacy", caller="portal")
+    for owner in (world.bob, frank):
+        made = await ledger.do(visit, lambda deed, owner=owner: accounts.create(deed, Profile(), owner=owner.id))  # type: ignore[misc]
+        assert isinstance(made, Account)
+    some = parse_permissions("invoices,tickets")
+    await ledger.do(visit, lambda deed: world.members.add(deed, world.bob.id, AccountId(2), some))
+    await world.versions.poll()
+    assert (await world.userinfo(token)).json()["clients"] == [
+        {"id": 1, "owner": True, "permissions": list(EVERY_PERMISSION)},
+        {"id": 2, "owner": False, "permissions": ["invoices", "tickets"]},
+    ]
+
+
+async def test_a_client_that_did_not_register_the_scope_clients_is_not_told_of_accounts(world: World) -> None:
+    tokens = await world.signed_up("shop", "openid", "profile", "clients")
+    assert tokens["scope"] == "openid profile"
+    assert "clients" not in (await world.userinfo(tokens["access_token"])).json()
 
 
 async def test_a_token_dies_with_the_sign_in_it_stands_on(world: World) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx2
 
+from bridge.accounts.cached import CachedAccounts
+from bridge.accounts.members import Members
 from bridge.asgi import Proxies, Receive, Reply, Scope, Send
 from bridge.clients.clients import Clients
 from bridge.database.consents import ConsentRows
@@ -75,6 +77,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
         "grant_types": ["authorization_code", "refresh_token"],
     },
     "spa": {"redirect_uris": ["https://spa.example/cb?x=1"], "token_endpoint_auth_method": "none"},
+    "panel": {"redirect_uris": ["https://panel.example/cb"], "scope": "openid clients"},
     "two": {"redirect_uris": ["https://two.example/a", "https://two.example/b"]},
     "ours": {"redirect_uris": ["https://ours.example/cb"], "grant_types": ALL_GRANTS},
     "robot": {
@@ -173,12 +176,14 @@ class World:
             publish_stamp=self.sessions.publish_stamp,
             events=self.events,
         )
+        self.members = Members(db, clock)
         self.provider = Provider(
             issuer=ISSUER,
             options=OidcOptions(),
             issuing=self.issuing,
             clients=self.clients,
             users=CachedUsers(self.users, self.versions),
+            accounts=CachedAccounts(self.members, self.versions),
             keys=self.keyring,
             sessions=self.sessions,
             consents=self.consents,

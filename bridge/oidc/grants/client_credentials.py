@@ -6,6 +6,7 @@ from typing import Final
 from bridge.clients.client import Client
 from bridge.errors import Unavailable
 from bridge.grants.issue import own_token
+from bridge.oidc.claims import SCOPES
 from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
@@ -14,7 +15,7 @@ from bridge.tokens import new_family
 from bridge.types import Visit
 
 # What they say is about a person, and there is none.
-_PERSONAL: Final = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
+_PERSONAL: Final = frozenset(SCOPES)
 
 
 class ClientCredentials:
