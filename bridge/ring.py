@@ -32,6 +32,8 @@ Purpose = Literal[
     "column-enc",
     "client-secret",
     "credential-secret",
+    "enrolment",
+    "recovery-code",
 ]
 """One label for each use: two keys derived under different labels know nothing of one another."""
 

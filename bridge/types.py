@@ -30,6 +30,9 @@ Stamp = NewType("Stamp", str)
 StampReason = Literal["new", "password", "second-factor", "email", "disabled", "user", "admin", "import"]
 """Why a stamp was drawn: a person reads it on the signed-out page."""
 
+FactorChange = Literal["totp-added", "totp-removed", "passkey-added", "passkey-removed", "codes-renewed", "all-removed"]
+"""What was done with somebody's second factors: the audit says it, and a letter tells him."""
+
 Key = NewType("Key", str)
 """The name of a value in the store, with its slot in braces."""
 

@@ -41,6 +41,7 @@ from bridge.pages.door import PagesDoor
 from bridge.pages.leaving import Leaving
 from bridge.pages.render import Pages
 from bridge.pages.resetting import Resetting
+from bridge.pages.securing import Securing
 from bridge.pages.signin import SignIn
 from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
@@ -111,6 +112,18 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
     change = PasswordChange(
         users=rooms.users, sessions=rooms.sessions, notify=partial(_password_changed, rooms), events=rooms.events
     )
+    accounting = Accounting(
+        desk=desk,
+        login=rooms.login,
+        change=change,
+        passwords=passwords,
+        enrolment=rooms.enrolment,
+        enrolled=rooms.factors.enrolled,
+        consents=rooms.consents,
+        clients=rooms.clients.get,
+        events=rooms.events,
+        fresh=config.pages.fresh,
+    )
     return PagesDoor(
         sign_in=SignIn(
             desk=desk,
@@ -128,16 +141,8 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
             passwords=passwords,
             minutes=config.resets.lifetime // 60,
         ),
-        accounting=Accounting(
-            desk=desk,
-            login=rooms.login,
-            change=change,
-            passwords=passwords,
-            consents=rooms.consents,
-            clients=rooms.clients.get,
-            events=rooms.events,
-            fresh=config.pages.fresh,
-        ),
+        accounting=accounting,
+        securing=Securing(desk=desk, accounting=accounting, enrolment=rooms.enrolment),
         stylesheet=pages.stylesheet,
         troubles=troubles,
     )

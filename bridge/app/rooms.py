@@ -33,6 +33,7 @@ from bridge.keys.keyring import Keyring
 from bridge.login.assemble import assemble_login
 from bridge.login.attempt import Login
 from bridge.login.device import Devices
+from bridge.login.enrolment import Enrolment
 from bridge.mint import TokenMint
 from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
@@ -54,6 +55,7 @@ from bridge.tokens import Names, Slots
 from bridge.users.cached import CachedUsers
 from bridge.users.directory import UserDirectory
 from bridge.users.email_changes import EmailChanges
+from bridge.users.factors import SqlFactors
 from bridge.users.last_logins import LastLogins
 from bridge.users.passwords import Passwords
 from bridge.users.policy import PasswordPolicy
@@ -85,6 +87,7 @@ class Rooms:
     guard: Guard
     versions: Versions
     users: SqlUsers
+    factors: SqlFactors
     cached_users: CachedUsers
     user_directory: UserDirectory
     user_upkeep: UserUpkeep
@@ -109,6 +112,7 @@ class Rooms:
     consents: Consents
     devices: Devices
     login: Login
+    enrolment: Enrolment
     outbox: Outbox
     letters: PatientOutbox
     links: Links
@@ -141,6 +145,14 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         versions=versions,
     )
     upkeep = UserUpkeep(users=users, clock=clock, draw_stamp=new_stamp)
+    factors = SqlFactors(
+        db=database,
+        ring=ring,
+        clock=clock,
+        chance=chance,
+        draw_stamp=new_stamp,
+        authority=users.name,
+    )
     sessions = Sessions(
         store=store,
         names=names,
@@ -153,12 +165,12 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     )
     last_logins = LastLogins(users.write_logins, clock)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=config.login.device_days)
-    outbox = Outbox(database, clock)
+    outbox, audit = Outbox(database, clock), AuditLog(database, clock, config.events)
     letters = PatientOutbox(outbox)
     members = Members(database, clock)
+    ledger = Ledger(db=database, audit=audit, events=events, versions=versions)
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
-    audit = AuditLog(database, clock, config.events)
     return Rooms(
         config=config,
         clock=clock,
@@ -170,7 +182,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         events=events,
         metrics=metrics,
         audit=audit,
-        ledger=Ledger(db=database, audit=audit, events=events, versions=versions),
+        ledger=ledger,
         database=database,
         endings=endings,
         raw_store=raw_store,
@@ -178,6 +190,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         guard=guard,
         versions=versions,
         users=users,
+        factors=factors,
         cached_users=CachedUsers(users, versions),
         user_directory=UserDirectory(database),
         user_upkeep=upkeep,
@@ -227,7 +240,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         devices=devices,
         login=assemble_login(
             users=users,
-            factors=users,
+            factors=factors,
             sessions=sessions,
             store=store,
             guard=guard,
@@ -235,12 +248,27 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             ring=ring,
             arrivals=last_logins,
             letters=letters,
+            ledger=ledger,
+            outbox=outbox,
             epoch=lambda: endings.epoch,
             clock=clock,
             chance=chance,
             options=config.login,
             events=events,
             took=metrics.login_took,
+        ),
+        enrolment=Enrolment(
+            keeper=factors,
+            authority=users,
+            ledger=ledger,
+            outbox=outbox,
+            sessions=sessions,
+            store=store,
+            names=names,
+            ring=ring,
+            clock=clock,
+            chance=chance,
+            skew=config.login.code_skew,
         ),
         outbox=outbox,
         letters=letters,

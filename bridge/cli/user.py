@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
+from msgspec.structs import replace
 
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, read_line, say, say_table, when
@@ -119,6 +120,24 @@ def enable(*, user: Who, config: ConfigFile = None, as_json: AsJson = False) -> 
 
     changed = within(config, work)
     say(_shown(changed), f"enabled {changed.email}", as_json=as_json)
+
+
+@app.command("reset-factors")
+def reset_factors(*, user: Who, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Ask for the password alone again, when somebody lost his second factor and his recovery codes.  Ends his
+    sessions, and tells him by mail.  Make sure that it is he who asks."""
+
+    async def work(rooms: Rooms) -> User:
+        found = await the_user(rooms, user)
+        changed = await rooms.enrolment.remove_all(found, replace(VISIT, caller=ACTOR))
+        if changed is None:
+            raise Refusal(f"{found.email} has no second factor here")
+        with recorded_first():
+            await rooms.sessions.publish_stamp(found.id, found.tag)
+        return changed
+
+    changed = within(config, work)
+    say(_shown(changed), f"{changed.email} signs in with the password alone", as_json=as_json)
 
 
 @app.command()

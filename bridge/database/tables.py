@@ -115,6 +115,34 @@ email_changes: Table = Table(
     sqlite_autoincrement=True,
 )
 
+passkeys: Table = Table(
+    "passkeys",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    # By its SHA-256 it is found: an authenticator's own name for it may have a thousand bytes.
+    Column("credential_hash", _exact(64), nullable=False, unique=True),
+    Column("credential_id", _Blob, nullable=False),
+    Column("public_key", _Blob, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", String(255), nullable=False, default=""),
+    Column("label", String(100), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+recovery_codes: Table = Table(
+    "recovery_codes",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("code_hash", _exact(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+
 oauth_clients: Table = Table(
     "oauth_clients",
     metadata,

@@ -19,6 +19,7 @@ EventKind = Literal[
     "second-factor.ok",
     "second-factor.fail",
     "second-factor.changed",
+    "recovery-code.used",
     "session.created",
     "session.rotated",
     "session.ended",

@@ -7,14 +7,17 @@ import anyio
 
 from bridge.clock import Chance, Clock
 from bridge.events.event import Events
+from bridge.events.ledger import Ledger
 from bridge.login.attempt import Arrivals, Login
 from bridge.login.device import Devices
 from bridge.login.entry import Entry
 from bridge.login.options import LoginOptions
 from bridge.login.pending import pending_codec
-from bridge.login.second_factor import Factors, SecondFactor
+from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Pause, Throttle
 from bridge.login.watch import Queue, Watch
+from bridge.login.ways import Factors, Ways
+from bridge.outbox.outbox import Outbox
 from bridge.ring import Ring
 from bridge.sessions.sessions import Sessions
 from bridge.stores.guard import Guard
@@ -34,6 +37,8 @@ def assemble_login(
     ring: Ring,
     arrivals: Arrivals,
     letters: Queue,
+    ledger: Ledger,
+    outbox: Outbox,
     epoch: Callable[[], int],
     clock: Clock,
     chance: Chance,
@@ -54,7 +59,7 @@ def assemble_login(
         names=names,
         codec=pending_codec(ring),
         users=users,
-        factors=factors,
+        ways=Ways(factors=factors, ledger=ledger, outbox=outbox, clock=clock, skew=options.code_skew),
         entry=entry,
         throttle=throttle,
         watch=watch,

@@ -26,6 +26,7 @@ from bridge.login.outcome import (
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Attempt, Blocked, Pause, Throttle
 from bridge.login.watch import Watch
+from bridge.login.ways import Shown, Way
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.judge import Alive
@@ -106,7 +107,7 @@ class Login:
     async def finish(
         self,
         pending: LoginToken,
-        code: str,
+        shown: Shown,
         *,
         wish: Birth,
         visit: Visit,
@@ -115,11 +116,15 @@ class Login:
     ) -> Outcome:
         """The second step of a login that `attempt` left pending."""
         arrival = Arrival(wish=wish, visit=visit, over=over, child=child)
-        outcome = await self._second_factor.finish(pending, code, arrival)
+        outcome = await self._second_factor.finish(pending, shown, arrival)
         if isinstance(outcome, LoggedIn):
             self._arrivals.note(outcome.user.id, visit.ip)
             await self._watch.came_in(outcome.user, visit, arrival)
         return outcome
+
+    async def ways(self, pending: LoginToken) -> tuple[Way, ...] | None:
+        """How that login may be finished, the usual way first; None: not any more."""
+        return await self._second_factor.ways(pending)
 
     async def confirm_password(self, user: User, password: Secret, visit: Visit) -> Outcome:
         """Is it still the person of this session?  `LoggedIn` without anything born, whatever second factor he has."""
@@ -193,9 +198,9 @@ class Login:
         return LoggedIn(user, born)
 
     async def _owed(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:
-        """A code.  Only a browser has a second step; who must enrol again has no code to give (security §7)."""
+        """A second factor.  Only a browser has a second step; who must enrol again has none to show (security §7)."""
         pending = None
-        if user.second_factor == "totp" and arrival is not None and arrival.wish.kind == "op":
+        if user.second_factor != "re-enrol" and arrival is not None and arrival.wish.kind == "op":
             pending = await self._entry.against(user, partial(self._second_factor.begin, user))
             if pending is None:
                 return None

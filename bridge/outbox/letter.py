@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from bridge.brand import Brand
 from bridge.i18n import Languages, html_lang
+from bridge.types import FactorChange
 
 _HERE = Path(__file__).parent
 
@@ -53,13 +54,26 @@ class PasswordChangedLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondFactorChangedLetter:
-    """The second step was switched on or off."""
+    """A second factor was added or taken away, or recovery codes were made."""
 
     template: ClassVar[str] = "second_factor_changed"
     email: str
-    on: bool
+    change: FactorChange
+    alone: bool
+    """The password is enough from now on."""
     seen: Circumstances
     reset_page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodeUsedLetter:
+    """Somebody signed in with one of the codes that he wrote down."""
+
+    template: ClassVar[str] = "recovery_code_used"
+    email: str
+    left: int
+    seen: Circumstances
+    account_page: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +97,14 @@ class ManyFailuresLetter:
     account_page: str
 
 
-Letter = ResetLetter | PasswordChangedLetter | SecondFactorChangedLetter | NewDeviceLetter | ManyFailuresLetter
+Letter = (
+    ResetLetter
+    | PasswordChangedLetter
+    | SecondFactorChangedLetter
+    | RecoveryCodeUsedLetter
+    | NewDeviceLetter
+    | ManyFailuresLetter
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Whoever does it puts `payload(visit, at)` under one of these purposes into the o
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from bridge.outbox.device import device_name
 from bridge.outbox.letter import (
@@ -15,30 +15,36 @@ from bridge.outbox.letter import (
     ManyFailuresLetter,
     NewDeviceLetter,
     PasswordChangedLetter,
+    RecoveryCodeUsedLetter,
     SecondFactorChangedLetter,
 )
 from bridge.outbox.outbox import Delivery
 from bridge.outbox.post import Addressee, Post
 from bridge.outbox.worker import Sender
-from bridge.types import UserId, Visit
+from bridge.types import FactorChange, UserId, Visit
 
 PASSWORD_CHANGED: Final = "password-changed"  # noqa: S105  a purpose
-SECOND_FACTOR_ON: Final = "second-factor-on"
-SECOND_FACTOR_OFF: Final = "second-factor-off"
+SECOND_FACTOR_CHANGED: Final = "second-factor-changed"
+RECOVERY_CODE_USED: Final = "recovery-code-used"
 NEW_DEVICE: Final = "new-device"
 MANY_FAILURES: Final = "many-failures"
 
 
-def payload(visit: Visit, at: float, *, failures: int = 0) -> dict[str, str]:
-    """What a letter will say of who did it: when, from where, on what, and after how many failures."""
-    facts = {
-        "at": str(int(at)),
+def payload(visit: Visit, at: float, **more: str | int) -> dict[str, str]:
+    """What a letter will say of who did it: when, from where, on what, and `more` (after how many `failures`)."""
+    facts: dict[str, str | int] = {
+        "at": int(at),
         "device": device_name(visit.user_agent) or "",
         "ip": str(visit.ip or ""),
-        "failures": str(failures),
         "language": visit.language,
+        **more,
     }
-    return {name: value for name, value in facts.items() if value not in {"", "0"}}
+    return {name: str(value) for name, value in facts.items() if value not in {"", 0}}
+
+
+def factor_changed(visit: Visit, at: float, change: FactorChange, *, alone: bool) -> dict[str, str]:
+    """The same of a change of second factors; `alone`: the password is enough from now on."""
+    return payload(visit, at, change=change, alone=int(alone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,7 @@ class Notices:
     @property
     def senders(self) -> Mapping[str, Sender]:
         """For the outbox's worker."""
-        purposes = (PASSWORD_CHANGED, SECOND_FACTOR_ON, SECOND_FACTOR_OFF, NEW_DEVICE, MANY_FAILURES)
+        purposes = (PASSWORD_CHANGED, SECOND_FACTOR_CHANGED, RECOVERY_CODE_USED, NEW_DEVICE, MANY_FAILURES)
         return dict.fromkeys(purposes, self._send)
 
     async def _send(self, delivery: Delivery) -> None:
@@ -71,9 +77,14 @@ class Notices:
         match delivery.purpose:
             case "password-changed":
                 return PasswordChangedLetter(email=email, seen=seen, reset_page=self.reset_page)
-            case "second-factor-on" | "second-factor-off" as which:
-                on = which == SECOND_FACTOR_ON
-                return SecondFactorChangedLetter(email=email, on=on, seen=seen, reset_page=self.reset_page)
+            case "second-factor-changed":
+                change, alone = _change(facts["change"]), "alone" in facts
+                return SecondFactorChangedLetter(
+                    email=email, change=change, alone=alone, seen=seen, reset_page=self.reset_page
+                )
+            case "recovery-code-used":
+                left = int(facts.get("left", "0"))
+                return RecoveryCodeUsedLetter(email=email, left=left, seen=seen, account_page=self.account_page)
             case "new-device":
                 return NewDeviceLetter(email=email, seen=seen, account_page=self.account_page)
             case "many-failures":
@@ -81,3 +92,9 @@ class Notices:
                 return ManyFailuresLetter(email=email, failures=failures, seen=seen, account_page=self.account_page)
             case purpose:
                 raise ValueError(f"no letter for {purpose}")
+
+
+def _change(text: str) -> FactorChange:
+    (found,) = (each for each in get_args(FactorChange) if each == text)
+    change: FactorChange = found
+    return change

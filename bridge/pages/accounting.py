@@ -10,6 +10,7 @@ from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.grants.consents import Consents
 from bridge.login.attempt import Login
+from bridge.login.enrolment import Enrolment
 from bridge.login.outcome import (
     LoggedIn,
     Refused,
@@ -18,11 +19,12 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
+from bridge.login.ways import Enrolled
 from bridge.outbox.device import device_name
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
-from bridge.pages.models import Account, AccountNotice, AllowedApp, ChangeProblem, PasswordChanged, SessionRow
+from bridge.pages.models import Account, AccountNotice, AllowedApp, ChangeProblem, Factors, PasswordChanged, SessionRow
 from bridge.pages.models import Scope as ScopeLine
 from bridge.resets.change import PasswordChange
 from bridge.resets.judge import NewPasswords
@@ -31,7 +33,7 @@ from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Header
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.view import SessionView
-from bridge.types import ClientId
+from bridge.types import ClientId, UserId
 from bridge.users.user import User
 
 _CONFIRMS = "account-page"
@@ -45,33 +47,36 @@ class Accounting:
     login: Login
     change: PasswordChange
     passwords: NewPasswords
+    enrolment: Enrolment
+    enrolled: Callable[[UserId], Awaitable[Enrolled]]
     consents: Consents
     clients: Callable[[str], Awaitable[Client | None]]
     events: Events
     fresh: int
-    """Seconds after a sign-in for which sessions may be ended without showing again who it is (S10, S15)."""
+    """Seconds after a sign-in for which he may change what protects his account, or end sessions, without showing again
+    who he is (S10, S15)."""
 
     async def account(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The page."""
         asked = await self.desk.read(scope, receive)
-        await (await self._shown(asked))(scope, receive, send)
+        await (await self.shown(asked))(scope, receive, send)
 
     async def sessions(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST ends one session (its `id`), "others" or "all"; GET is the page."""
         asked = await self.desk.read(scope, receive)
-        await (await (self._end(asked) if asked.posted else self._shown(asked)))(scope, receive, send)
+        await (await (self._end(asked) if asked.posted else self.shown(asked)))(scope, receive, send)
 
     async def apps(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST takes back what an application (`client`) was allowed; GET is the page."""
         asked = await self.desk.read(scope, receive)
-        await (await (self._withdraw(asked) if asked.posted else self._shown(asked)))(scope, receive, send)
+        await (await (self._withdraw(asked) if asked.posted else self.shown(asked)))(scope, receive, send)
 
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST changes the password, with the current one; GET is the page."""
         asked = await self.desk.read(scope, receive)
-        await (await (self._change(asked) if asked.posted else self._shown(asked)))(scope, receive, send)
+        await (await (self._change(asked) if asked.posted else self.shown(asked)))(scope, receive, send)
 
-    async def _shown(
+    async def shown(
         self,
         asked: Asked,
         *,
@@ -80,12 +85,13 @@ class Accounting:
         notice: AccountNotice | None = None,
         status: int = 200,
         kept: Alive | None = None,
+        changed: User | None = None,
         cookies: tuple[Header, ...] = (),
     ) -> Reply:
-        """The page; `kept`: the session as it is now, after a change."""
-        session, user = kept or asked.alive, asked.user
+        """The page; `kept`, `changed`: the session and the person's row as they are now, after a change."""
+        session, user = kept or asked.alive, changed or asked.user
         if session is None or user is None:
-            return self._gone(asked)
+            return self.gone(asked)
         views = await self.desk.sessions.list_of(user.id, user.tag)
         views.sort(key=lambda view: view.id != session.record.id)  # this one first, the others as they are
         page = Account(
@@ -94,7 +100,8 @@ class Accounting:
             email=user.email,
             sessions=tuple([await self._row(view, session) for view in views]),
             apps=tuple([await self._app(row.client, row.scopes) for row in await self.consents.list_of(user.id)]),
-            second_factor=user.second_factor,
+            second_factor=user.second_factor if self.enrolment.kept_here(user) else "elsewhere",
+            factors=await self._factors(user),
             shortest=self.passwords.shortest(user) if self.passwords.kept_here(user) else None,
             problem=problem,
             wait=wait,
@@ -102,16 +109,27 @@ class Accounting:
         )
         return self.desk.page(asked, page, status=status, cookies=cookies)
 
-    def _gone(self, asked: Asked, cookies: tuple[Header, ...] = ()) -> Reply:
+    def gone(self, asked: Asked, cookies: tuple[Header, ...] = ()) -> Reply:
         """Nobody is signed in (any more): the sign-in page says why, if that is known."""
         return self.desk.go(asked, "login", next=asked.paths["account"], cookies=cookies)
 
+    def proven(self, asked: Asked) -> Alive | None:
+        """The session that one of the page's own forms was sent under."""
+        alive = asked.alive
+        return alive if alive is not None and self.desk.proven(asked, _CONFIRMS, alive.record.id) else None
+
+    def confirmed(self, asked: Asked, alive: Alive, place: str = "account") -> Reply | None:
+        """None: he has just shown who he is (S15); else he does so again, and comes back to that place."""
+        if self.desk.clock.now() - alive.record.auth_time <= self.fresh:
+            return None
+        return self.desk.go(asked, "login", confirm="1", next=asked.paths[place])
+
     async def _end(self, asked: Asked) -> Reply:
-        alive = self._proven(asked)
+        alive = self.proven(asked)
         if alive is None:
-            return await self._shown(asked, problem="stale", status=403)
-        if self.desk.clock.now() - alive.record.auth_time > self.fresh:
-            return self.desk.go(asked, "login", confirm="1", next=asked.paths["account"])
+            return await self.shown(asked, problem="stale", status=403)
+        if (again := self.confirmed(asked, alive)) is not None:
+            return again
         match asked.form.get("end", ""):
             case "all":
                 await self.desk.sessions.end_all(alive.record.uid, alive.token.tag, "user")
@@ -124,45 +142,45 @@ class Accounting:
     async def _end_others(self, asked: Asked, alive: Alive) -> Reply:
         kept = await self.desk.sessions.end_others(alive)
         if isinstance(kept, Dead):
-            return self._gone(asked)
-        return await self._shown(asked, notice="others-ended", kept=kept, cookies=await self._child(kept))
+            return self.gone(asked)
+        return await self.shown(asked, notice="others-ended", kept=kept, cookies=await self._child(kept))
 
     async def _end_one(self, asked: Asked, alive: Alive, session_id: str) -> Reply:
         mine = {view.id for view in await self.desk.sessions.list_of(alive.record.uid, alive.token.tag)}
         if session_id not in mine:
-            return await self._shown(asked, notice="nothing-ended")
+            return await self.shown(asked, notice="nothing-ended")
         await self.desk.sessions.end(alive.record.uid, alive.token.tag, session_id, "you")
         if session_id == alive.record.id:
-            return self._gone(asked, cookies=self.desk.signed_out())
-        return await self._shown(asked, notice="session-ended")
+            return self.gone(asked, cookies=self.desk.signed_out())
+        return await self.shown(asked, notice="session-ended")
 
     async def _withdraw(self, asked: Asked) -> Reply:
-        alive = self._proven(asked)
+        alive = self.proven(asked)
         if alive is None:
-            return await self._shown(asked, problem="stale", status=403)
+            return await self.shown(asked, problem="stale", status=403)
         user, client = alive.record.uid, ClientId(asked.form.get("client", ""))
         if client not in {row.client for row in await self.consents.list_of(user)}:
-            return await self._shown(asked, notice="nothing-withdrawn")
+            return await self.shown(asked, notice="nothing-withdrawn")
         await self.consents.withdraw(user, alive.token.tag, client)
         self.events.tell("consent.withdrawn", asked.visit, user=user, client=client, session=alive.record.id)
-        return await self._shown(asked, notice="withdrawn")
+        return await self.shown(asked, notice="withdrawn")
 
     async def _change(self, asked: Asked) -> Reply:
-        alive, user = self._proven(asked), asked.user
+        alive, user = self.proven(asked), asked.user
         if alive is None or user is None:
-            return await self._shown(asked, problem="stale", status=403)
+            return await self.shown(asked, problem="stale", status=403)
         current, new = Secret(asked.form.get("current_password", "")), Secret(asked.form.get("new_password", ""))
         if problem := self._problem(user, current, new, asked.form.get("new_password_again", "")):
-            return await self._shown(asked, problem=problem, status=422)
+            return await self.shown(asked, problem=problem, status=422)
         match await self.login.confirm_password(user, current, asked.visit):
             case LoggedIn() | SecondFactorNeeded():
                 return await self._write(asked, alive, user, new)
             case Refused():
-                return await self._shown(asked, problem="wrong-current", status=422)
+                return await self.shown(asked, problem="wrong-current", status=422)
             case TooMany(retry_after):
-                return await self._shown(asked, problem="too-many", wait=int(retry_after), status=429)
+                return await self.shown(asked, problem="too-many", wait=int(retry_after), status=429)
             case Unreachable() | SecondFactorElsewhere():
-                return await self._shown(asked, problem="unreachable", status=503)
+                return await self.shown(asked, problem="unreachable", status=503)
             case outcome:
                 assert_never(outcome)
 
@@ -173,7 +191,7 @@ class Accounting:
             case Dead():
                 return self.desk.go(asked, "login", reset="done", cookies=self.desk.signed_out())
             case None:
-                return await self._shown(asked, problem="stale", status=409)
+                return await self.shown(asked, problem="stale", status=409)
 
     def _problem(self, user: User, current: Secret, new: Secret, again: str) -> ChangeProblem | None:
         if not self.passwords.kept_here(user):
@@ -182,11 +200,6 @@ class Accounting:
             return "different"
         return "unchanged" if new.matches(current) else self.passwords.judge(user, new)
 
-    def _proven(self, asked: Asked) -> Alive | None:
-        """The session that one of the page's own forms was sent under."""
-        alive = asked.alive
-        return alive if alive is not None and self.desk.proven(asked, _CONFIRMS, alive.record.id) else None
-
     async def _child(self, parent: Alive) -> tuple[Header, ...]:
         """The kept session's own app session ended with the others: it gets a new one."""
         try:
@@ -194,6 +207,12 @@ class Accounting:
         except Unavailable:
             return ()
         return () if isinstance(born, Dead) else (self.desk.cookies.set("app", born.token.text.reveal()),)
+
+    async def _factors(self, user: User) -> Factors | None:
+        if not self.enrolment.kept_here(user):
+            return None
+        has = await self.enrolled(user.id)
+        return Factors(totp_since=has.totp_since, codes_left=has.codes_left)
 
     async def _row(self, view: SessionView, session: Alive) -> SessionRow:
         return SessionRow(

@@ -12,6 +12,7 @@ from bridge.pages.consenting import Consenting
 from bridge.pages.leaving import Leaving
 from bridge.pages.paths import PLACES
 from bridge.pages.resetting import Resetting
+from bridge.pages.securing import Securing
 from bridge.pages.signin import SignIn
 from bridge.pages.stylesheet import Stylesheet
 from bridge.pages.ticketing import Ticketing
@@ -32,6 +33,7 @@ class PagesDoor:
     leaving: Leaving
     resetting: Resetting
     accounting: Accounting
+    securing: Securing
     stylesheet: Stylesheet
     troubles: Troubles
 
@@ -50,6 +52,9 @@ class PagesDoor:
             PLACES["change_password"]: self._only(_ALL, self.accounting.password),
             PLACES["end_sessions"]: self._only(_ALL, self.accounting.sessions),
             PLACES["withdraw"]: self._only(_ALL, self.accounting.apps),
+            PLACES["totp"]: self._only(_ALL, self.securing.totp),
+            PLACES["remove_factor"]: self._only(_ALL, self.securing.remove),
+            PLACES["recovery_codes"]: self._only(_ALL, self.securing.recovery_codes),
             PLACES["stylesheet"]: self._only(_READ, self._style),
         }
 

@@ -6,8 +6,10 @@ Every form carries `csrf`; `interaction` names the browser's visit and is None o
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bridge.login.ways import Way
 from bridge.pages.app import App
 from bridge.sessions.judge import DeadReason
+from bridge.types import FactorChange
 from bridge.users.policy import PasswordFault
 from bridge.users.user import SecondFactorState
 
@@ -22,7 +24,11 @@ ResetProblem = Literal["no-email", "stale"]
 PasswordProblem = PasswordFault | Literal["different", "stale", "unreachable"]
 ChangeProblem = PasswordProblem | Literal["wrong-current", "too-many", "unchanged"]
 LinkProblem = Literal["expired", "used", "bad"]
-AccountNotice = Literal["session-ended", "others-ended", "nothing-ended", "withdrawn", "nothing-withdrawn"]
+SetupProblem = Literal["wrong", "used", "stale"]
+AccountNotice = (
+    Literal["session-ended", "others-ended", "nothing-ended", "withdrawn", "nothing-withdrawn", "factor-unchanged"]
+    | FactorChange
+)
 SecondStep = SecondFactorState | Literal["elsewhere"]
 ErrorKind = Literal["bad-request", "stale", "forbidden", "not-found", "method", "too-large", "ours"]
 
@@ -49,12 +55,15 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondFactor:
-    """The second step: a code of six digits, or whatever else the person may type."""
+    """The second step: a code of six digits, or a recovery code."""
 
     template: ClassVar[str] = "second_factor.html"
     csrf: str
     interaction: str | None
     app: App | None
+    way: Way = "totp"
+    others: tuple[Way, ...] = ()
+    """What he may choose instead."""
     problem: CodeProblem | None = None
     wait: int | None = None
     next: str | None = None
@@ -204,8 +213,43 @@ class AllowedApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """What a person has for the second step, where it is ours to manage."""
+
+    totp_since: int | None
+    codes_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotpSetup:
+    """A new secret for an authenticator app: as a picture, and in letters for who cannot scan it."""
+
+    template: ClassVar[str] = "totp_setup.html"
+    csrf: str
+    offer: str
+    """Sealed: comes back with the code."""
+    secret: str
+    uri: str
+    """`otpauth:`, for an app on this very device."""
+    picture: str
+    """`data:`, a QR code."""
+    problem: SetupProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodes:
+    """The codes for the day on which everything else is lost; nobody will see them again. `first`: they came with the
+    first second factor."""
+
+    template: ClassVar[str] = "recovery_codes.html"
+    codes: tuple[str, ...]
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The person's own page. `shortest` is None where the password is kept elsewhere and cannot be changed here."""
+    """The person's own page. `shortest` is None where the password is kept elsewhere and cannot be changed here,
+    `factors` where the second step is."""
 
     template: ClassVar[str] = "account.html"
     csrf: str
@@ -214,6 +258,7 @@ class Account:
     sessions: tuple[SessionRow, ...]
     apps: tuple[AllowedApp, ...]
     second_factor: SecondStep
+    factors: Factors | None
     shortest: int | None
     problem: ChangeProblem | None = None
     wait: int | None = None
@@ -282,6 +327,8 @@ Page = (
     | NewPassword
     | LinkRefused
     | PasswordChanged
+    | TotpSetup
+    | RecoveryCodes
     | Account
     | Error
     | TryLater

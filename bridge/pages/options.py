@@ -20,7 +20,8 @@ class PagesOptions:
     accent: str = DEFAULT_ACCENT
     """The colour of the main button, such as #1d4ed8.  Text upon it and links are made readable by themselves."""
     fresh: int = 300
-    """Seconds after signing in for which somebody may end sessions on his account page without his password."""
+    """Seconds after signing in for which somebody may end sessions, or change his second step, on his account page
+    without showing again who he is."""
     template_dirs: tuple[Path, ...] = ()
     """Folders whose templates go before ours, by file name."""
     locale_dirs: tuple[Path, ...] = ()

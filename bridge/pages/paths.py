@@ -19,6 +19,9 @@ PLACES: Final[Mapping[str, str]] = {
     "change_password": "/account/password",
     "end_sessions": "/account/sessions",
     "withdraw": "/account/apps",
+    "totp": "/account/totp",
+    "remove_factor": "/account/factors",
+    "recovery_codes": "/account/recovery-codes",
     "stylesheet": "/static/bridge.css",
 }
 

@@ -20,6 +20,7 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
+from bridge.login.ways import Code, RecoveryCode, Shown, Way
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
@@ -58,7 +59,7 @@ class SignIn:
     async def code(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The second step: good only for the browser that holds the pending sign-in."""
         asked = await self.desk.read(scope, receive)
-        reply = await self._take_code(asked) if asked.posted else self._show_code(asked)
+        reply = await (self._take_code(asked) if asked.posted else self._show_code(asked))
         await reply(scope, receive, send)
 
     def _show_password(self, asked: Asked) -> Reply:
@@ -113,7 +114,7 @@ class SignIn:
             case _:
                 assert_never(outcome)
 
-    def _show_code(
+    async def _show_code(
         self, asked: Asked, *, problem: CodeProblem | None = None, wait: int | None = None, status: int = 200
     ) -> Reply:
         pending = self.desk.token(asked, "pending")
@@ -121,10 +122,14 @@ class SignIn:
             return self.desk.stale(asked)
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
+        ways = await self.login.ways(pending) or ("totp",)
+        way = _way(asked) if _way(asked) in ways else ways[0]
         page = SecondFactorPage(
             csrf=self.desk.proof(asked, "code", pending.sid),
             interaction=asked.interaction_id,
             app=app_of(asked),
+            way=way,
+            others=tuple(each for each in ways if each != way),
             next=local_path(asked.heard.given("next")),
             problem=problem,
             wait=wait,
@@ -134,27 +139,27 @@ class SignIn:
     async def _take_code(self, asked: Asked) -> Reply:
         pending = self.desk.token(asked, "pending")
         if pending is None or asked.lost_interaction:
-            return self._show_code(asked)
+            return await self._show_code(asked)
         if not self.desk.proven(asked, "code", pending.sid):
-            return self._show_code(asked, problem="stale", status=403)
+            return await self._show_code(asked, problem="stale", status=403)
         if asked.form.get("cancel"):
             return await self._give_up(asked)
-        code = "".join(asked.form.get("code", "").split())
-        if not code:
-            return self._show_code(asked, problem="no-code", status=422)
+        shown = _shown_by(asked)
+        if shown is None:
+            return await self._show_code(asked, problem="no-code", status=422)
         wish = Birth.browser(self.desk.sessions.options, ip=asked.visit.ip)
         outcome = await self.login.finish(
-            pending, code, wish=wish, visit=asked.visit, over=asked.alive, child=self.desk.token(asked, "app")
+            pending, shown, wish=wish, visit=asked.visit, over=asked.alive, child=self.desk.token(asked, "app")
         )
         match outcome:
             case LoggedIn(user, born):
                 return await self._welcome(asked, user, born)
             case TooMany(retry_after):
-                return self._show_code(asked, problem="too-many", wait=int(retry_after), status=429)
+                return await self._show_code(asked, problem="too-many", wait=int(retry_after), status=429)
             case Refused("stale"):
                 return self._form(asked, problem="stale", status=422, cookies=(self._no_pending(),))
             case Refused(why):
-                return self._show_code(asked, problem=why, status=422)
+                return await self._show_code(asked, problem=why, status=422)
             case _:
                 return self._form(asked, problem="unreachable", status=503)
 
@@ -260,3 +265,17 @@ def _again(asked: Asked) -> bool:
         return False
     typed = asked.form.get("email")
     return not typed or email_key(typed) == asked.user.email_key
+
+
+def _way(asked: Asked) -> Way:
+    """Which way through the second step he has chosen."""
+    return "recovery-code" if asked.heard.given("way") == "recovery-code" else "totp"
+
+
+def _shown_by(asked: Asked) -> Shown | None:
+    """What he shows, of the way that he has chosen; None: nothing."""
+    if _way(asked) == "recovery-code":
+        written = asked.form.get("recovery_code", "").strip()
+        return RecoveryCode(Secret(written)) if written else None
+    code = "".join(asked.form.get("code", "").split())
+    return Code(code) if code else None

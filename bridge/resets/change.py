@@ -14,6 +14,7 @@ from bridge.events.event import Events
 from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
+from bridge.sessions.renewal import renewed
 from bridge.sessions.sessions import Sessions
 from bridge.types import Stamp, Visit
 from bridge.users.user import User
@@ -22,7 +23,6 @@ Notify = Callable[[User, Visit], Awaitable[object]]
 """Queues the mail that tells the owner.  Raises `Unavailable`."""
 
 _AMR: Final = ("pwd",)  # RFC 8176; what was shown now, whatever the session began with
-_TRIES: Final = 4
 _log = logging.getLogger("bridge.resets")
 
 
@@ -56,20 +56,9 @@ class PasswordChange:
         self.events.tell("password.changed", visit, user=user.id, session=kept.record.id)
         await tell_owner(self.notify, changed, visit)
         try:
-            return await self._renewed(kept, changed, visit)
+            return await renewed(self.sessions, kept, changed.standing, visit, amr=_AMR)
         except Unavailable:  # SQL knows the new stamp; he signs in again, with the new password
             return Dead("password-changed", kept.record)
-
-    async def _renewed(self, kept: Alive, changed: User, visit: Visit) -> Born | Dead:
-        moved = await self.sessions.keep(kept, changed.stamp)
-        for _ in range(_TRIES):
-            if isinstance(moved, Dead):
-                return moved
-            born = await self.sessions.rotate(moved, changed.standing, visit, amr=_AMR, acr=None)
-            if isinstance(born, Born | Dead):
-                return born
-            moved = await self.sessions.why(moved.token)  # it was touched meanwhile, or has ended
-        return Dead("password-changed", kept.record)
 
 
 async def tell_owner(notify: Notify, user: User, visit: Visit) -> None:

@@ -165,11 +165,12 @@ def rotation(
     *,
     amr: Sequence[str],
     acr: str | None,
+    auth_time: int | None = None,
     now: float,
     draw: Chance,
     tools: Tools,
 ) -> Born:
-    """The same session under a new token, after its owner proved again who he is.
+    """The same session under a new token, after its owner proved again who he is: now, or at `auth_time`.
 
     A `child` that came along is replaced in the same step; an `op` session without one is given one.  What it expects
     is that nobody changed the records that were read, and the stamp.
@@ -177,7 +178,7 @@ def rotation(
     old, at = alive.record, int(now)
     record = msgspec.structs.replace(
         old,
-        auth_time=at,
+        auth_time=at if auth_time is None else auth_time,
         last=at,
         amr=tuple(amr),
         acr=acr,
@@ -188,7 +189,7 @@ def rotation(
     changes += replaced(alive, token, now, tools)
     fresh = None
     if child is not None or record.kind == "op":
-        young = child_of(record, draw)
+        young = child_of(record, draw, at=at)
         if child is not None:
             young = msgspec.structs.replace(young, id=child.record.id, via=child.record.via, iat=child.record.iat)
         fresh, _, more = placed(LoginToken.draw(alive.token.tag, draw), young, now, tools)

@@ -134,10 +134,12 @@ class Sessions:
         *,
         amr: Sequence[str],
         acr: str | None = None,
+        auth_time: int | None = None,
         child: LoginToken | None = None,
         also: Sequence[Change] = (),
     ) -> Born | Dead | Stale:
-        """The same session under a new token, after its owner's credential was checked against `standing`'s row.
+        """The same session under a new token, after its owner's credential was checked against `standing`'s row: now,
+        or at `auth_time`.
 
         `child`: the app cookie that came along; if it is this session's child it is replaced too.  When this returns
         the old tokens are nobody, and SQL knows it.
@@ -152,7 +154,17 @@ class Sessions:
         if fresh.record.stamp != standing.stamp or fresh.record.uid != standing.user:
             return Stale()
         old_child = self._child_of(fresh, child, raw_child, raw_stamp)
-        born = rotation(fresh, old_child, visit, amr=amr, acr=acr, now=now, draw=self._chance, tools=self.tools)
+        born = rotation(
+            fresh,
+            old_child,
+            visit,
+            amr=amr,
+            acr=acr,
+            auth_time=auth_time,
+            now=now,
+            draw=self._chance,
+            tools=self.tools,
+        )
         if not await self._store.commit(*born.changes, *also):
             return Stale()
         for old in (fresh, old_child):

@@ -5,19 +5,19 @@ truth about endings (security §3).  Whoever calls publishes the stamp afterward
 """
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Final, Unpack
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
 from bridge.database.bulk import Bulk
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
-from bridge.database.tables import second_factors, users
+from bridge.database.tables import users
 from bridge.database.versions import Published, bump
 from bridge.errors import Unavailable
 from bridge.ring import Ring
@@ -26,6 +26,7 @@ from bridge.tokens import Slots, base62
 from bridge.types import Stamp, StampReason, Subject, UserId
 from bridge.users.backend import Answer, Authenticated, Capability, Refused
 from bridge.users.email import email_key
+from bridge.users.factors import keep_totp
 from bridge.users.passwords import Passwords
 from bridge.users.profile import ProfileChange, row_of, write_profile
 from bridge.users.rows import groups_value, language_value, name_values, user_of, why_refused
@@ -33,9 +34,6 @@ from bridge.users.user import NewUser, SecondFactorState, Taken, User, UserFacts
 
 VERSION: Final = "users"
 """The name under which caches of users hear of a change (security §20)."""
-
-Also = Callable[[Tx], Awaitable[None]]
-DrawStamp = Callable[[StampReason], Stamp]
 
 
 class SqlUsers:
@@ -148,7 +146,7 @@ class SqlUsers:
         except IntegrityError:
             raise Taken("another user has this e-mail address, subject or external id") from None
         if new.totp is not None:
-            await self._keep_totp(tx, user, new.totp)
+            await keep_totp(tx, self._ring, user, new.totp, self._now())
         return user_of((await tx.execute(row_of(user))).one())
 
     async def change_profile(
@@ -209,21 +207,6 @@ class SqlUsers:
         values = {"disabled_at": None, **self._stamped("admin")}
         return await self._change(user, users.c.disabled_at.is_not(None), values)
 
-    async def totp_secret(self, user: UserId) -> Secret | None:
-        """The base32 secret of his authenticator; None: he has none, or it was sealed under a key that is gone."""
-        row = await self._db.first(_TOTP_OF, user=user)
-        sealed = row.secret_enc if row is not None else None
-        plain = self._ring.open(sealed, *_place(user)) if sealed is not None else None
-        return Secret(plain.decode()) if plain is not None else None
-
-    async def set_totp(self, user: UserId, secret: Secret) -> User | None:
-        """From now on he owes a code from this secret (base32); None: no such user."""
-        return await self._set_factor(user, "totp", secret)
-
-    async def remove_second_factor(self, user: UserId) -> User | None:
-        """From now on the password is enough; None: no such user."""
-        return await self._set_factor(user, "none", None)
-
     async def write_logins(self, logins: Sequence[tuple[UserId, int, str | None]]) -> None:
         """Who came in last, when (Unix seconds) and from where."""
         rows = [{"user": user, "at": at, "ip": ip} for user, at, ip in sorted(logins, key=itemgetter(0))]
@@ -244,24 +227,7 @@ class SqlUsers:
                 return user
             await tx.execute(delete(users).where(users.c.id == user))
 
-    async def _set_factor(self, user: UserId, state: SecondFactorState, secret: Secret | None) -> User | None:
-        async def keep(tx: Tx) -> None:
-            await tx.execute(delete(second_factors).where(_totp_of(user)))
-            if secret is not None:
-                await self._keep_totp(tx, user, secret)
-
-        values = {"second_factor_state": state, **self._stamped("second-factor")}
-        return await self._change(user, true(), values, keep)
-
-    async def _keep_totp(self, tx: Tx, user: UserId, secret: Secret) -> None:
-        sealed = self._ring.seal(secret.reveal_bytes(), *_place(user))
-        now = self._now()
-        row = {"user_id": user, "kind": "totp", "secret_enc": sealed, "created_at": now, "confirmed_at": now}
-        await tx.execute(insert(second_factors).values(row))
-
-    async def _change(
-        self, user: UserId, where: ColumnElement[bool], values: Mapping[str, Any], also: Also | None = None
-    ) -> User | None:
+    async def _change(self, user: UserId, where: ColumnElement[bool], values: Mapping[str, Any]) -> User | None:
         """One guarded UPDATE of one user, told to every worker's cache."""
 
         async def work(tx: Tx) -> User | None:
@@ -269,8 +235,6 @@ class SqlUsers:
             done = await tx.execute(update(users).where(mine, where).values(values))
             if done.rowcount != 1:
                 return None
-            if also is not None:
-                await also(tx)
             await bump(tx, VERSION)
             return user_of((await tx.execute(row_of(user))).one())
 
@@ -290,20 +254,9 @@ class SqlUsers:
         return int(self._clock.now())
 
 
-def _totp_of(user: "UserId | BindParameter[UserId]") -> ColumnElement[bool]:
-    return (second_factors.c.user_id == user) & (second_factors.c.kind == "totp")
-
-
-def _place(user: UserId) -> tuple[str, str, str]:
-    """Where the sealed secret stands: one moved to another user does not open (security §5)."""
-    return "second_factors", "secret_enc", str(user)
 
 
 def _found(row: Any) -> User | None:
     return user_of(row) if row is not None else None
 
 
-_BY_ID: Final = LookUp(select(users).where(users.c.id == bindparam("id"), users.c.removed_at.is_(None)))
-_BY_EMAIL: Final = LookUp(select(users).where(users.c.email_key == bindparam("key"), users.c.removed_at.is_(None)))
-_BY_SUB: Final = LookUp(select(users).where(users.c.sub == bindparam("sub"), users.c.removed_at.is_(None)))
-_TOTP_OF: Final = LookUp(select(second_factors.c.secret_enc).where(_totp_of(bindparam("user"))))

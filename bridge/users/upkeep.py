@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from bridge.clock import Clock
-from bridge.database.tables import email_changes, memberships, second_factors, users
+from bridge.database.tables import email_changes, memberships, passkeys, recovery_codes, second_factors, users
 from bridge.events.ledger import Deed
 from bridge.types import UserId
 from bridge.users.profile import ProfileChange, row_of, write_profile
@@ -59,7 +59,7 @@ class UserUpkeep:
         if (await deed.tx.execute(select(exists().where(memberships.c.user_id == user)))).scalar_one():
             return None
         await deed.tx.execute(update(users).where(users.c.id == user).values(self._nothing_of(user)))
-        for table in (second_factors, email_changes):
+        for table in (second_factors, passkeys, recovery_codes, email_changes):
             await deed.tx.execute(delete(table).where(table.c.user_id == user))
         await deed.record("user.removed", user=user)
         deed.outdates(VERSION)

@@ -10,8 +10,9 @@ from bridge.errors import BridgeError
 from bridge.secret import Secret
 from bridge.types import SlotTag, Stamp, Standing, Subject, UserId
 
-SecondFactorState = Literal["none", "totp", "re-enrol"]
-"""none: the password is enough; totp: a code is owed; re-enrol: imported without a usable secret (security §7)."""
+SecondFactorState = Literal["none", "totp", "passkey", "re-enrol"]
+"""none: the password is enough; totp: a code is owed, or one of his passkeys; passkey: he has no authenticator app, but
+passkeys; re-enrol: imported without a usable secret (security §7)."""
 
 
 class Taken(BridgeError):

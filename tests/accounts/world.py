@@ -29,6 +29,7 @@ from bridge.testing.hands import Hands
 from bridge.types import AccountId, Stamp, StampReason, UserId, Visit
 from bridge.users.directory import UserDirectory
 from bridge.users.email_changes import EmailChanges
+from bridge.users.factors import SqlFactors
 from bridge.users.sql import SqlUsers
 from bridge.users.upkeep import UserUpkeep
 from bridge.users.user import User
@@ -58,6 +59,9 @@ class World:
         self.ledger = Ledger(db=db, audit=log, events=events, versions=self.told)
         self.users: SqlUsers = users_of(db, self.hashed, self.told, clock)
         self.upkeep = UserUpkeep(users=self.users, clock=clock, draw_stamp=self.stamps)
+        self.factors = SqlFactors(
+            db=db, ring=RING, clock=clock, chance=chance, draw_stamp=self.stamps, authority=self.users.name
+        )
         self.directory = UserDirectory(db)
         self.changes = EmailChanges(
             db=db, users=self.users, ring=RING, clock=clock, draw_stamp=self.stamps, lifetime=3_600, draw=chance

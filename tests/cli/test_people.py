@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from bridge.app.rooms import Rooms
 from bridge.cli.rooms import VISIT
+from bridge.database.tables import outbox
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive, Dead
@@ -112,6 +114,19 @@ def test_a_disabled_user_is_out_and_may_be_let_in_again(place: Path, command: Co
     assert command("user", "enable", "1").out == f"enabled {EMAIL}\n"
     assert within(_authenticates) is True
     assert command("user", "enable", EMAIL).err == f"login-bridge: {EMAIL} is not disabled\n"
+
+
+def test_who_lost_his_second_factor_signs_in_by_his_password_again(place: Path, command: Command) -> None:
+    command("user", "add", EMAIL, "--password-stdin", "--totp-secret-stdin", stdin=f"{PASSWORD}\n{TOTP}\n")
+    within(_signed_in)
+    assert command("user", "reset-factors", EMAIL, "--json").json["second_factor"] == "none"
+    assert within(_totp) == "" and command("user", "sessions", EMAIL, "--json").json == []
+    again = command("user", "reset-factors", "1")
+    assert (again.status, again.err) == (1, f"login-bridge: {EMAIL} has no second factor here\n")
+    exported = [json.loads(line) for line in command("audit", "export", "--since", "1h").out.splitlines()]
+    changes = [(row["kind"], row["actor"], row["reason"]) for row in exported if row["kind"] == "second-factor.changed"]
+    assert changes == [("second-factor.changed", "command", "all-removed")]
+    assert within(_letters) == ["second-factor-changed"]
 
 
 def test_sessions_are_listed_shown_and_ended(place: Path, command: Command) -> None:
@@ -271,8 +286,13 @@ async def _authenticates(rooms: Rooms) -> bool:
 
 async def _totp(rooms: Rooms) -> str:
     user = await rooms.users.by_email(EMAIL)
-    secret = await rooms.users.totp_secret(user.id) if user else None
+    secret = await rooms.factors.totp_secret(user.id) if user else None
     return secret.reveal() if secret else ""
+
+
+async def _letters(rooms: Rooms) -> list[str]:
+    async with rooms.database.read() as tx:
+        return list((await tx.execute(select(outbox.c.purpose))).scalars())
 
 
 async def _stamp(rooms: Rooms) -> str:

@@ -20,7 +20,10 @@ from bridge.database.database import Database
 from bridge.database.endings import Endings
 from bridge.database.migrate import migrate
 from bridge.database.versions import VersionTable
+from bridge.events.audit import AuditLog
 from bridge.events.event import Events
+from bridge.events.ledger import Ledger
+from bridge.events.options import EventsOptions
 from bridge.legacy.actions import registry
 from bridge.legacy.bans import Bans
 from bridge.legacy.credentials import Callers
@@ -31,6 +34,7 @@ from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
 from bridge.login.assemble import assemble_login
 from bridge.login.options import LoginOptions
+from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
 from bridge.resets.ask import ResetRequests
 from bridge.resets.options import ResetOptions
@@ -45,6 +49,7 @@ from bridge.stores.memory import MemoryStore
 from bridge.stores.versions import Versions
 from bridge.tokens import Names, Slots
 from bridge.types import UserId
+from bridge.users.factors import SqlFactors
 from bridge.users.last_logins import LastLogins
 from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords
@@ -160,7 +165,7 @@ async def built(database_url: str) -> AsyncIterator[House]:
     queue = Queue()
     login = assemble_login(
         users=users,
-        factors=users,
+        factors=SqlFactors(db=db, ring=ring, clock=clock, chance=chance, draw_stamp=draw_stamp, authority=users.name),
         sessions=sessions,
         store=store,
         guard=guard,
@@ -168,6 +173,8 @@ async def built(database_url: str) -> AsyncIterator[House]:
         ring=ring,
         arrivals=LastLogins(users.write_logins, clock),
         letters=PatientOutbox(queue),
+        ledger=Ledger(db=db, audit=AuditLog(db, clock, EventsOptions()), events=events, versions=versions),
+        outbox=Outbox(db, clock),
         epoch=lambda: endings.epoch,
         clock=clock,
         chance=chance,

@@ -10,12 +10,14 @@ import httpx2
 import pytest
 from jinja2 import BytecodeCache, Environment
 from jinja2.bccache import Bucket
+from playwright.async_api import Browser
 
 from bridge.outbox import worker
 from bridge.pages import render
 from bridge.testing.hands import Hands
 from tests.databases import sqlite_template
 from tests.flows.mailbox import Mailbox
+from tests.flows.screens import Open, Screen, screen
 from tests.flows.visitor import Visitor
 from tests.running import Furnished, Given, Site, furnished, in_process, on_a_port
 from tests.servers import SmtpSink
@@ -121,3 +123,17 @@ def served(house: Furnished, post_office: SmtpSink, tmp_path_factory: pytest.Tem
     """A bridge of the dev profile on a free port, for all browsers: each test brings people of its own."""
     with on_a_port(house.copy(tmp_path_factory.mktemp("served")), post_office) as site:
         yield site
+
+
+@pytest.fixture
+async def window(chromium: Browser, served: Site) -> AsyncIterator[Open]:
+    """`await window(**look)`: a new browser window."""
+    opened: list[Screen] = []
+
+    async def opening(**look: Any) -> Screen:
+        opened.append(await screen(chromium, served.url, **look))
+        return opened[-1]
+
+    yield opening
+    for each in opened:
+        await each.context.close()

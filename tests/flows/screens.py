@@ -1,16 +1,34 @@
 """A real browser's window: what it may not run into, and what a person does with it."""
 
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from tests.servers import missing
+from tests.running import PASSWORD
+from tests.servers import SmtpSink, missing
 
 AXE: Final = Path(__file__).parents[1] / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 RULES: Final = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PHONE: Final[dict[str, Any]] = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 DESKTOP: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}}
+WAYS: Final[dict[str, dict[str, Any]]] = {
+    "desktop-en": {"script": True, "locale": "en-US", **DESKTOP},
+    "desktop-en-noscript": {"script": False, "locale": "en-US", **DESKTOP, "color_scheme": "dark"},
+    "phone-zh": {"script": True, "locale": "zh-CN", **PHONE},
+    "phone-zh-noscript": {"script": False, "locale": "zh-CN", **PHONE, "color_scheme": "dark"},
+}
+
+
+def ways(quick: str = "") -> pytest.MarkDecorator:
+    """Every way; all but the quick one are for `make test-slow`."""
+    slow = [() if name == quick else pytest.mark.slow for name in WAYS]
+    cases = [pytest.param(way, id=name, marks=mark) for (name, way), mark in zip(WAYS.items(), slow, strict=True)]
+    return pytest.mark.parametrize("way", cases)
 
 
 class Screen:
@@ -70,3 +88,29 @@ async def screen(chromium: Browser, url: str, *, script: bool = True, locale: st
     context = await chromium.new_context(java_script_enabled=script, locale=locale, **look)
     context.set_default_timeout(20_000)
     return Screen(context, await context.new_page(), url, script=script)
+
+
+Open = Callable[..., Coroutine[Any, Any, Screen]]
+"""`await window(**look)`: a new browser window."""
+
+
+def somebody() -> str:
+    """An address of its own for each test: they share one bridge."""
+    return f"{secrets.token_hex(4)}@example.com"
+
+
+async def signed_in(window: Screen, email: str, password: str = PASSWORD) -> None:
+    """By the page, with the password alone."""
+    await window.open("/account")
+    await window.fill(email=email, password=password)
+    await window.press("login-submit", "/account")
+
+
+async def letter_to(sink: SmtpSink, email: str, about: str) -> Any:
+    """The letter to that address with those words in its subject."""
+    for _ in range(600):
+        for message, recipients in zip(sink.messages, sink.recipients, strict=False):
+            if recipients == [email] and about in message["Subject"]:
+                return message
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"no letter about {about} came to {email}")

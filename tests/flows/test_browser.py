@@ -1,50 +1,19 @@
 """Whole journeys in a real Chromium: with and without JavaScript, in both languages, by mouse and by keyboard — W1."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from playwright.async_api import Browser
 
 from bridge.secret import Secret
 from tests.flows.mailbox import link_in
 from tests.flows.relying_party import RelyingParty, relying_party
-from tests.flows.screens import DESKTOP, PHONE, Screen, screen
+from tests.flows.screens import DESKTOP, Open, Screen, letter_to, signed_in, somebody, ways
 from tests.running import NEW_PASSWORD, PASSWORD, TOTP, Site, code
 from tests.servers import SmtpSink
 
 pytestmark = pytest.mark.browser
-
-Open = Callable[..., Coroutine[Any, Any, Screen]]
-WAYS: Final[dict[str, dict[str, Any]]] = {
-    "desktop-en": {"script": True, "locale": "en-US", **DESKTOP},
-    "desktop-en-noscript": {"script": False, "locale": "en-US", **DESKTOP, "color_scheme": "dark"},
-    "phone-zh": {"script": True, "locale": "zh-CN", **PHONE},
-    "phone-zh-noscript": {"script": False, "locale": "zh-CN", **PHONE, "color_scheme": "dark"},
-}
-
-
-def ways(quick: str = "") -> pytest.MarkDecorator:
-    """Every way; all but the quick one are for `make test-slow`."""
-    slow = [() if name == quick else pytest.mark.slow for name in WAYS]
-    cases = [pytest.param(way, id=name, marks=mark) for (name, way), mark in zip(WAYS.items(), slow, strict=True)]
-    return pytest.mark.parametrize("way", cases)
-
-
-@pytest.fixture
-async def window(chromium: Browser, served: Site) -> AsyncIterator[Open]:
-    """`await window(**look)`: a new browser window."""
-    opened: list[Screen] = []
-
-    async def opening(**look: Any) -> Screen:
-        opened.append(await screen(chromium, served.url, **look))
-        return opened[-1]
-
-    yield opening
-    for each in opened:
-        await each.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +35,6 @@ async def app(served: Site, party: RelyingParty) -> RelyingParty:
         assert made.secret is not None
         party.secret = made.secret.reveal()
     return party
-
-
-def somebody() -> str:
-    """An address of its own for each test: they share one bridge."""
-    return f"{secrets.token_hex(4)}@example.com"
-
-
-async def signed_in(window: Screen, email: str, password: str = PASSWORD) -> None:
-    await window.open("/account")
-    await window.fill(email=email, password=password)
-    await window.press("login-submit", "/account")
 
 
 @ways("desktop-en")
@@ -290,16 +248,6 @@ async def test_forgotten_password_by_a_real_letter(
     await browser.open(link)
     assert ("已使用" if chinese else "has been used") in await browser.text()
     await browser.good()
-
-
-async def letter_to(sink: SmtpSink, email: str, about: str) -> Any:
-    """The letter to that address with those words in its subject."""
-    for _ in range(600):
-        for message, recipients in zip(sink.messages, sink.recipients, strict=False):
-            if recipients == [email] and about in message["Subject"]:
-                return message
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"no letter about {about} came to {email}")
 
 
 @ways()

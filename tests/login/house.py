@@ -9,11 +9,17 @@ from pyotp import totp as authenticator
 from bridge.clock import chance
 from bridge.database.database import Database
 from bridge.database.endings import Endings
+from bridge.events.audit import AuditLog
 from bridge.events.event import Event, Events
+from bridge.events.ledger import Deed, Ledger
+from bridge.events.options import EventsOptions
 from bridge.login.assemble import assemble_login
 from bridge.login.device import Devices
+from bridge.login.enrolment import Enrolment
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
+from bridge.login.ways import Code, RecoveryCode
+from bridge.outbox.outbox import Outbox
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
@@ -29,6 +35,7 @@ from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken, Names, Slots
 from bridge.types import IPAddress, UserId, Visit
 from bridge.users.backend import Answer, Capability, UserBackend
+from bridge.users.factors import FactorsChanged, SqlFactors
 from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords
 from bridge.users.sql import SqlUsers
@@ -151,6 +158,12 @@ class House:
             draw_stamp=draw_stamp,
             versions=Silent(),
         )
+        self.factors = SqlFactors(
+            db=db, ring=self.ring, clock=self.clock, chance=chance, draw_stamp=draw_stamp, authority="bridge"
+        )
+        audit = AuditLog(db, self.clock, EventsOptions())
+        self.ledger = Ledger(db=db, audit=audit, events=self.events, versions=Silent())
+        self.outbox = Outbox(db, self.clock)
         self.session_options = SessionOptions()
         self.codec = RecordCodec(self.ring.subkeys("record-mac"), issuer)
         self.sessions = Sessions(
@@ -167,7 +180,7 @@ class House:
         self.backend = Between(backend or self.users)
         self.login = assemble_login(
             users=self.backend,
-            factors=self.users,
+            factors=self.factors,
             sessions=self.sessions,
             store=self.store,
             guard=guard or MemoryGuard(self.clock),
@@ -175,6 +188,8 @@ class House:
             ring=self.ring,
             arrivals=self.arrivals,
             letters=self.letters,
+            ledger=self.ledger,
+            outbox=self.outbox,
             epoch=lambda: self.endings.epoch,
             clock=self.clock,
             chance=chance,
@@ -182,6 +197,19 @@ class House:
             events=self.events,
             pause=self._pause,
             monotonic=lambda: 0.0,
+        )
+        self.enrolment = Enrolment(
+            keeper=self.factors,
+            authority=self.users,
+            ledger=self.ledger,
+            outbox=self.outbox,
+            sessions=self.sessions,
+            store=self.store,
+            names=self.names,
+            ring=self.ring,
+            clock=self.clock,
+            chance=chance,
+            skew=self.options.code_skew,
         )
 
     async def open(self) -> None:
@@ -213,7 +241,21 @@ class House:
     async def finish(
         self, pending: LoginToken, code: str, *, visit: Visit = BROWSER, over: Alive | None = None
     ) -> Outcome:
-        return await self.login.finish(pending, code, wish=self.wish, visit=visit, over=over)
+        return await self.login.finish(pending, Code(code), wish=self.wish, visit=visit, over=over)
+
+    async def recover(self, pending: LoginToken, code: str) -> Outcome:
+        """The same with a recovery code."""
+        return await self.login.finish(pending, RecoveryCode(Secret(code)), wish=self.wish, visit=BROWSER)
+
+    async def done(self, change: Callable[[Deed], Awaitable[FactorsChanged | None]]) -> FactorsChanged:
+        """A change of factors, by nobody's session."""
+        changed = await self.ledger.do(BROWSER, change)
+        assert changed is not None
+        return changed
+
+    async def set_totp(self, user: User) -> FactorsChanged:
+        """From now on he owes a code of TOTP."""
+        return await self.done(lambda deed: self.factors.set_totp(deed, user.id, Secret(TOTP)))
 
     async def pending(self) -> LoginToken:
         outcome = await self.attempt()

@@ -149,7 +149,7 @@ async def test_somebody_disabled_after_the_check_does_not_get_in(house: House) -
 
 async def test_a_second_factor_set_after_the_check_is_owed(house: House) -> None:
     user = await house.ada()
-    house.backend.then = lambda: house.users.set_totp(user.id, Secret("JBSWY3DPEHPK3PXP"))
+    house.backend.then = lambda: house.set_totp(user)
     assert isinstance(await house.attempt(PASSWORD), SecondFactorNeeded)
 
 

@@ -16,7 +16,7 @@ from bridge.errors import Unavailable
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, SecondFactorNeeded, TooMany
 from bridge.login.pending import Pending, pending_codec
-from bridge.login.second_factor import step_of
+from bridge.login.totp import step_of
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
 from bridge.sessions.judge import Alive, Dead
@@ -188,9 +188,9 @@ async def test_s14_a_pending_login_dies_with_the_stamp_it_was_given(house: House
         case "disabled":
             await house.users.disable(user.id)
         case "new authenticator":
-            await house.users.set_totp(user.id, Secret(TOTP))
+            await house.set_totp(user)
         case "factor removed":
-            await house.users.remove_second_factor(user.id)
+            await house.done(lambda deed: house.factors.remove_totp(deed, user.id))
         case _:  # SQL knows, the store was not told
             await house.endings.restamp(user.id, Stamp("u" + "x" * 22))
     assert await house.finish(pending, house.code()) == Refused("stale")
@@ -298,7 +298,7 @@ async def test_trouble_in_between_costs_neither_the_login_nor_an_attempt(
         raise Unavailable("database")
 
     with monkeypatch.context() as patched:
-        patched.setattr(house.users, "totp_secret", fails)
+        patched.setattr(house.factors, "totp_secret", fails)
         for _ in range(20):
             with pytest.raises(Unavailable):
                 await house.finish(pending, house.wrong_code())

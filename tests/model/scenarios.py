@@ -69,6 +69,18 @@ async def one_totp_step_for_two_logins(world: World) -> Flows:
 
 
 @scenario
+async def one_recovery_code_for_two_logins(world: World) -> Flows:
+    await _signed_in(world, 2, totp=True)
+    return {"one": world.recover(0), "two": world.recover(1), "tick": world.reconcile()}
+
+
+@scenario
+async def a_recovery_code_meets_the_end_of_all(world: World) -> Flows:
+    await _signed_in(world, 1, totp=True)
+    return {"one": world.recover(), "two": world.recover(), "all": world.end_all()}
+
+
+@scenario
 async def end_meets_rotation(world: World) -> Flows:
     await _signed_in(world)
     mine = world.first()

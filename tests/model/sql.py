@@ -16,10 +16,12 @@ from bridge.sessions.stamp import draw_stamp
 from bridge.tokens import Slots
 from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, StampReason, Standing, Subject, UserId
 from bridge.users import backend
+from bridge.users.factors import Enrolled, KnownCode
 from bridge.users.user import SecondFactorState, User
 from tests.model.turns import FLOW, Turns
 
 TOTP_SECRET = Secret("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+RECOVERY_CODE = Secret("0123-4567-89ab-cdef")
 CHECKED_AT: ContextVar[int] = ContextVar("checked_at", default=0)
 """The step at which this flow read the row that its credential was checked against."""
 
@@ -57,6 +59,7 @@ class ModelSql:
     consents: dict[tuple[UserId, ClientId], ConsentRow] = field(default_factory=dict)
     happened: list[Happened] = field(default_factory=list)
     epoch: int = 1
+    code_used: bool = False
     identities: set[str] = field(default_factory=lambda: {"run 1"})
 
     def add(self, user: UserId, *, second_factor: SecondFactorState = "none") -> User:
@@ -92,6 +95,20 @@ class ModelSql:
     async def totp_secret(self, user: UserId) -> Secret | None:
         await self.turns.take("sql: the secret")
         return TOTP_SECRET
+
+    async def enrolled(self, user: UserId) -> Enrolled:
+        return Enrolled(totp_since=0, codes_left=int(not self.code_used))
+
+    async def recovery_code(self, user: UserId, code: Secret) -> KnownCode | None:
+        await self.turns.take("sql: the recovery code")
+        return KnownCode(1, self.code_used)
+
+    async def spend_code(self, deed: object, user: UserId, code: int) -> int | None:
+        await self.turns.take("sql: the recovery code is used up")
+        if self.code_used:
+            return None
+        self.code_used = True
+        return 0
 
     async def change(self, user: UserId, reason: StampReason, *, password: str | None = None) -> None:
         """Another password, or disabled: the row and its stamp in one transaction."""

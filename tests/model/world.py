@@ -14,6 +14,7 @@ from pyotp import totp as authenticator
 
 from bridge.database.endings import Recent
 from bridge.events.event import Events
+from bridge.events.ledger import Deed, Ledger
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.login.attempt import Login
@@ -24,6 +25,8 @@ from bridge.login.pending import pending_codec
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Admitted, Throttle
 from bridge.login.watch import Watch
+from bridge.login.ways import Code, RecoveryCode, Shown, Ways
+from bridge.outbox.outbox import Outbox
 from bridge.ring import Ring
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
@@ -39,7 +42,7 @@ from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken, Names, Slots, digest
 from bridge.types import StampReason, UserId, Visit
 from bridge.users.user import User
-from tests.model.sql import CHECKED_AT, TOTP_SECRET, ModelSql
+from tests.model.sql import CHECKED_AT, RECOVERY_CODE, TOTP_SECRET, ModelSql
 from tests.model.store import Adversary, ModelStore
 from tests.model.turns import FLOW, Turns
 
@@ -113,6 +116,27 @@ class Nobody:
     """Hears who came in, and forgets it."""
 
     def note(self, user: UserId, ip: object) -> None: ...
+
+
+class ModelLedger:
+    """A transaction is one turn of SQL; what it writes down is not modelled."""
+
+    async def do(self, visit: Visit, work: Callable[[Deed], Awaitable[Any]]) -> Any:
+        return await work(cast(Deed, _NO_DEED))
+
+
+class NoLetters:
+    """Nobody is written to."""
+
+    async def put(self, *letter: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class _NoDeed:
+    tx: None = None
+
+
+_NO_DEED = _NoDeed()
 
 
 @dataclass
@@ -202,11 +226,20 @@ class World:
             pending, checked_at = self.pending[number]
             await self.finish(pending, checked_at)
 
-    async def finish(self, pending: LoginToken, checked_at: int) -> Outcome:
+    async def recover(self, number: int = 0) -> None:
+        """The same with the recovery code that he has left."""
+        if len(self.pending) > number:
+            pending, checked_at = self.pending[number]
+            shown = RecoveryCode(RECOVERY_CODE)
+            outcome = await self.finish(pending, checked_at, shown)
+            if isinstance(outcome, LoggedIn) and outcome.born is not None:
+                self.used.setdefault("recovery code", set()).add(outcome.born.key)
+
+    async def finish(self, pending: LoginToken, checked_at: int, shown: Shown | None = None) -> Outcome:
         """The same for one that is known."""
         code = authenticator.TOTP(TOTP_SECRET.reveal()).at(int(self.clock.now()))
         wish = Birth.browser(self.sessions.options)
-        outcome = await self.login.finish(pending, code, wish=wish, visit=VISIT)
+        outcome = await self.login.finish(pending, shown or Code(code), wish=wish, visit=VISIT)
         if isinstance(outcome, LoggedIn) and outcome.born is not None:
             self.hand(outcome.born, checked_at)
             self.used.setdefault(f"pending {pending.sid}", set()).add(outcome.born.key)
@@ -352,7 +385,13 @@ class World:
             names=self.names,
             codec=pending_codec(RING),
             users=self.sql,
-            factors=self.sql,
+            ways=Ways(
+                factors=self.sql,
+                ledger=cast(Ledger, ModelLedger()),
+                outbox=cast(Outbox, NoLetters()),
+                clock=self.clock,
+                skew=options.code_skew,
+            ),
             entry=entry,
             throttle=throttle,
             watch=watch,

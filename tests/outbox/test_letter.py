@@ -19,9 +19,11 @@ from bridge.outbox.letter import (
     ManyFailuresLetter,
     NewDeviceLetter,
     PasswordChangedLetter,
+    RecoveryCodeUsedLetter,
     ResetLetter,
     SecondFactorChangedLetter,
 )
+from bridge.types import FactorChange
 
 KEPT: Final = Path(__file__).with_name("letters")
 BRAND: Final = Brand(name="Acme Hosting", accent="#0a7d5a")
@@ -29,15 +31,18 @@ LETTERS: Final = Letters(BRAND)
 SEEN: Final = Circumstances(at=1_795_297_080, device="Chrome · Windows", ip="203.0.113.24")
 RESET: Final = ResetLetter(email="ada@example.com", link="https://login.example.com/reset/t/WzEsImEiXQ.x.y", minutes=60)
 FACTOR_ON: Final = SecondFactorChangedLetter(
-    email="ada@example.com", on=True, seen=SEEN, reset_page="https://login.example.com/reset"
+    email="ada@example.com", change="totp-added", alone=False, seen=SEEN, reset_page="https://login.example.com/reset"
 )
 SAMPLES: Final[dict[str, Letter]] = {
     "reset": RESET,
     "password_changed": PasswordChangedLetter(
         email="ada@example.com", seen=SEEN, reset_page="https://login.example.com/reset"
     ),
-    "second_factor_on": FACTOR_ON,
-    "second_factor_off": replace(FACTOR_ON, on=False),
+    **{f"second_factor_{each.replace('-', '_')}": replace(FACTOR_ON, change=each) for each in get_args(FactorChange)},
+    "second_factor_off": replace(FACTOR_ON, change="totp-removed", alone=True),
+    "recovery_code_used": RecoveryCodeUsedLetter(
+        email="ada@example.com", left=9, seen=SEEN, account_page="https://login.example.com/account"
+    ),
     "new_device": NewDeviceLetter(
         email="ada@example.com",
         seen=Circumstances(at=SEEN.at, device=None, ip=None),

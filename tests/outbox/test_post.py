@@ -19,8 +19,8 @@ ADA = UserId(7)
 VISIT = Visit("pages", ip=parse_ip("192.0.2.7"), user_agent="Mozilla/5.0 (Windows NT 10.0) Firefox/130.0")
 PURPOSES = [
     notices.PASSWORD_CHANGED,
-    notices.SECOND_FACTOR_ON,
-    notices.SECOND_FACTOR_OFF,
+    notices.SECOND_FACTOR_CHANGED,
+    notices.RECOVERY_CODE_USED,
     notices.NEW_DEVICE,
     notices.MANY_FAILURES,
 ]
@@ -65,7 +65,7 @@ def the_notices(bag: Bag, *people: Person) -> Notices:
 
 
 def delivery(purpose: str, user: UserId | None = ADA) -> Delivery:
-    facts = payload(VISIT, 1_800_000_000, failures=12)
+    facts = payload(VISIT, 1_800_000_000, failures=12, change="totp-added")
     return Delivery(id=3, purpose=purpose, user=user, payload=facts, attempt=1, message_id="m1")
 
 

@@ -16,6 +16,7 @@ from bridge.pages.models import (
     Elsewhere,
     Error,
     ErrorKind,
+    Factors,
     Forgot,
     FormPost,
     LinkProblem,
@@ -29,16 +30,21 @@ from bridge.pages.models import (
     Page,
     PasswordChanged,
     PasswordProblem,
+    RecoveryCodes,
     ResetProblem,
     ResetSent,
     Scope,
     SecondFactor,
     SecondStep,
     SessionRow,
+    SetupProblem,
     SignedOut,
+    TotpSetup,
     TryLater,
     Why,
 )
+from bridge.pages.picture import qr_code
+from bridge.secret import Secret
 
 NOW: Final = 1_795_297_080  # 21 November 2026, 21:38 UTC
 
@@ -94,8 +100,18 @@ ACCOUNT: Final = Account(
     sessions=(HERE, PHONE, PORTAL),
     apps=(AllowedApp(client="notes", name="Acme Notes", scopes=(Scope(name="openid"), Scope(name="email"))),),
     second_factor="totp",
+    factors=Factors(totp_since=NOW - 864_000, codes_left=7),
     shortest=8,
 )
+OTPAUTH: Final = Secret("otpauth://totp/Acme:ada%40example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme")
+TOTP_SETUP: Final = TotpSetup(
+    csrf="the-csrf",
+    offer="the-offer",
+    secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    uri=OTPAUTH.reveal(),
+    picture=qr_code(OTPAUTH),
+)
+RECOVERY_CODES: Final = RecoveryCodes(codes=tuple(f"{n}1ab-cdef-ghjk-mnpq" for n in range(10)), first=True)
 FORM_POST: Final = FormPost(
     target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("submit", "a b"))
 )
@@ -112,6 +128,8 @@ SCREENS: Final[dict[str, Page]] = {
     "login-again": replace(LOGIN_TO, app=CALENDAR, notice="confirm"),
     "second-factor": SECOND,
     "second-factor-wrong": replace(SECOND, problem="wrong"),
+    "second-factor-recovery": replace(SECOND, way="recovery-code", others=("totp",)),
+    "second-factor-choice": replace(SECOND, others=("recovery-code",)),
     "elsewhere": Elsewhere(interaction="the-interaction", url="https://billing.example.com/login"),
     "consent": CONSENT,
     "consent-not-verified": replace(CONSENT, app=CALENDAR),
@@ -128,8 +146,18 @@ SCREENS: Final[dict[str, Page]] = {
     "link-expired": LinkRefused(problem="expired"),
     "password-changed": PasswordChanged(others_ended=True),
     "account": ACCOUNT,
-    "account-wrong-password": replace(ACCOUNT, problem="wrong-current", notice="others-ended", second_factor="none"),
-    "account-elsewhere": replace(ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere"),
+    "account-wrong-password": replace(
+        ACCOUNT,
+        problem="wrong-current",
+        notice="others-ended",
+        second_factor="none",
+        factors=Factors(totp_since=None, codes_left=0),
+    ),
+    "account-elsewhere": replace(ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere", factors=None),
+    "totp-setup": TOTP_SETUP,
+    "totp-setup-wrong": replace(TOTP_SETUP, problem="wrong"),
+    "recovery-codes": RECOVERY_CODES,
+    "recovery-codes-again": replace(RECOVERY_CODES, first=False),
     "error": Error(
         kind="bad-request", detail="redirect_uri is not registered for this client", reference="01JD8Q2M7H", app=None
     ),
@@ -154,10 +182,19 @@ def faces() -> Iterator[list[Page]]:
     yield [SignedOut(why=each) for each in choices(Why) if each not in _ALIKE]
     yield [replace(LOGIN, ended=each) for each in choices(Why) if each not in _ALIKE]
     yield [SECOND, *(replace(SECOND, problem=each) for each in get_args(CodeProblem))]
+    by_code = replace(SECOND, way="recovery-code")
+    yield [SECOND, by_code, *(replace(by_code, problem=each) for each in get_args(CodeProblem))]
+    yield [replace(SECOND, others=others) for others in ((), ("recovery-code",))]
+    yield [replace(by_code, others=others) for others in ((), ("totp",))]
+    yield [TOTP_SETUP, *(replace(TOTP_SETUP, problem=each) for each in get_args(SetupProblem))]
+    yield [replace(RECOVERY_CODES, first=each) for each in (True, False)]
+    yield [
+        replace(ACCOUNT, factors=Factors(totp_since=since, codes_left=left)) for since in (None, NOW) for left in (1, 2)
+    ]
     yield [FORGOT, *(replace(FORGOT, problem=each) for each in get_args(ResetProblem))]
     yield [NEW_PASSWORD, *(replace(NEW_PASSWORD, problem=each) for each in choices(PasswordProblem))]
     yield [ACCOUNT, *(replace(ACCOUNT, problem=each) for each in choices(ChangeProblem))]
-    yield [ACCOUNT, *(replace(ACCOUNT, notice=each) for each in get_args(AccountNotice))]
+    yield [ACCOUNT, *(replace(ACCOUNT, notice=each) for each in choices(AccountNotice))]
     yield [replace(ACCOUNT, second_factor=each) for each in choices(SecondStep)]
     yield [LinkRefused(problem=each) for each in get_args(LinkProblem)]
     yield [Error(kind=each, detail=None, reference=None) for each in get_args(ErrorKind)]

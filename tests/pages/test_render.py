@@ -115,6 +115,7 @@ def test_the_ids_that_drivers_look_for_are_there() -> None:
         "reset-submit",
         "new-password-submit",
         "change-password-submit",
+        "totp-submit",
     }
 
 
@@ -123,6 +124,8 @@ def test_the_ids_that_drivers_look_for_are_there() -> None:
     [
         (LOGIN, {"email": "username", "password": "current-password"}),
         (SECOND, {"code": "one-time-code"}),
+        (replace(SECOND, way="recovery-code"), {"recovery_code": "off"}),
+        (samples.TOTP_SETUP, {"code": "one-time-code"}),
         (samples.FORGOT, {"email": "username"}),
         (samples.NEW_PASSWORD, {"new_password": "new-password", "new_password_again": "new-password"}),
         (
@@ -328,6 +331,8 @@ _WORDS = {
     "why",
     "kind",
     "second_factor",
+    "way",
+    "others",
     "redirect_uri",
     "logo_uri",
     "policy_uri",

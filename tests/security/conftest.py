@@ -22,6 +22,8 @@ async def site(database: Furnished, mailbox: Mailbox) -> AsyncIterator[Site]:
         ("sessions", "ticket_lifetime"): 120,  # a ticket is shown in a hundred wrong places first
         ("events", "counted_only"): [],
         ("events", "log_level"): "debug",
+        ("login", "codes_per_5_minutes"): 1_000,
+        ("login", "codes_per_hour"): 1_000,
         ("store", "url"): f"sqlite:///{_store_of(database)}",
     }
     async with in_process(database, more=more) as site:

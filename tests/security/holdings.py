@@ -11,7 +11,7 @@ from bridge.types import Visit
 from tests.flows.elsewhere import BEGUN, SESSION, traveller
 from tests.flows.mailbox import Mailbox, link_in
 from tests.flows.oauth import App
-from tests.flows.visitor import Visitor
+from tests.flows.visitor import Form, Visitor
 from tests.running import ADA, API_SECRET, CLIENT_SECRET, IDENTIFIER, PASSWORD, SHOP, TOM, Site, code
 
 Visiting = Callable[[Site], Visitor]
@@ -26,8 +26,12 @@ class Holdings:
     site: Site
     browser: Visitor
     tom: Visitor
+    tablet: Visitor
     app: App
     tokens: dict[str, str] = field(default_factory=dict)
+
+    setup: Form = field(default_factory=lambda: Form("", {}))
+    """Where Ada sets up a new authenticator app, whose secret is a token too, in another browser of hers: `tablet`."""
 
     def __getitem__(self, kind: str) -> str:
         return self.tokens[kind]
@@ -35,10 +39,16 @@ class Holdings:
 
 async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     """One of each kind, alive: Ada's, but for `pending`, which is Tom's, and `own`, which is the robot's."""
-    browser, tom, app = visit(site), visit(site), App(site)
-    held = Holdings(site, browser, tom, app)
+    browser, tom, tablet, app = visit(site), visit(site), visit(site), App(site)
+    held = Holdings(site, browser, tom, tablet, app)
     held.tokens |= {"password": PASSWORD, "api-secret": API_SECRET, "client-secret": CLIENT_SECRET}
     await browser.sign_in(ADA)
+    await tablet.sign_in(ADA)
+    await tablet.open("/account/totp")
+    held.setup = tablet.form("totp-submit")
+    held.tokens["totp-offer"] = held.setup.fields["offer"]
+    held.tokens["totp-secret"] = tablet.page.one("code", id="totp-secret").text.replace(" ", "")
+    held.tokens["recovery-code"] = await _recovery_code(site)
     held.tokens |= await _of_apps(site, browser, app)
     await browser.open(app.request(prompt="login"))
     held.tokens["interaction"] = browser.query["interaction"]
@@ -94,6 +104,14 @@ async def bring(site: Site, ticket: str, begun: str) -> str | None:
 async def redeem(site: Site, ticket: str, begun: str) -> httpx2.Response:
     """The same by a satellite."""
     return await _api(site, "redeem", {"ticket": ticket, "origin": SHOP, "binding": begun})
+
+
+async def _recovery_code(site: Site) -> str:
+    """One of Tom's."""
+    rooms, tom = site.bridge.rooms, await site.user(TOM)
+    changed = await rooms.ledger.do(Visit("command"), lambda deed: rooms.factors.renew_codes(deed, tom.id))
+    assert changed is not None
+    return changed.codes[0].reveal()
 
 
 async def _sso(site: Site) -> str:

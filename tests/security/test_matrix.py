@@ -1,15 +1,18 @@
 """A token works in its own place only: every kind × every consumer — security §1, §2, §13."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
+from bridge.login.totp import step_of
+from bridge.secret import Secret
 from tests.flows.mailbox import Mailbox
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
-from tests.running import ADA, PASSWORD, PUBLIC_URL, Site
+from tests.running import ADA, PASSWORD, PUBLIC_URL, TOM, Site, code
 from tests.security.holdings import Holdings, Visiting, bring, call, gather, redeem, scope_with, toms_code, touch
 
 SESSIONS = {"app", "legacy", "sso"}
@@ -37,6 +40,9 @@ RIGHT: dict[str, set[str]] = {
     "as-code": {"code"},
     "as-refresh": {"refresh"},
     "pending-cookie": {"pending"},
+    "recovery-step": {"recovery-code"},
+    "totp-setup": {"totp-offer"},
+    "authenticator": {"totp-secret"},
     "reset-link": {"reset"},
     "reset-cookie": {"reset"},
     "id_token_hint": {"id_token"},
@@ -156,6 +162,25 @@ class Counter:
         await browser.press_only("second-factor-submit", code=toms_code())
         return self.site.bridge.rooms.cookies.name("op") in browser.jar
 
+    async def recovery_step(self, token: str) -> bool:
+        browser = self.browser()
+        await browser.sign_in(TOM)
+        await browser.open("/login/code?way=recovery-code")
+        await browser.press_only("second-factor-submit", recovery_code=token)
+        return self.site.bridge.rooms.cookies.name("op") in browser.jar
+
+    async def totp_setup(self, token: str) -> bool:
+        form = self.held.setup
+        shown = code(self.held["totp-secret"])
+        reply = await self.held.tablet.copy().post(form.action, {**form.fields, "offer": token, "code": shown})
+        return "recovery codes now" in reply.text
+
+    async def authenticator(self, token: str) -> bool:
+        """Whether its codes are those of the app that is being set up."""
+        secret = Secret(self.held["totp-secret"])
+        now = time.time()
+        return step_of(Secret(token), code(secret.reveal(), at=now), now=now, skew=0) is not None
+
     async def reset_link(self, token: str) -> bool:
         reply = await self.browser().get(f"/reset/t/{token}")
         return reply.status_code == 303
@@ -244,8 +269,8 @@ async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox:
     for consumer, right in RIGHT.items():
         for kind in held.tokens.keys() - right:
             await counter.takes(consumer, kind)
-    # A revocation ends the whole family, and an answered form the visit.
-    last = ["revocation", "interaction", "form"]
+    # A revocation ends the whole family, an answered form the visit, and a new second factor every session.
+    last = ["revocation", "interaction", "form", "totp-setup"]
     # Of the same family; used already.
     once = {("revocation", "refresh"), ("ticket-by-a-satellite", "ticket"), ("as-code-php", "code")}
     for consumer in sorted(RIGHT, key=lambda name: last.index(name) if name in last else -1):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from bridge.database.database import Database
-from bridge.database.tables import second_factors, versions
 from bridge.database.tables import users as table
+from bridge.database.tables import versions
 from bridge.errors import Unavailable
 from bridge.secret import Secret
 from bridge.testing.hands import Hands
@@ -238,15 +238,13 @@ async def test_whatever_ends_sessions_changes_the_stamp_in_sql(everywhere: SqlUs
     for change in (
         everywhere.disable(user.id),
         everywhere.enable(user.id),
-        everywhere.set_totp(user.id, Secret("JBSWY3DPEHPK3PXP")),
-        everywhere.remove_second_factor(user.id),
     ):
         clock.move(60)
         changed = await change
         assert changed is not None and changed.updated_at == int(clock.now())
         assert changed == await everywhere.by_id(user.id)
         stamps.append(changed.stamp)
-    assert [stamp[0] for stamp in stamps] == ["n", "d", "a", "s", "s"] and len(set(stamps)) == 5
+    assert [stamp[0] for stamp in stamps] == ["n", "d", "a"] and len(set(stamps)) == 3
 
 
 async def test_disabling_twice_ends_nothing_anew(users: SqlUsers) -> None:
@@ -260,44 +258,12 @@ async def test_disabling_twice_ends_nothing_anew(users: SqlUsers) -> None:
 
 async def test_changes_of_nobody_are_none(users: SqlUsers, told: Told) -> None:
     ghost = UserId(99)
-    secret = Secret("JBSWY3DPEHPK3PXP")
     nothing: Sequence[object] = [
         await users.disable(ghost),
         await users.enable(ghost),
-        await users.set_totp(ghost, secret),
-        await users.remove_second_factor(ghost),
         await users.change_profile(ghost, first_name="x"),
-        await users.totp_secret(ghost),
     ]
-    assert nothing == [None] * 6 and told.names == []
-
-
-async def test_s5_a_totp_secret_is_sealed_and_opens_for_its_user_only(everywhere: SqlUsers, db: Database) -> None:
-    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-    user = await everywhere.create(email="a@example.com", password=PASSWORD, totp=Secret(secret))
-    other = await everywhere.create(email="b@example.com", password=PASSWORD)
-    assert user.second_factor == "totp" and other.second_factor == "none"
-    found = await everywhere.totp_secret(user.id)
-    assert found is not None and found.reveal() == secret
-    async with db.begin() as tx:
-        (sealed,) = (await tx.execute(select(second_factors.c.secret_enc))).scalars()
-        assert secret.encode() not in sealed
-        await tx.execute(second_factors.update().values(user_id=other.id))
-    assert await everywhere.totp_secret(user.id) is None
-    assert await everywhere.totp_secret(other.id) is None  # moved, it does not open
-
-
-async def test_a_new_authenticator_replaces_the_old(everywhere: SqlUsers, db: Database) -> None:
-    user = await ada(everywhere)
-    for secret in ("JBSWY3DPEHPK3PXP", "KRSXG5CTMVRXEZLU"):
-        changed = await everywhere.set_totp(user.id, Secret(secret))
-        assert changed is not None and changed.second_factor == "totp"
-        found = await everywhere.totp_secret(user.id)
-        assert found is not None and found.matches(secret)
-    changed = await everywhere.remove_second_factor(user.id)
-    assert changed is not None and changed.second_factor == "none"
-    async with db.read() as tx:
-        assert (await tx.execute(select(second_factors))).all() == []
+    assert nothing == [None] * 3 and told.names == []
 
 
 async def test_s7_a_factor_state_that_is_not_known_opens_no_door(users: SqlUsers, sqlite: Database) -> None:
@@ -314,10 +280,9 @@ async def test_s20_every_change_raises_the_version_of_users(everywhere: SqlUsers
     assert changed is not None and (changed.first_name, changed.groups) == ("Augusta", ("admin",))
     assert changed.stamp == user.stamp
     await everywhere.disable(user.id)
-    await everywhere.set_totp(user.id, Secret("JBSWY3DPEHPK3PXP"))
-    assert told.names == ["users"] * 3
+    assert told.names == ["users"] * 2
     async with db.read() as tx:
-        assert (await tx.execute(select(versions.c.version).where(versions.c.name == "users"))).scalar_one() == 3
+        assert (await tx.execute(select(versions.c.version).where(versions.c.name == "users"))).scalar_one() == 2
 
 
 async def test_a_store_that_is_down_does_not_undo_a_change(users: SqlUsers, told: Told) -> None:

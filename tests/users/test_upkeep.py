@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from bridge.database.tables import memberships, second_factors
+from bridge.database.tables import memberships, recovery_codes, second_factors
 from bridge.database.tables import users as table
 from bridge.database.text import InvalidField
 from bridge.secret import Secret
@@ -76,17 +76,20 @@ async def test_a_removed_user_is_nobody_any_more(on_each: World) -> None:
     )
     change = await on_each.ask(on_each.changes.request, user.id, "b@example.com")
     assert isinstance(change, EmailChange)
-    assert await removed(on_each, user.id) == user
+    assert (await on_each.ask(on_each.factors.renew_codes, user.id)).codes
+    before = await on_each.users.by_id(user.id)
+    assert await removed(on_each, user.id) == before
     users = on_each.users
     assert [await users.by_id(user.id), await users.by_email(user.email), await users.by_sub(user.sub)] == [None] * 3
     assert await users.authenticate(user.email, PASSWORD) == Refused("unknown")
     assert await users.list() == [] and (await on_each.directory.page()).total == 0
     assert await users.enable(user.id) is None and await users.disable(user.id) is None
-    assert await users.set_totp(user.id, Secret("JBSWY3DPEHPK3PXP")) is None
+    assert await on_each.ask(on_each.factors.set_totp, user.id, Secret("JBSWY3DPEHPK3PXP")) is None
     assert await users.set_password(user, Secret("another one entirely")) is None
     assert await users.change_profile(user.id, first_name="x") is None
     assert await removed(on_each, user.id) is None
-    assert await on_each.count(second_factors) == 0 and await on_each.changes.token_of(change.id) is None
+    assert await on_each.count(second_factors) == await on_each.count(recovery_codes) == 0
+    assert await on_each.changes.token_of(change.id) is None
     assert (await on_each.rows())[-1] == ("user.removed", user.id)
 
 
