@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ LONGEST_PARAMETER: Final = 8 * 1024
 Headers = Sequence[tuple[bytes, bytes]]
 _ORIGIN: Final = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII)
 _FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
+_PORTS: Final = {"http": 80, "https": 443}
 NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 NO_REFERRER: Final[Headers] = ((b"referrer-policy", b"no-referrer"),)
 
@@ -169,6 +170,14 @@ def local_path(text: str | None) -> str | None:
 def is_origin(text: str) -> bool:
     """Whether that is the origin of a web page as we write it: scheme and host in lower case, perhaps a port."""
     return _ORIGIN.fullmatch(text) is not None
+
+
+def origin_of(url: str) -> str:
+    """The origin of an address as browsers write it: lower-case, without the port that its scheme implies."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 class Proxies:

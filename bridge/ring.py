@@ -32,6 +32,7 @@ Purpose = Literal[
     "column-enc",
     "client-secret",
     "credential-secret",
+    "challenge",
     "enrolment",
     "recovery-code",
 ]

@@ -144,6 +144,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
         accounting=accounting,
         securing=Securing(desk=desk, accounting=accounting, enrolment=rooms.enrolment),
         stylesheet=pages.stylesheet,
+        script=pages.script,
         troubles=troubles,
     )
 

@@ -32,8 +32,11 @@ from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
 from bridge.login.assemble import assemble_login
 from bridge.login.attempt import Login
+from bridge.login.challenge import Challenges
 from bridge.login.device import Devices
 from bridge.login.enrolment import Enrolment
+from bridge.login.passkeys import Passkeys
+from bridge.login.relying_party import RelyingParty
 from bridge.mint import TokenMint
 from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
@@ -169,6 +172,21 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     letters = PatientOutbox(outbox)
     members = Members(database, clock)
     ledger = Ledger(db=database, audit=audit, events=events, versions=versions)
+    party = RelyingParty.at(config.base_url, config.pages.brand_name)
+    passkeys = (
+        Passkeys(
+            party=party,
+            challenges=Challenges(ring=ring, clock=clock, chance=chance, epoch=lambda: endings.epoch),
+            rows=factors,
+            store=store,
+            names=names,
+            letters=letters,
+            clock=clock,
+            chance=chance,
+        )
+        if party is not None
+        else None
+    )
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
     return Rooms(
@@ -241,6 +259,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         login=assemble_login(
             users=users,
             factors=factors,
+            passkeys=passkeys,
             sessions=sessions,
             store=store,
             guard=guard,
@@ -259,6 +278,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         ),
         enrolment=Enrolment(
             keeper=factors,
+            passkeys=passkeys,
             authority=users,
             ledger=ledger,
             outbox=outbox,

@@ -37,6 +37,7 @@ SECRET_NAMES: Final = frozenset(
         "newpassword",
         "offer",
         "otp",
+        "passkey",
         "password",
         "password2",
         "passwordhash",

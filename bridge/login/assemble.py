@@ -8,10 +8,12 @@ import anyio
 from bridge.clock import Chance, Clock
 from bridge.events.event import Events
 from bridge.events.ledger import Ledger
-from bridge.login.attempt import Arrivals, Login
+from bridge.login.attempt import Login
 from bridge.login.device import Devices
-from bridge.login.entry import Entry
+from bridge.login.entry import Arrivals, Entry
 from bridge.login.options import LoginOptions
+from bridge.login.passkeys import Passkeys
+from bridge.login.passwordless import Passwordless
 from bridge.login.pending import pending_codec
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Pause, Throttle
@@ -30,6 +32,7 @@ def assemble_login(
     *,
     users: UserBackend,
     factors: Factors,
+    passkeys: Passkeys | None,
     sessions: Sessions,
     store: Store,
     guard: Guard,
@@ -59,7 +62,14 @@ def assemble_login(
         names=names,
         codec=pending_codec(ring),
         users=users,
-        ways=Ways(factors=factors, ledger=ledger, outbox=outbox, clock=clock, skew=options.code_skew),
+        ways=Ways(
+            factors=factors,
+            passkeys=passkeys,
+            ledger=ledger,
+            outbox=outbox,
+            clock=clock,
+            skew=options.code_skew,
+        ),
         entry=entry,
         throttle=throttle,
         watch=watch,
@@ -69,6 +79,19 @@ def assemble_login(
         options=options,
         events=events,
     )
+    passwordless = (
+        Passwordless(
+            passkeys=passkeys,
+            users=users,
+            entry=entry,
+            throttle=throttle,
+            watch=watch,
+            arrivals=arrivals,
+            events=events,
+        )
+        if passkeys is not None
+        else None
+    )
     return Login(
         users=users,
         second_factor=second_factor,
@@ -76,6 +99,7 @@ def assemble_login(
         throttle=throttle,
         watch=watch,
         arrivals=arrivals,
+        passwordless=passwordless,
         options=options,
         events=events,
         pause=pause,

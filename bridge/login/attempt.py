@@ -6,13 +6,13 @@ Guard, row, check, birth: in this order at every door.
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import anyio
 
 from bridge.errors import Unavailable
 from bridge.events.event import Events
-from bridge.login.entry import TRIES, Arrival, Entry
+from bridge.login.entry import TRIES, Arrival, Arrivals, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import (
     LoggedIn,
@@ -23,15 +23,17 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
+from bridge.login.passwordless import Passwordless
+from bridge.login.proof import Way
 from bridge.login.second_factor import SecondFactor
 from bridge.login.throttle import Attempt, Blocked, Pause, Throttle
 from bridge.login.watch import Watch
-from bridge.login.ways import Shown, Way
+from bridge.login.ways import Shown
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.judge import Alive
 from bridge.tokens import LoginToken
-from bridge.types import IPAddress, UserId, Visit
+from bridge.types import Visit
 from bridge.users import backend as of_backend
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
@@ -50,12 +52,6 @@ __all__ = [
 AMR: Final = ("pwd",)
 
 
-class Arrivals(Protocol):
-    """Hears who came in."""
-
-    def note(self, user: UserId, ip: IPAddress | None) -> None: ...
-
-
 class Login:
     """Every door's way in.  All methods raise `Unavailable` (and `Busy`, when too many passwords are being checked)."""
 
@@ -68,13 +64,16 @@ class Login:
         throttle: Throttle,
         watch: Watch,
         arrivals: Arrivals,
+        passwordless: Passwordless | None,
         options: LoginOptions,
         events: Events,
         pause: Pause = anyio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         took: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """`took` is told how many seconds each password check took."""
+        """`passwordless`: None where there can be no passkeys; `took` is told how many seconds each password check
+        took."""
+        self.passwordless: Passwordless | None = passwordless
         self._users = users
         self._second_factor = second_factor
         self._entry = entry
@@ -125,6 +124,10 @@ class Login:
     async def ways(self, pending: LoginToken) -> tuple[Way, ...] | None:
         """How that login may be finished, the usual way first; None: not any more."""
         return await self._second_factor.ways(pending)
+
+    async def passkey_request(self, pending: LoginToken, browser: str) -> str | None:
+        """What that browser is asked for when it shall be a passkey; None: he has none."""
+        return await self._second_factor.passkey_request(pending, browser)
 
     async def confirm_password(self, user: User, password: Secret, visit: Visit) -> Outcome:
         """Is it still the person of this session?  `LoggedIn` without anything born, whatever second factor he has."""

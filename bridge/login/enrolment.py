@@ -15,6 +15,8 @@ import msgspec
 from bridge.clock import Chance, Clock
 from bridge.errors import Unavailable
 from bridge.events.ledger import Deed, Ledger
+from bridge.login.passkeys import Passkeys
+from bridge.login.proof import Wrong
 from bridge.login.totp import draw_secret, step_of
 from bridge.outbox.notices import SECOND_FACTOR_CHANGED, factor_changed
 from bridge.outbox.outbox import Outbox
@@ -28,6 +30,7 @@ from bridge.stores.store import Add, Store
 from bridge.tokens import Names
 from bridge.types import FactorChange, Stamp, UserId, Visit
 from bridge.users.backend import Capability
+from bridge.users.passkey import NewPasskey
 from bridge.users.user import User
 
 OFFER_SECONDS: Final = 1_800
@@ -52,6 +55,10 @@ class Keeper(Protocol):
 
     async def set_totp(self, deed: Deed, user: UserId, secret: Secret, *, keep: Stamp) -> Changed | None: ...
     async def remove_totp(self, deed: Deed, user: UserId, *, keep: Stamp) -> Changed | None: ...
+    async def add_passkey(
+        self, deed: Deed, user: UserId, new: NewPasskey, label: str, *, keep: Stamp
+    ) -> Changed | None: ...
+    async def remove_passkey(self, deed: Deed, user: UserId, passkey: int, *, keep: Stamp) -> Changed | None: ...
     async def renew_codes(self, deed: Deed, user: UserId, *, keep: Stamp) -> Changed | None: ...
     async def remove_all(self, deed: Deed, user: UserId) -> Changed | None: ...
 
@@ -101,6 +108,7 @@ class Enrolment:
         self,
         *,
         keeper: Keeper,
+        passkeys: Passkeys | None,
         authority: Authority,
         ledger: Ledger,
         outbox: Outbox,
@@ -112,8 +120,9 @@ class Enrolment:
         chance: Chance,
         skew: int,
     ) -> None:
-        """`skew`: how many steps of 30 seconds a code may be early or late."""
+        """`passkeys`: None where there can be none; `skew`: how many steps of 30 seconds a code may be off."""
         self._keeper = keeper
+        self._passkeys = passkeys
         self._authority = authority
         self._ledger = ledger
         self._outbox = outbox
@@ -168,6 +177,39 @@ class Enrolment:
             return await self._keeper.remove_totp(deed, user.id, keep=keep)
 
         return await self._change(user, alive, visit, "totp-removed", write)
+
+    @property
+    def has_passkeys(self) -> bool:
+        """Whether there can be passkeys here at all."""
+        return self._passkeys is not None
+
+    async def passkey_request(self, user: User, alive: Alive, browser: str) -> str | None:
+        """What that browser is asked for when he adds one; None: there can be none here."""
+        return await self._passkeys.for_a_new_one(user, browser, alive.record.id) if self._passkeys else None
+
+    async def add_passkey(
+        self, user: User, alive: Alive, response: str, *, label: str, browser: str, visit: Visit
+    ) -> Done | NotDone:
+        """The browser has made it for this session; `label`: what he calls it."""
+        if self._passkeys is None:
+            return NotDone("stale")
+        new = await self._passkeys.registered(alive.token.tag, response, browser, alive.record.id)
+        if isinstance(new, Wrong):
+            return NotDone("used" if new.why == "used" else "wrong")
+        made = new
+
+        async def write(deed: Deed, keep: Stamp) -> Changed | None:
+            return await self._keeper.add_passkey(deed, user.id, made, label, keep=keep)
+
+        return await self._change(user, alive, visit, "passkey-added", write)
+
+    async def remove_passkey(self, user: User, alive: Alive, passkey: int, visit: Visit) -> Done | NotDone:
+        """That one opens nothing any more."""
+
+        async def write(deed: Deed, keep: Stamp) -> Changed | None:
+            return await self._keeper.remove_passkey(deed, user.id, passkey, keep=keep)
+
+        return await self._change(user, alive, visit, "passkey-removed", write)
 
     async def renew_codes(self, user: User, alive: Alive, visit: Visit) -> Done | NotDone:
         """New recovery codes in place of the old."""

@@ -7,7 +7,7 @@ checked again.  The new stamp is never just taken.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions, Stale
 from bridge.stores.store import Change
 from bridge.tokens import LoginToken
-from bridge.types import Visit
+from bridge.types import IPAddress, UserId, Visit
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
 
@@ -35,6 +35,12 @@ class Arrival(Struct, frozen=True, kw_only=True):
     """The session that this browser has already: the same person's goes on under a new token, another's ends."""
     child: LoginToken | None = None
     """The app cookie that came along."""
+
+
+class Arrivals(Protocol):
+    """Hears who came in."""
+
+    def note(self, user: UserId, ip: IPAddress | None) -> None: ...
 
 
 class Entry:

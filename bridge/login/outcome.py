@@ -8,9 +8,9 @@ from bridge.sessions.birth import Born
 from bridge.tokens import LoginToken
 from bridge.users.user import User
 
-Why = Literal["wrong", "used", "stale"]
-"""wrong: the password or code is not right, whatever the reason; used: the code was right once; stale: the first step
-is too old, or something changed since, and the password is to be given again."""
+Why = Literal["wrong", "used", "copied", "stale"]
+"""wrong: the password, code or passkey is not right, whatever the reason; used: it was right once; copied: somebody
+holds a copy of this passkey; stale: it is too old, or something changed since, and he has to begin again."""
 
 
 class LoggedIn(Struct, frozen=True):

@@ -14,9 +14,10 @@ from bridge.login.entry import TRIES, Arrival, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, TooMany
 from bridge.login.pending import Pending
+from bridge.login.proof import Right, Way, Wrong
 from bridge.login.throttle import Blocked, Throttle
 from bridge.login.watch import Watch
-from bridge.login.ways import Right, Shown, Way, Ways, Wrong
+from bridge.login.ways import Shown, Ways
 from bridge.sessions.sealed import Sealed, used
 from bridge.sessions.sessions import Stale
 from bridge.sessions.stamp import stamp_value
@@ -81,6 +82,11 @@ class SecondFactor:
         _, pending = await self._read(self._names.pending(token.tag, token))
         return await self._ways.open_to(pending.uid) if pending is not None else None
 
+    async def passkey_request(self, token: LoginToken, browser: str) -> str | None:
+        """What that browser is asked for when it shall be a passkey; None: he has none.  Raises `Unavailable`."""
+        _, pending = await self._read(self._names.pending(token.tag, token))
+        return await self._ways.passkey_request(pending.uid, token, browser) if pending is not None else None
+
     async def finish(self, token: LoginToken, shown: Shown, arrival: Arrival) -> Outcome:
         """The second factor of a pending login.  Raises `Unavailable`."""
         key = self._names.pending(token.tag, token)
@@ -94,7 +100,7 @@ class SecondFactor:
         wrong = True  # also when the task is cancelled: somebody who hangs up has made his guess all the same
         try:
             outcome = await self._check(token, key, shown, arrival)
-            wrong = outcome in (Refused("wrong"), Refused("used"))
+            wrong = isinstance(outcome, Refused) and outcome.why != "stale"
             return outcome
         except Unavailable:
             wrong = False
@@ -110,13 +116,14 @@ class SecondFactor:
             if raw is None or pending is None:
                 return Refused("stale")
             # The factor first: a row with the old stamp, read later, says that this was his factor then.
-            found = paid or await self._ways.check(pending.uid, shown)
+            found = paid or await self._ways.check(pending.uid, token, shown)
             user = await self._users.by_id(pending.uid)
             if found is None or user is None or user.disabled or user.stamp != pending.stamp:
                 return Refused("stale")
             if isinstance(found, Right) and found.spend is not None and paid is None:
-                paid = found if await found.spend(arrival.visit) else None
-                found = paid or Wrong("used")
+                refusal = await found.spend(arrival.visit)
+                paid = found if refusal is None else None
+                found = refusal or found
             if isinstance(found, Wrong) or spent:
                 why = "used" if isinstance(found, Right) else found.why
                 if await self._count(key, raw, pending):

@@ -76,6 +76,10 @@ class Throttle:
             self._window(name, "h", self._options.codes_per_hour, _HOUR),
         )
 
+    async def passkey(self, visit: Visit) -> Admitted | Blocked:
+        """One attempt with a passkey alone: whose it is shows when it is checked."""
+        return await self._admit(*self._addresses("", visit.ip))
+
     async def settle(self, admitted: Admitted, *, wrong: bool) -> None:
         """It is over.  Unless it was `wrong` (a success, or somebody else's error) it does not count."""
         try:

@@ -1,25 +1,26 @@
-"""The ways through the second step: a code of the authenticator app, or a recovery code — A7, A8.
+"""The ways through the second step: a code of the authenticator app, a passkey, or a recovery code — A7, A8.
 
 A code is good once.  What says so of the app's codes is a mark in the commit that gives birth to the session; of a
 recovery code it is SQL, before that commit: whoever was told that it is his has used it up.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from bridge.clock import Clock
 from bridge.events.ledger import Deed, Ledger
+from bridge.login.passkeys import Assertion, Passkeys
+from bridge.login.proof import Right, Way, Wrong
 from bridge.login.totp import step_of
 from bridge.outbox.notices import RECOVERY_CODE_USED, payload
 from bridge.outbox.outbox import Outbox
 from bridge.secret import Secret
+from bridge.tokens import LoginToken
 from bridge.types import UserId, Visit
+from bridge.users.passkey import Passkey
 
 OTP: Final = ("pwd", "otp", "mfa")  # RFC 8176
-
-Way = Literal["totp", "recovery-code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +37,7 @@ class RecoveryCode:
     text: Secret
 
 
-Shown = Code | RecoveryCode
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """It is his.  `way`: what it was; `mark`: purpose and value of what must not have been there before; `spend`: uses
-    it up, for one of all who try."""
-
-    way: Way
-    amr: tuple[str, ...]
-    mark: tuple[str, str] | None = None
-    spend: Callable[[Visit], Awaitable[bool]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """It is not his, or not any more."""
-
-    why: Literal["wrong", "used"] = "wrong"
+Shown = Code | RecoveryCode | Assertion
 
 
 class Enrolled(Protocol):
@@ -62,6 +45,8 @@ class Enrolled(Protocol):
 
     @property
     def totp_since(self) -> int | None: ...
+    @property
+    def passkeys(self) -> tuple[Passkey, ...]: ...
     @property
     def codes_left(self) -> int: ...
 
@@ -96,9 +81,19 @@ class Factors(Protocol):
 class Ways:
     """Judges what is shown.  Raises `Unavailable`."""
 
-    def __init__(self, *, factors: Factors, ledger: Ledger, outbox: Outbox, clock: Clock, skew: int) -> None:
-        """`skew`: how many steps of 30 seconds a code may be early or late."""
+    def __init__(
+        self,
+        *,
+        factors: Factors,
+        passkeys: Passkeys | None,
+        ledger: Ledger,
+        outbox: Outbox,
+        clock: Clock,
+        skew: int,
+    ) -> None:
+        """`passkeys`: None where there can be none; `skew`: how many steps of 30 seconds a code may be off."""
         self._factors = factors
+        self._passkeys = passkeys
         self._ledger = ledger
         self._outbox = outbox
         self._clock = clock
@@ -109,13 +104,21 @@ class Ways:
         has = await self._factors.enrolled(user)
         ways: tuple[tuple[Way, bool], ...] = (
             ("totp", has.totp_since is not None),
+            ("passkey", bool(has.passkeys) and self._passkeys is not None),
             ("recovery-code", has.codes_left > 0),
         )
         return tuple(way for way, there in ways if there)
 
-    async def check(self, user: UserId, shown: Shown) -> Right | Wrong | None:
-        """Whether it is his now; None: he has nothing of the kind."""
+    async def passkey_request(self, user: UserId, pending: LoginToken, browser: str) -> str | None:
+        """What that browser is asked for, to finish that login; None: he has no passkey."""
+        return await self._passkeys.for_the_second_step(user, browser, pending.sid) if self._passkeys else None
+
+    async def check(self, user: UserId, pending: LoginToken, shown: Shown) -> Right | Wrong | None:
+        """Whether it is his now, and finishes that login; None: he has nothing of the kind."""
         match shown:
+            case Assertion():
+                passkeys = self._passkeys
+                return await passkeys.second(user, pending.tag, shown, pending.sid) if passkeys else None
             case Code(text):
                 return await self._code(user, text)
             case RecoveryCode(text):
@@ -136,7 +139,7 @@ class Ways:
             return Wrong("used")
         return Right("recovery-code", OTP, spend=partial(self._spend, user, known.id))
 
-    async def _spend(self, user: UserId, code: int, visit: Visit) -> bool:
+    async def _spend(self, user: UserId, code: int, visit: Visit) -> Wrong | None:
         """Its owner is told, in the transaction that uses it up."""
 
         async def work(deed: Deed) -> bool:
@@ -147,4 +150,4 @@ class Ways:
             await self._outbox.put(deed.tx, RECOVERY_CODE_USED, user, facts)
             return True
 
-        return await self._ledger.do(visit, work)
+        return None if await self._ledger.do(visit, work) else Wrong("used")

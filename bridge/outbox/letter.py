@@ -77,6 +77,16 @@ class RecoveryCodeUsedLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyCopiedLetter:
+    """A passkey was refused, because its count of signatures does not grow: there may be a copy of it."""
+
+    template: ClassVar[str] = "passkey_copied"
+    email: str
+    seen: Circumstances
+    account_page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewDeviceLetter:
     """Somebody signed in on a device that we had not seen."""
 
@@ -102,6 +112,7 @@ Letter = (
     | PasswordChangedLetter
     | SecondFactorChangedLetter
     | RecoveryCodeUsedLetter
+    | PasskeyCopiedLetter
     | NewDeviceLetter
     | ManyFailuresLetter
 )

@@ -14,6 +14,7 @@ from bridge.outbox.letter import (
     Letter,
     ManyFailuresLetter,
     NewDeviceLetter,
+    PasskeyCopiedLetter,
     PasswordChangedLetter,
     RecoveryCodeUsedLetter,
     SecondFactorChangedLetter,
@@ -26,6 +27,7 @@ from bridge.types import FactorChange, UserId, Visit
 PASSWORD_CHANGED: Final = "password-changed"  # noqa: S105  a purpose
 SECOND_FACTOR_CHANGED: Final = "second-factor-changed"
 RECOVERY_CODE_USED: Final = "recovery-code-used"
+PASSKEY_COPIED: Final = "passkey-copied"
 NEW_DEVICE: Final = "new-device"
 MANY_FAILURES: Final = "many-failures"
 
@@ -62,7 +64,14 @@ class Notices:
     @property
     def senders(self) -> Mapping[str, Sender]:
         """For the outbox's worker."""
-        purposes = (PASSWORD_CHANGED, SECOND_FACTOR_CHANGED, RECOVERY_CODE_USED, NEW_DEVICE, MANY_FAILURES)
+        purposes = (
+            PASSWORD_CHANGED,
+            SECOND_FACTOR_CHANGED,
+            RECOVERY_CODE_USED,
+            PASSKEY_COPIED,
+            NEW_DEVICE,
+            MANY_FAILURES,
+        )
         return dict.fromkeys(purposes, self._send)
 
     async def _send(self, delivery: Delivery) -> None:
@@ -85,6 +94,8 @@ class Notices:
             case "recovery-code-used":
                 left = int(facts.get("left", "0"))
                 return RecoveryCodeUsedLetter(email=email, left=left, seen=seen, account_page=self.account_page)
+            case "passkey-copied":
+                return PasskeyCopiedLetter(email=email, seen=seen, account_page=self.account_page)
             case "new-device":
                 return NewDeviceLetter(email=email, seen=seen, account_page=self.account_page)
             case "many-failures":

@@ -24,7 +24,16 @@ from bridge.outbox.device import device_name
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
-from bridge.pages.models import Account, AccountNotice, AllowedApp, ChangeProblem, Factors, PasswordChanged, SessionRow
+from bridge.pages.models import (
+    Account,
+    AccountNotice,
+    AllowedApp,
+    ChangeProblem,
+    Factors,
+    PasskeyRow,
+    PasswordChanged,
+    SessionRow,
+)
 from bridge.pages.models import Scope as ScopeLine
 from bridge.resets.change import PasswordChange
 from bridge.resets.judge import NewPasswords
@@ -212,7 +221,16 @@ class Accounting:
         if not self.enrolment.kept_here(user):
             return None
         has = await self.enrolled(user.id)
-        return Factors(totp_since=has.totp_since, codes_left=has.codes_left)
+        keys = [
+            PasskeyRow(id=each.id, label=each.label, added=each.created_at, last_used=each.last_used_at)
+            for each in has.passkeys
+        ]
+        return Factors(
+            totp_since=has.totp_since,
+            passkeys=tuple(keys),
+            codes_left=has.codes_left,
+            offers_passkeys=self.enrolment.has_passkeys,
+        )
 
     async def _row(self, view: SessionView, session: Alive) -> SessionRow:
         return SessionRow(

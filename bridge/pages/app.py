@@ -27,7 +27,7 @@ class App:
     tos_uri: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", _plain(self.name) or self.host)
+        object.__setattr__(self, "name", plain(self.name) or self.host)
         for member in ("logo_uri", "policy_uri", "tos_uri"):
             object.__setattr__(self, member, _web(getattr(self, member)))
 
@@ -57,7 +57,8 @@ def wire_host(url: str) -> str:
     return f"[{host}]{port}" if ":" in host else host + port
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name that somebody chose, on one line and without what nobody sees or what turns the words around it."""
     spaced = "".join(" " if letter.isspace() else letter for letter in name)
     kept = "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C")
     return " ".join(kept.split())[:_LONGEST_NAME]

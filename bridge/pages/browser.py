@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from bridge.asgi import Proxies, Receive, Reply, Scope, header, query, read_form, see_other
+from bridge.asgi import Proxies, Receive, Reply, Scope, header, origin_of, query, read_form, see_other
 from bridge.clock import Clock
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Interaction
@@ -31,7 +31,6 @@ from bridge.users.backend import UserBackend
 from bridge.users.user import User
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-_PORTS: Final = {"http": 80, "https": 443}
 
 SIGNING_IN: Final[tuple[InteractionKind, ...]] = ("authorize", "ticket")
 """Visits on whose way somebody signs in."""
@@ -218,11 +217,3 @@ class Desk:
 
     def _binding(self, asked: Asked) -> tuple[Header, ...]:
         return (self.cookies.set("pre", asked.binding),) if asked.heard.pre is None else ()
-
-
-def origin_of(url: str) -> str:
-    """The origin of an address as browsers write it: lower-case, without the port that its scheme implies."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"

@@ -14,13 +14,17 @@ from bridge.pages.paths import PLACES
 from bridge.pages.resetting import Resetting
 from bridge.pages.securing import Securing
 from bridge.pages.signin import SignIn
-from bridge.pages.stylesheet import Stylesheet
+from bridge.pages.stylesheet import Script, Stylesheet
 from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
 from bridge.resets.send import PATH
 
 _READ: Final = ("GET", "HEAD")
 _ALL: Final = (*_READ, "POST")
+_KEPT: Final = (  # each version has an address of its own
+    (b"cache-control", b"public, max-age=31536000, immutable"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class PagesDoor:
     accounting: Accounting
     securing: Securing
     stylesheet: Stylesheet
+    script: Script
     troubles: Troubles
 
     def endpoints(self) -> Endpoints:
@@ -55,6 +60,9 @@ class PagesDoor:
             PLACES["totp"]: self._only(_ALL, self.securing.totp),
             PLACES["remove_factor"]: self._only(_ALL, self.securing.remove),
             PLACES["recovery_codes"]: self._only(_ALL, self.securing.recovery_codes),
+            PLACES["passkey"]: self._only(_ALL, self.sign_in.passkey),
+            PLACES["passkeys"]: self._only(_ALL, self.securing.passkeys),
+            PLACES["script"]: self._only(_READ, self._script),
             PLACES["stylesheet"]: self._only(_READ, self._style),
         }
 
@@ -63,12 +71,11 @@ class PagesDoor:
         return {PATH: self._only(_READ, self.resetting.follow)}
 
     async def _style(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = Reply(
-            200,
-            self.stylesheet.body,
-            b"text/css; charset=utf-8",
-            ((b"cache-control", b"public, max-age=31536000, immutable"), (b"x-content-type-options", b"nosniff")),
-        )
+        reply = Reply(200, self.stylesheet.body, b"text/css; charset=utf-8", _KEPT)
+        await reply(scope, receive, send)
+
+    async def _script(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = Reply(200, self.script.body, b"text/javascript; charset=utf-8", _KEPT)
         await reply(scope, receive, send)
 
     def _only(self, methods: tuple[str, ...], endpoint: ASGIApp) -> ASGIApp:

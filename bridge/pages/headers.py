@@ -10,7 +10,7 @@ from bridge.asgi import Headers
 from bridge.brand import Brand
 from bridge.i18n import html_lang
 from bridge.pages.app import App, wire_host
-from bridge.pages.models import Consent, ContinueAs, Error, FormPost, Login, Logout, Page, SecondFactor
+from bridge.pages.models import Consent, ContinueAs, Error, FormPost, Login, Logout, Page, PasskeySetup, SecondFactor
 
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,63}")
 _HOST: Final = re.compile(r"[a-zA-Z0-9.-]+(?::\d{1,5})?")
@@ -34,10 +34,10 @@ def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: s
     """What goes with a rendered page, without content type and length.
 
     `https`: the request came by it, so the browser may be told to stay. `nonce`: fresh per answer, at least 128 bits,
-    needed by FormPost alone.
+    needed by pages with a script alone.
     """
     policy = content_security_policy(
-        forms=form_targets(page), images=_images(page, brand), nonce=nonce if isinstance(page, FormPost) else ""
+        forms=form_targets(page), images=_images(page, brand), nonce=nonce if has_script(page) else ""
     )
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
@@ -48,6 +48,17 @@ def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: s
     if https:
         headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
     return tuple(headers)
+
+
+def has_script(page: Page) -> bool:
+    """Whether the page carries one: to send its form, or to ask the browser for a passkey."""
+    match page:
+        case FormPost() | PasskeySetup():
+            return True
+        case Login() | SecondFactor():
+            return page.passkey is not None
+        case _:
+            return False
 
 
 def new_nonce() -> str:

@@ -6,7 +6,7 @@ Every form carries `csrf`; `interaction` names the browser's visit and is None o
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from bridge.login.ways import Way
+from bridge.login.proof import Way
 from bridge.pages.app import App
 from bridge.sessions.judge import DeadReason
 from bridge.types import FactorChange
@@ -16,9 +16,19 @@ from bridge.users.user import SecondFactorState
 Why = DeadReason | Literal["signed-out"]
 """Why a session is over; "signed-out": here and now, by the person."""
 
-LoginProblem = Literal["wrong", "too-many", "unreachable", "stale", "no-email", "no-password", "signed-in-elsewhere"]
+LoginProblem = Literal[
+    "wrong",
+    "too-many",
+    "unreachable",
+    "stale",
+    "no-email",
+    "no-password",
+    "signed-in-elsewhere",
+    "passkey-wrong",
+    "passkey-copied",
+]
 LoginNotice = Literal["password-reset", "confirm"]
-CodeProblem = Literal["wrong", "too-many", "stale", "no-code", "used"]
+CodeProblem = Literal["wrong", "too-many", "stale", "no-code", "used", "passkey-wrong", "passkey-copied"]
 AnswerProblem = Literal["stale"]
 ResetProblem = Literal["no-email", "stale"]
 PasswordProblem = PasswordFault | Literal["different", "stale", "unreachable"]
@@ -51,6 +61,8 @@ class Login:
     """Why the session that the browser still held is over."""
     next: str | None = None
     """A path on this host to go to afterwards, where there is no visit."""
+    passkey: str | None = None
+    """What a browser is asked for instead of a password (JSON); None: passkeys are not offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,8 @@ class SecondFactor:
     way: Way = "totp"
     others: tuple[Way, ...] = ()
     """What he may choose instead."""
+    passkey: str | None = None
+    """What a browser is asked for when it shall be a passkey (JSON); None: he has none."""
     problem: CodeProblem | None = None
     wait: int | None = None
     next: str | None = None
@@ -213,11 +227,24 @@ class AllowedApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyRow:
+    """One line in the list of a person's passkeys."""
+
+    id: int
+    label: str
+    added: int
+    last_used: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
     """What a person has for the second step, where it is ours to manage."""
 
     totp_since: int | None
+    passkeys: tuple[PasskeyRow, ...]
     codes_left: int
+    offers_passkeys: bool
+    """Whether there can be passkeys at this address at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +260,18 @@ class TotpSetup:
     """`otpauth:`, for an app on this very device."""
     picture: str
     """`data:`, a QR code."""
+    problem: SetupProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeySetup:
+    """Add a passkey: what the browser makes is sent with a name for it."""
+
+    template: ClassVar[str] = "passkey_setup.html"
+    csrf: str
+    passkey: str
+    """What the browser is asked for (JSON)."""
+    label: str
     problem: SetupProblem | None = None
 
 
@@ -328,6 +367,7 @@ Page = (
     | LinkRefused
     | PasswordChanged
     | TotpSetup
+    | PasskeySetup
     | RecoveryCodes
     | Account
     | Error

@@ -9,6 +9,7 @@ from bridge.sessions.ticket import AT_ISSUER
 PLACES: Final[Mapping[str, str]] = {
     "login": "/login",
     "second_factor": "/login/code",
+    "passkey": "/login/passkey",
     "continue_as": "/login/continue",
     "ticket": AT_ISSUER,
     "consent": "/consent",
@@ -20,9 +21,11 @@ PLACES: Final[Mapping[str, str]] = {
     "end_sessions": "/account/sessions",
     "withdraw": "/account/apps",
     "totp": "/account/totp",
+    "passkeys": "/account/passkeys",
     "remove_factor": "/account/factors",
     "recovery_codes": "/account/recovery-codes",
     "stylesheet": "/static/bridge.css",
+    "script": "/static/passkey.js",
 }
 
 

@@ -16,7 +16,7 @@ from bridge.pages.headers import page_headers
 from bridge.pages.models import Page
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
-from bridge.pages.stylesheet import Stylesheet
+from bridge.pages.stylesheet import Script, Stylesheet
 
 _HERE = Path(__file__).parent
 
@@ -33,6 +33,7 @@ class Pages:
         css = (_HERE / "static" / "bridge.css").read_text(encoding="utf-8")
         self.stylesheet: Stylesheet = Stylesheet.coloured(css, self.brand)
         folders = [*options.template_dirs, _HERE / "templates"]
+        self.script: Script = Script.of((_HERE / "static" / "passkey.js").read_bytes())
         self._speaking = {name: self._environment(folders, name) for name in self.languages.names}
 
     def render(
@@ -74,6 +75,7 @@ class Pages:
             "lang": html_lang(locale),
             "dir": Locale.parse(locale).text_direction,
             "style_version": self.stylesheet.version,
+            "script_version": self.script.version,
             "languages": [(name, html_lang(name), self._own_name(name)) for name in self.languages.names],
         }
         return environment

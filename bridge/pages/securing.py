@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.login.enrolment import Done, Enrolment, NotDone, Offer
 from bridge.login.totp import otpauth_uri
+from bridge.outbox.device import device_name
 from bridge.pages.accounting import Accounting
+from bridge.pages.app import plain
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
-from bridge.pages.models import RecoveryCodes, SetupProblem, TotpSetup
+from bridge.pages.models import PasskeySetup, RecoveryCodes, SetupProblem, TotpSetup
 from bridge.pages.picture import qr_code
 from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
@@ -16,11 +18,12 @@ from bridge.types import FactorChange
 from bridge.users.user import User
 
 _SETS_UP = "totp-setup"
+_ADDS = "passkey-setup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Securing:
-    """`/account/totp`, `/account/factors` and `/account/recovery-codes`."""
+    """`/account/totp`, `/account/passkeys`, `/account/factors` and `/account/recovery-codes`."""
 
     desk: Desk
     accounting: Accounting
@@ -36,6 +39,18 @@ class Securing:
             reply = await self._set_up(asked, *person)
         else:
             reply = self.accounting.confirmed(asked, person[1], "totp") or self._offer(asked, *person)
+        await reply(scope, receive, send)
+
+    async def passkeys(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET asks the browser for a new passkey, of whoever has just shown who he is; POST takes it."""
+        asked = await self.desk.read(scope, receive)
+        person = self._person(asked)
+        if isinstance(person, Reply):
+            reply = person
+        elif asked.posted:
+            reply = await self._add(asked, *person)
+        else:
+            reply = self.accounting.confirmed(asked, person[1], "passkeys") or await self._ask(asked, *person)
         await reply(scope, receive, send)
 
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,6 +104,35 @@ class Securing:
             return self._offer(asked, user, alive, offer=offer, problem=done.why, status=422)
         return await self._answer(asked, "totp-added", done)
 
+    async def _ask(
+        self, asked: Asked, user: User, alive: Alive, *, problem: SetupProblem | None = None, status: int = 200
+    ) -> Reply:
+        """The page that adds a passkey."""
+        request = await self.enrolment.passkey_request(user, alive, asked.binding)
+        if request is None:
+            return self.desk.go(asked, "account")
+        page = PasskeySetup(
+            csrf=self.desk.proof(asked, _ADDS, alive.record.id),
+            passkey=request,
+            label=plain(asked.form.get("label", "")) or device_name(asked.visit.user_agent) or "",
+            problem=problem,
+        )
+        return self.desk.page(asked, page, status=status)
+
+    async def _add(self, asked: Asked, user: User, alive: Alive) -> Reply:
+        if not self.desk.proven(asked, _ADDS, alive.record.id):
+            again = self.accounting.confirmed(asked, alive, "passkeys")
+            return again or await self._ask(asked, user, alive, problem="stale", status=403)
+        label = plain(asked.form.get("label", "")) or device_name(asked.visit.user_agent) or "Passkey"
+        done = await self.enrolment.add_passkey(
+            user, alive, asked.form.get("passkey", ""), label=label, browser=asked.binding, visit=asked.visit
+        )
+        if isinstance(done, NotDone) and done.why != "stale":
+            # He may have taken longer than a challenge lives: then he shows again who he is.
+            again = self.accounting.confirmed(asked, alive, "passkeys")
+            return again or await self._ask(asked, user, alive, problem="wrong", status=422)
+        return await self._answer(asked, "passkey-added", done)
+
     async def _remove(self, asked: Asked) -> Reply:
         person = self._ready(asked) or await self._refused(asked)
         if isinstance(person, Reply):
@@ -96,6 +140,9 @@ class Securing:
         match asked.form.get("remove", ""):
             case "totp":
                 return await self._answer(asked, "totp-removed", await self.enrolment.remove_totp(*person, asked.visit))
+            case other if other.isdecimal() and other.isascii() and len(other) < 19:
+                done = await self.enrolment.remove_passkey(*person, int(other), asked.visit)
+                return await self._answer(asked, "passkey-removed", done)
             case _:
                 return await self.accounting.shown(asked, notice="factor-unchanged")
 

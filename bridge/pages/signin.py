@@ -4,13 +4,14 @@ Which steps a visit still needs is not decided here: each ends with the browser 
 """
 
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from bridge.asgi import Receive, Reply, Scope, Send, local_path
 from bridge.errors import Unavailable
 from bridge.interactions.record import Display
 from bridge.login.attempt import Login
 from bridge.login.device import Devices
+from bridge.login.entry import Arrival
 from bridge.login.outcome import (
     LoggedIn,
     Outcome,
@@ -20,7 +21,9 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
-from bridge.login.ways import Code, RecoveryCode, Shown, Way
+from bridge.login.outcome import Why as RefusedWhy
+from bridge.login.passkeys import Assertion
+from bridge.login.ways import Code, RecoveryCode, Shown
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
@@ -41,7 +44,7 @@ _QUIET: Final = ("unknown", "wrong-place", "rotated")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """`/login`, and `/login/code` for the second step."""
+    """`/login`, `/login/passkey` for who has one, and `/login/code` for the second step."""
 
     desk: Desk
     login: Login
@@ -55,6 +58,11 @@ class SignIn:
         asked = await self.desk.read(scope, receive)
         reply = await self._take_password(asked) if asked.posted else self._show_password(asked)
         await reply(scope, receive, send)
+
+    async def passkey(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST takes what a browser sends in place of a password; GET is the form."""
+        asked = await self.desk.read(scope, receive)
+        await (await self._take_passkey(asked))(scope, receive, send)
 
     async def code(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The second step: good only for the browser that holds the pending sign-in."""
@@ -114,6 +122,33 @@ class SignIn:
             case _:
                 assert_never(outcome)
 
+    async def _take_passkey(self, asked: Asked) -> Reply:
+        passwordless = self.login.passwordless
+        if asked.lost_interaction:
+            return self.desk.stale(asked)
+        if passwordless is None or not asked.posted:
+            onward = local_path(asked.heard.given("next"))
+            return self.desk.go(asked, "login", interaction=asked.interaction_id, next=onward)
+        if not self.desk.proven(asked, "login", asked.session_id):
+            return self._form(asked, problem="stale", status=403)
+        arrival = Arrival(
+            wish=Birth.browser(self.desk.sessions.options, ip=asked.visit.ip),
+            visit=asked.visit,
+            over=asked.alive,
+            child=self.desk.token(asked, "app"),
+        )
+        match await passwordless.attempt(Assertion(asked.form.get("passkey", ""), asked.binding), arrival):
+            case LoggedIn(user, born):
+                return await self._welcome(asked, user, born)
+            case TooMany(retry_after):
+                return self._form(asked, problem="too-many", wait=int(retry_after), status=429)
+            case Refused("stale"):
+                return self._form(asked, problem="stale", status=422)
+            case Refused(why):
+                return self._form(asked, problem=_of_passkey(why), status=422)
+            case _:
+                return self._form(asked, problem="unreachable", status=503)
+
     async def _show_code(
         self, asked: Asked, *, problem: CodeProblem | None = None, wait: int | None = None, status: int = 200
     ) -> Reply:
@@ -123,13 +158,16 @@ class SignIn:
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
         ways = await self.login.ways(pending) or ("totp",)
-        way = _way(asked) if _way(asked) in ways else ways[0]
+        chosen = asked.heard.given("way")
+        way = next((each for each in ways if each == chosen), ways[0])
+        with_passkey = "passkey" in ways and way != "recovery-code"
         page = SecondFactorPage(
             csrf=self.desk.proof(asked, "code", pending.sid),
             interaction=asked.interaction_id,
             app=app_of(asked),
             way=way,
-            others=tuple(each for each in ways if each != way),
+            others=tuple(each for each in ways if each != way and not (each == "passkey" and "totp" in ways)),
+            passkey=await self.login.passkey_request(pending, asked.binding) if with_passkey else None,
             next=local_path(asked.heard.given("next")),
             problem=problem,
             wait=wait,
@@ -158,8 +196,12 @@ class SignIn:
                 return await self._show_code(asked, problem="too-many", wait=int(retry_after), status=429)
             case Refused("stale"):
                 return self._form(asked, problem="stale", status=422, cookies=(self._no_pending(),))
-            case Refused(why):
-                return await self._show_code(asked, problem=why, status=422)
+            case Refused(why) if isinstance(shown, Assertion):
+                return await self._show_code(asked, problem=_of_passkey(why), status=422)
+            case Refused("used"):
+                return await self._show_code(asked, problem="used", status=422)
+            case Refused():
+                return await self._show_code(asked, problem="wrong", status=422)
             case _:
                 return self._form(asked, problem="unreachable", status=503)
 
@@ -208,6 +250,7 @@ class SignIn:
             wait=wait,
             notice="confirm" if _again(asked) else "password-reset" if "reset" in asked.heard.query else None,
             ended=ended,
+            passkey=self.login.passwordless.request(asked.binding) if self.login.passwordless else None,
         )
         return self.desk.page(asked, page, status=status, cookies=cookies)
 
@@ -267,15 +310,16 @@ def _again(asked: Asked) -> bool:
     return not typed or email_key(typed) == asked.user.email_key
 
 
-def _way(asked: Asked) -> Way:
-    """Which way through the second step he has chosen."""
-    return "recovery-code" if asked.heard.given("way") == "recovery-code" else "totp"
-
-
 def _shown_by(asked: Asked) -> Shown | None:
     """What he shows, of the way that he has chosen; None: nothing."""
-    if _way(asked) == "recovery-code":
+    if response := asked.form.get("passkey"):
+        return Assertion(response, asked.binding)
+    if asked.form.get("way") == "recovery-code":
         written = asked.form.get("recovery_code", "").strip()
         return RecoveryCode(Secret(written)) if written else None
     code = "".join(asked.form.get("code", "").split())
     return Code(code) if code else None
+
+
+def _of_passkey(why: RefusedWhy) -> Literal["passkey-wrong", "passkey-copied"]:
+    return "passkey-copied" if why == "copied" else "passkey-wrong"

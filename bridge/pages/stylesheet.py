@@ -1,4 +1,4 @@
-"""The one style sheet, with the operator's colour in it: no page may carry styles of its own — DESIGN §7."""
+"""The one style sheet, with the operator's colour, and the one script: no page carries any of its own — DESIGN §7."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,7 +26,24 @@ class Stylesheet:
     def coloured(cls, css: str, brand: Brand) -> Self:
         """`css` after the custom properties of the brand, each colour readable where the style sheet uses it."""
         body = f"{_properties(brand.colour)}\n{css}".encode()
-        return cls(body, hashlib.sha256(body).hexdigest()[:12])
+        return cls(body, _version(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The same of the script that asks a browser for a passkey."""
+
+    body: bytes
+    version: str
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """Those bytes."""
+        return cls(body, _version(body))
+
+
+def _version(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:12]
 
 
 def _properties(accent: Colour) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
 from bridge.database.database import Database, Tx
@@ -18,10 +19,12 @@ from bridge.events.ledger import Deed
 from bridge.ring import Ring
 from bridge.secret import Secret
 from bridge.types import FactorChange, Stamp, StampReason, UserId
+from bridge.users.passkey import NewPasskey, Passkey, hash_of, passkey_of
 from bridge.users.recovery import draw_codes, hashes_of
 from bridge.users.rows import user_of
 from bridge.users.user import SecondFactorState, User
 
+MOST_PASSKEYS: Final = 20
 _VERSION: Final = "users"
 
 
@@ -46,6 +49,7 @@ class Enrolled:
     """What somebody has, for his account page and for the second step.  Times are Unix seconds."""
 
     totp_since: int | None = None
+    passkeys: tuple[Passkey, ...] = ()
     codes_left: int = 0
 
 
@@ -74,14 +78,38 @@ class SqlFactors:
         """What he has."""
         async with self._db.read() as tx:
             since = (await tx.execute(select(second_factors.c.created_at).where(_totp_of(user)))).scalar()
+            keys = await tx.execute(select(passkeys).where(passkeys.c.user_id == user).order_by(passkeys.c.id))
             unused = select(func.count()).where(recovery_codes.c.user_id == user, recovery_codes.c.used_at.is_(None))
-            return Enrolled(totp_since=since, codes_left=(await tx.execute(unused)).scalar_one())
+            return Enrolled(
+                totp_since=since,
+                passkeys=tuple(passkey_of(row) for row in keys),
+                codes_left=(await tx.execute(unused)).scalar_one(),
+            )
 
     async def totp_secret(self, user: UserId) -> Secret | None:
         """The base32 secret of his authenticator; None: he has none, or it was sealed under a key that is gone."""
         row = await self._db.first(_TOTP_OF, user=user)
         plain = self._ring.open(row.secret_enc, *_place(user)) if row is not None else None
         return Secret(plain.decode()) if plain is not None else None
+
+    async def passkey(self, credential_id: bytes) -> Passkey | None:
+        """The passkey of that name, whosever it is."""
+        row = await self._db.first(_PASSKEY, hashed=hash_of(credential_id))
+        return passkey_of(row) if row is not None else None
+
+    async def use_passkey(self, passkey: Passkey, sign_count: int) -> bool:
+        """Note that it was used, with the count of signatures that its authenticator gave.
+
+        False: it is not there any more, or has counted as far already: somebody holds a copy of it (WebAuthn §7.2).
+        One that does not count says 0 for ever.
+        """
+        further = passkeys.c.sign_count < sign_count
+        if sign_count == 0:
+            further |= passkeys.c.sign_count == 0
+        mine = (passkeys.c.id == passkey.id) & (passkeys.c.user_id == passkey.user)
+        used = update(passkeys).where(mine, further).values(sign_count=sign_count, last_used_at=self._now())
+        async with self._db.begin() as tx:
+            return (await tx.execute(used)).rowcount == 1
 
     async def recovery_code(self, user: UserId, code: Secret) -> KnownCode | None:
         """The code of his that this is; None: it is none."""
@@ -123,6 +151,42 @@ class SqlFactors:
         if (await deed.tx.execute(delete(second_factors).where(_totp_of(user)))).rowcount == 0:
             return None
         return await self._changed(deed, user, "totp-removed")
+
+    async def add_passkey(
+        self, deed: Deed, user: UserId, new: NewPasskey, label: str, *, keep: Stamp | None = None
+    ) -> FactorsChanged | None:
+        """One passkey more; None: as above, he has too many, or it is somebody's already."""
+        before = await self._held(deed, user, keep)
+        theirs = select(func.count()).where(passkeys.c.user_id == user)
+        if before is None or (await deed.tx.execute(theirs)).scalar_one() >= MOST_PASSKEYS:
+            return None
+        row = {
+            "user_id": user,
+            "credential_hash": hash_of(new.credential_id),
+            "credential_id": new.credential_id,
+            "public_key": new.public_key,
+            "sign_count": new.sign_count,
+            "transports": " ".join(new.transports),
+            "label": label,
+            "created_at": self._now(),
+        }
+        try:
+            async with deed.savepoint():
+                await deed.tx.execute(insert(passkeys).values(row))
+        except IntegrityError:
+            return None
+        return await self._first_or_more(deed, user, before, "passkey-added")
+
+    async def remove_passkey(
+        self, deed: Deed, user: UserId, passkey: int, *, keep: Stamp | None = None
+    ) -> FactorsChanged | None:
+        """That passkey opens nothing any more; None: as above, or it is none of his."""
+        if await self._held(deed, user, keep) is None:
+            return None
+        his = (passkeys.c.id == passkey) & (passkeys.c.user_id == user)
+        if (await deed.tx.execute(delete(passkeys).where(his))).rowcount == 0:
+            return None
+        return await self._changed(deed, user, "passkey-removed")
 
     async def renew_codes(self, deed: Deed, user: UserId, *, keep: Stamp | None = None) -> FactorsChanged | None:
         """New recovery codes, and the old ones are worth nothing; None: as above, or he has no second factor."""
@@ -209,6 +273,7 @@ def _place(user: UserId) -> tuple[str, str, str]:
 
 
 _TOTP_OF: Final = LookUp(select(second_factors.c.secret_enc).where(_totp_of(bindparam("user"))))
+_PASSKEY: Final = LookUp(select(passkeys).where(passkeys.c.credential_hash == bindparam("hashed")))
 _CODE_OF: Final = LookUp(
     select(recovery_codes.c.id, recovery_codes.c.used_at).where(
         recovery_codes.c.user_id == bindparam("user"), recovery_codes.c.code_hash == bindparam("known")

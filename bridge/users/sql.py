@@ -10,7 +10,7 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Final, Unpack
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
@@ -30,10 +30,12 @@ from bridge.users.factors import keep_totp
 from bridge.users.passwords import Passwords
 from bridge.users.profile import ProfileChange, row_of, write_profile
 from bridge.users.rows import groups_value, language_value, name_values, user_of, why_refused
-from bridge.users.user import NewUser, SecondFactorState, Taken, User, UserFacts
+from bridge.users.user import NewUser, Taken, User, UserFacts
 
 VERSION: Final = "users"
 """The name under which caches of users hear of a change (security §20)."""
+
+DrawStamp = Callable[[StampReason], Stamp]
 
 
 class SqlUsers:
@@ -254,9 +256,10 @@ class SqlUsers:
         return int(self._clock.now())
 
 
-
-
 def _found(row: Any) -> User | None:
     return user_of(row) if row is not None else None
 
 
+_BY_ID: Final = LookUp(select(users).where(users.c.id == bindparam("id"), users.c.removed_at.is_(None)))
+_BY_EMAIL: Final = LookUp(select(users).where(users.c.email_key == bindparam("key"), users.c.removed_at.is_(None)))
+_BY_SUB: Final = LookUp(select(users).where(users.c.sub == bindparam("sub"), users.c.removed_at.is_(None)))

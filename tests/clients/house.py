@@ -166,6 +166,7 @@ async def built(database_url: str) -> AsyncIterator[House]:
     login = assemble_login(
         users=users,
         factors=SqlFactors(db=db, ring=ring, clock=clock, chance=chance, draw_stamp=draw_stamp, authority=users.name),
+        passkeys=None,
         sessions=sessions,
         store=store,
         guard=guard,

@@ -14,10 +14,13 @@ from bridge.events.event import Event, Events
 from bridge.events.ledger import Deed, Ledger
 from bridge.events.options import EventsOptions
 from bridge.login.assemble import assemble_login
+from bridge.login.challenge import Challenges
 from bridge.login.device import Devices
 from bridge.login.enrolment import Enrolment
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
+from bridge.login.passkeys import Passkeys
+from bridge.login.relying_party import RelyingParty
 from bridge.login.ways import Code, RecoveryCode
 from bridge.outbox.outbox import Outbox
 from bridge.ring import MasterKey, Ring
@@ -178,9 +181,22 @@ class House:
         )
         self.devices = Devices(ring=self.ring, clock=self.clock, chance=chance, days=self.options.device_days)
         self.backend = Between(backend or self.users)
+        party = RelyingParty.at(issuer, "Acme")
+        assert party is not None
+        self.passkeys = Passkeys(
+            party=party,
+            challenges=Challenges(ring=self.ring, clock=self.clock, chance=chance, epoch=lambda: self.endings.epoch),
+            rows=self.factors,
+            store=self.store,
+            names=self.names,
+            letters=self.letters,
+            clock=self.clock,
+            chance=chance,
+        )
         self.login = assemble_login(
             users=self.backend,
             factors=self.factors,
+            passkeys=self.passkeys,
             sessions=self.sessions,
             store=self.store,
             guard=guard or MemoryGuard(self.clock),
@@ -200,6 +216,7 @@ class House:
         )
         self.enrolment = Enrolment(
             keeper=self.factors,
+            passkeys=self.passkeys,
             authority=self.users,
             ledger=self.ledger,
             outbox=self.outbox,

@@ -18,6 +18,7 @@ from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
 from bridge.types import UserId
+from bridge.users.backend import Capability
 from bridge.users.user import User
 from tests.login.house import BROWSER, PASSWORD, TOTP, House, born
 
@@ -215,6 +216,18 @@ async def test_a_user_of_another_authority_keeps_his_factors_there(house: House,
     house.clock.move(30)
     assert await changed(house, how, user, alive) == NotDone("stale"), "nor if the page did not know it yet"
     assert await letters(house) == []
+
+
+async def test_an_authority_that_has_no_second_factors_is_asked_for_none(house: House) -> None:
+    user, alive = await here(house, totp=True)
+
+    class Without:
+        name = "bridge"
+        capabilities = Capability.SET_PASSWORD
+
+    house.enrolment._authority = Without()
+    assert not house.enrolment.kept_here(user)
+    assert await changed(house, "removed", user, alive) == NotDone("stale")
 
 
 async def test_of_ten_who_set_up_at_once_one_does(house: House) -> None:

@@ -387,6 +387,7 @@ class World:
             users=self.sql,
             ways=Ways(
                 factors=self.sql,
+                passkeys=None,
                 ledger=cast(Ledger, ModelLedger()),
                 outbox=cast(Outbox, NoLetters()),
                 clock=self.clock,
@@ -408,6 +409,7 @@ class World:
             throttle=throttle,
             watch=watch,
             arrivals=Nobody(),
+            passwordless=None,
             options=options,
             events=self.events,
         )

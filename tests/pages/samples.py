@@ -28,6 +28,8 @@ from bridge.pages.models import (
     NewPassword,
     Onward,
     Page,
+    PasskeyRow,
+    PasskeySetup,
     PasswordChanged,
     PasswordProblem,
     RecoveryCodes,
@@ -100,9 +102,18 @@ ACCOUNT: Final = Account(
     sessions=(HERE, PHONE, PORTAL),
     apps=(AllowedApp(client="notes", name="Acme Notes", scopes=(Scope(name="openid"), Scope(name="email"))),),
     second_factor="totp",
-    factors=Factors(totp_since=NOW - 864_000, codes_left=7),
+    factors=Factors(
+        totp_since=NOW - 864_000,
+        passkeys=(
+            PasskeyRow(id=3, label="Firefox · Linux", added=NOW - 864_000, last_used=NOW - 7_200),
+            PasskeyRow(id=4, label="Blue security key", added=NOW - 86_400, last_used=None),
+        ),
+        codes_left=7,
+        offers_passkeys=True,
+    ),
     shortest=8,
 )
+ASKED: Final = '{"challenge": "AAAA", "rpId": "login.example.com"}'
 OTPAUTH: Final = Secret("otpauth://totp/Acme:ada%40example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme")
 TOTP_SETUP: Final = TotpSetup(
     csrf="the-csrf",
@@ -111,6 +122,8 @@ TOTP_SETUP: Final = TotpSetup(
     uri=OTPAUTH.reveal(),
     picture=qr_code(OTPAUTH),
 )
+NO_FACTORS: Final = Factors(totp_since=None, passkeys=(), codes_left=0, offers_passkeys=True)
+PASSKEY_SETUP: Final = PasskeySetup(csrf="the-csrf", passkey=ASKED, label="Firefox · Linux")
 RECOVERY_CODES: Final = RecoveryCodes(codes=tuple(f"{n}1ab-cdef-ghjk-mnpq" for n in range(10)), first=True)
 FORM_POST: Final = FormPost(
     target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("submit", "a b"))
@@ -151,11 +164,17 @@ SCREENS: Final[dict[str, Page]] = {
         problem="wrong-current",
         notice="others-ended",
         second_factor="none",
-        factors=Factors(totp_since=None, codes_left=0),
+        factors=NO_FACTORS,
     ),
     "account-elsewhere": replace(ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere", factors=None),
     "totp-setup": TOTP_SETUP,
     "totp-setup-wrong": replace(TOTP_SETUP, problem="wrong"),
+    "passkey-setup": PASSKEY_SETUP,
+    "passkey-setup-wrong": replace(PASSKEY_SETUP, problem="wrong"),
+    "login-with-passkeys": replace(LOGIN_TO, passkey=ASKED),
+    "login-passkey-copied": replace(LOGIN, passkey=ASKED, problem="passkey-copied"),
+    "second-factor-passkey": replace(SECOND, way="passkey", passkey=ASKED, others=("recovery-code",)),
+    "second-factor-both": replace(SECOND, passkey=ASKED, others=("recovery-code",)),
     "recovery-codes": RECOVERY_CODES,
     "recovery-codes-again": replace(RECOVERY_CODES, first=False),
     "error": Error(
@@ -187,9 +206,19 @@ def faces() -> Iterator[list[Page]]:
     yield [replace(SECOND, others=others) for others in ((), ("recovery-code",))]
     yield [replace(by_code, others=others) for others in ((), ("totp",))]
     yield [TOTP_SETUP, *(replace(TOTP_SETUP, problem=each) for each in get_args(SetupProblem))]
+    yield [PASSKEY_SETUP, *(replace(PASSKEY_SETUP, problem=each) for each in get_args(SetupProblem))]
+    yield [replace(ACCOUNT, factors=replace(NO_FACTORS, offers_passkeys=each)) for each in (True, False)]
+    by_key = replace(SECOND, way="passkey", passkey=ASKED, others=("recovery-code",))
+    keyed: list[CodeProblem] = ["too-many", "stale", "passkey-wrong", "passkey-copied"]
+    yield [SECOND, by_code, by_key, *(replace(by_key, problem=each) for each in keyed)]
+    yield [replace(by_code, others=each) for each in ((), ("totp",), ("passkey",))]
+    yield [LOGIN, replace(LOGIN, passkey=ASKED)]
+    yield [SECOND, replace(SECOND, passkey=ASKED)]
     yield [replace(RECOVERY_CODES, first=each) for each in (True, False)]
     yield [
-        replace(ACCOUNT, factors=Factors(totp_since=since, codes_left=left)) for since in (None, NOW) for left in (1, 2)
+        replace(ACCOUNT, factors=replace(NO_FACTORS, totp_since=since, codes_left=left))
+        for since in (None, NOW)
+        for left in (1, 2)
     ]
     yield [FORGOT, *(replace(FORGOT, problem=each) for each in get_args(ResetProblem))]
     yield [NEW_PASSWORD, *(replace(NEW_PASSWORD, problem=each) for each in choices(PasswordProblem))]

@@ -34,8 +34,10 @@ async def _answer(route: Route) -> None:
     """Our pages with their own headers, the style sheet, and every picture; nothing leaves the machine."""
     path = route.request.url.removeprefix(HOST)
     screen, _, locale = path.strip("/").partition("/")
-    if path.startswith("/static/"):
+    if path.startswith(Paths()["stylesheet"]):
         await route.fulfill(body=PAGES.stylesheet.body, content_type="text/css")
+    elif path.startswith(Paths()["script"]):
+        await route.fulfill(body=PAGES.script.body, content_type="text/javascript")
     elif screen in SCREENS and locale:
         page = SCREENS[screen]
         headers = PAGES.headers(page, locale=locale, https=True, nonce=NONCE)

@@ -73,9 +73,12 @@ def test_pictures_come_from_the_brand_and_the_client_alone() -> None:
     assert directives(LOGIN, brand=Brand(logo_url="/logo.svg"))["img-src"] == "'self' data:"
 
 
-def test_only_the_form_that_sends_itself_may_run_a_script() -> None:
+def test_only_the_form_that_sends_itself_and_pages_that_ask_for_a_passkey_may_run_a_script() -> None:
     assert directives(FORM_POST)["script-src"] == f"'nonce-{NONCE}'"
-    assert all("script-src" not in directives(page) for page in SCREENS.values() if page is not FORM_POST)
+    asking = {name for name, page in SCREENS.items() if "script-src" in directives(page)} - {"form-post"}
+    assert asking == {name for name, page in SCREENS.items() if getattr(page, "passkey", None) is not None}
+    assert {directives(SCREENS[name])["script-src"] for name in asking} == {f"'nonce-{NONCE}'"}
+    assert all("connect-src" not in directives(page) for page in SCREENS.values())
 
 
 @pytest.mark.parametrize("nonce", ["short", "n" * 22 + "'", "n" * 22 + "; script-src *"])

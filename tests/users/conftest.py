@@ -19,6 +19,7 @@ from bridge.tokens import Slots, base62
 from bridge.types import Stamp, StampReason, UserId, Visit
 from bridge.users.factors import FactorsChanged, SqlFactors
 from bridge.users.options import UserOptions
+from bridge.users.passkey import NewPasskey
 from bridge.users.passwords import Passwords
 from bridge.users.sql import SqlUsers
 from tests.databases import database_url, db, opened, sqlite_template, sqlite_url
@@ -127,6 +128,12 @@ class Factors:
 
     async def renew_codes(self, user: UserId, *, keep: Stamp | None = None) -> FactorsChanged | None:
         return await self.do(lambda deed: self.sql.renew_codes(deed, user, keep=keep))
+
+    async def add_passkey(self, user: UserId, new: NewPasskey, *, keep: Stamp | None = None) -> FactorsChanged | None:
+        return await self.do(lambda deed: self.sql.add_passkey(deed, user, new, "laptop", keep=keep))
+
+    async def remove_passkey(self, user: UserId, id: int, *, keep: Stamp | None = None) -> FactorsChanged | None:
+        return await self.do(lambda deed: self.sql.remove_passkey(deed, user, id, keep=keep))
 
     async def remove_all(self, user: UserId) -> FactorsChanged | None:
         return await self.do(lambda deed: self.sql.remove_all(deed, user))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,8 @@ from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
 from bridge.testing.hands import Hands
 from bridge.types import Stamp, UserId
-from bridge.users.factors import Enrolled, KnownCode
+from bridge.users.factors import MOST_PASSKEYS, Enrolled, KnownCode
+from bridge.users.passkey import NewPasskey, Passkey
 from bridge.users.recovery import AT_ONCE, draw_codes, hashes_of
 from bridge.users.sql import SqlUsers
 from bridge.users.user import User
@@ -271,3 +273,128 @@ async def test_a_code_that_somebody_moved_to_another_user_is_none(
     async with db.begin() as tx:
         await tx.execute(text("UPDATE recovery_codes SET user_id = :other"), {"other": other.id})
     assert await factors.sql.recovery_code(other.id, codes[0]) is None
+
+
+# --- passkeys
+
+
+def a_key(name: bytes = b"one", *, count: int = 0) -> NewPasskey:
+    return NewPasskey(credential_id=name, public_key=b"\x00\xff key", sign_count=count, transports=("usb",))
+
+
+async def with_passkey(everywhere: SqlUsers, factors: Factors, *, count: int = 0) -> tuple[User, Passkey]:
+    user = await ada(everywhere)
+    changed = await factors.add_passkey(user.id, a_key(count=count))
+    assert changed is not None
+    (passkey,) = (await factors.sql.enrolled(user.id)).passkeys
+    return changed.user, passkey
+
+
+async def test_a_passkey_is_kept_as_it_was_made(everywhere: SqlUsers, factors: Factors, clock: Hands) -> None:
+    user, passkey = await with_passkey(everywhere, factors)
+    assert user.second_factor == "passkey"
+    assert passkey == await factors.sql.passkey(b"one")
+    assert (passkey.user, passkey.credential_id, passkey.public_key) == (user.id, b"one", b"\x00\xff key")
+    assert (passkey.label, passkey.transports) == ("laptop", ("usb",))
+    assert (passkey.created_at, passkey.last_used_at) == (int(clock.now()), None)
+    assert await factors.sql.passkey(b"two") is None
+
+
+async def test_a_name_may_have_a_thousand_bytes(everywhere: SqlUsers, factors: Factors) -> None:
+    user = await ada(everywhere)
+    names = [bytes([number]) * 1_023 for number in range(3)]
+    for name in names:
+        assert await factors.add_passkey(user.id, a_key(name)) is not None
+    assert [each.credential_id for each in (await factors.sql.enrolled(user.id)).passkeys] == names
+
+
+async def test_what_has_two_factors_is_kept_by_one_of_them(everywhere: SqlUsers, factors: Factors) -> None:
+    user, passkey = await with_passkey(everywhere, factors)
+    states = []
+    for change in (
+        factors.set_totp(user.id, SECRET),
+        factors.remove_totp(user.id),
+        factors.set_totp(user.id, SECRET),
+        factors.remove_passkey(user.id, passkey.id),
+        factors.remove_totp(user.id),
+    ):
+        changed = await change
+        assert changed is not None
+        states.append(
+            (changed.user.second_factor, len(changed.codes), (await factors.sql.enrolled(user.id)).codes_left)
+        )
+    assert states == [("totp", 0, 10), ("passkey", 0, 10), ("totp", 0, 10), ("totp", 0, 10), ("none", 0, 0)]
+
+
+async def test_nobody_has_a_passkey_that_is_somebodys(everywhere: SqlUsers, factors: Factors, db: Database) -> None:
+    user, _ = await with_passkey(everywhere, factors)
+    other = await everywhere.create(email="b@example.com")
+    assert await factors.add_passkey(other.id, a_key()) is None
+    assert await factors.add_passkey(user.id, a_key()) is None
+    assert await everywhere.by_id(other.id) == other
+    async with db.read() as tx:
+        assert len((await tx.execute(select(audit))).all()) == 1
+
+
+async def test_of_ten_who_add_one_passkey_one_does(everywhere: SqlUsers, factors: Factors) -> None:
+    people = [await everywhere.create(email=f"{number}@example.com") for number in range(10)]
+    done = await asyncio.gather(*(factors.add_passkey(each.id, a_key()) for each in people))
+    assert sum(each is not None for each in done) == 1
+
+
+async def test_nobody_has_more_than_twenty(everywhere: SqlUsers, factors: Factors) -> None:
+    user = await ada(everywhere)
+    done = [await factors.add_passkey(user.id, a_key(bytes([number]))) for number in range(MOST_PASSKEYS + 1)]
+    assert [each is None for each in done] == [False] * 20 + [True]
+
+
+async def test_nobody_removes_another_persons(everywhere: SqlUsers, factors: Factors) -> None:
+    user, passkey = await with_passkey(everywhere, factors)
+    other = await everywhere.create(email="b@example.com")
+    assert await factors.remove_passkey(other.id, passkey.id) is None
+    assert await factors.remove_passkey(user.id, passkey.id + 1) is None
+    assert await factors.sql.passkey(b"one") == passkey
+
+
+async def test_rule_4_holds_for_passkeys_too(everywhere: SqlUsers, factors: Factors) -> None:
+    user, passkey = await with_passkey(everywhere, factors)
+    old = Stamp("n" + "x" * 22)
+    assert await factors.add_passkey(user.id, a_key(b"two"), keep=old) is None
+    assert await factors.remove_passkey(user.id, passkey.id, keep=old) is None
+    assert await everywhere.by_id(user.id) == user
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "good"),
+    [(0, 0, True), (0, 1, True), (5, 6, True), (5, 2**32 - 1, True), (5, 5, False), (5, 4, False), (5, 0, False)],
+)
+async def test_the_count_of_signatures_grows_or_is_never_kept(
+    everywhere: SqlUsers, factors: Factors, clock: Hands, *, known: int, said: int, good: bool
+) -> None:
+    _, passkey = await with_passkey(everywhere, factors, count=known)
+    clock.move(60)
+    assert await factors.sql.use_passkey(passkey, said) is good
+    found = await factors.sql.passkey(b"one")
+    assert found is not None and (found.last_used_at == int(clock.now())) is good
+    assert await factors.sql.use_passkey(passkey, said) is (good and said == 0)
+
+
+async def test_of_ten_who_count_alike_one_is_believed(everywhere: SqlUsers, factors: Factors) -> None:
+    _, passkey = await with_passkey(everywhere, factors, count=5)
+    done = await asyncio.gather(*(factors.sql.use_passkey(passkey, 6) for _ in range(10)))
+    assert sorted(done) == [False] * 9 + [True]
+
+
+async def test_a_passkey_that_is_gone_or_anothers_is_not_used(everywhere: SqlUsers, factors: Factors) -> None:
+    user, passkey = await with_passkey(everywhere, factors)
+    assert not await factors.sql.use_passkey(replace(passkey, user=UserId(user.id + 1)), 0)
+    await factors.remove_passkey(user.id, passkey.id)
+    assert not await factors.sql.use_passkey(passkey, 0)
+
+
+async def test_an_administrator_removes_everything(everywhere: SqlUsers, factors: Factors) -> None:
+    user, _ = await with_passkey(everywhere, factors)
+    await factors.set_totp(user.id, SECRET)
+    changed = await factors.remove_all(user.id)
+    assert changed is not None and changed.user.second_factor == "none"
+    assert await factors.sql.enrolled(user.id) == Enrolled()
