@@ -45,6 +45,7 @@ SECRET_NAMES: Final = frozenset(
         "refresh_token",
         "registration_access_token",
         "request",
+        "second_factor",
         "secret",
         "set-cookie",
         "sso_token",

@@ -129,7 +129,7 @@ class LegacyApi:
 
     @staticmethod
     async def _run(action: Action, params: Params, caller: Caller) -> Answer:
-        if conflicting := sorted(params.conflicts & {"email", "password2"}):
+        if conflicting := sorted(params.conflicts & {"email", "password2", "second_factor"}):
             return failure(WRONG, f"query and body differ in {' and '.join(conflicting)}")
         return await action.run(params, caller)
 
@@ -170,7 +170,7 @@ class _Request(Struct, frozen=True):
     trouble: BadRequest | None = None
 
 
-_SECRETS: Final = frozenset({"secret", "password", "accesskey", "password2"})
+_SECRETS: Final = frozenset({"secret", "password", "accesskey", "password2", "second_factor"})
 
 
 async def _read(scope: Scope, receive: Receive) -> _Request:

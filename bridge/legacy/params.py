@@ -12,7 +12,7 @@ from bridge.legacy.wire import Format, format_of
 from bridge.secret import Secret
 
 CREDENTIALS: Final = ("identifier", "secret", "username", "password")
-_GUARDED: Final = ("action", "accesskey", *CREDENTIALS, "email", "password2")
+_GUARDED: Final = ("action", "accesskey", *CREDENTIALS, "email", "password2", "second_factor")
 _JUNK: Final = frozenset({"undefined", "null"})  # what a JavaScript client makes of nothing
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _TRUE: Final = frozenset({"1", "true", "on", "yes"})

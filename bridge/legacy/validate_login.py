@@ -4,7 +4,7 @@ The only action that proves who somebody is.
 """
 
 import json
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from bridge.asgi import parse_ip
 from bridge.errors import Unavailable
@@ -21,6 +21,7 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
+from bridge.login.shown import Shown, shown_by
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.options import SessionOptions
@@ -28,12 +29,15 @@ from bridge.tokens import LoginToken
 from bridge.types import IPAddress, UserId, Visit
 
 WRONG = "Email or Password Invalid"
+_PARAMETERS: Final = frozenset({"email", "password2", "clientip", "second_factor"})
 
 
 class Login(Protocol):
     """Where every door has its passwords checked."""
 
-    async def attempt(self, email: str, password: Secret, *, wish: Birth | None, visit: Visit) -> Outcome: ...
+    async def attempt(
+        self, email: str, password: Secret, *, wish: Birth | None, visit: Visit, shown: Shown | None
+    ) -> Outcome: ...
 
 
 class ValidateLogin:
@@ -47,17 +51,26 @@ class ValidateLogin:
     @property
     def action(self) -> Action:
         """For the registry."""
-        return Action(name="ValidateLogin", run=self, parameters=frozenset({"email", "password2", "clientip"}))
+        return Action(name="ValidateLogin", run=self, parameters=_PARAMETERS)
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:
-        """One text for every reason, so that a caller's users learn nothing.  Raises Unavailable."""
+        """One text for every reason, so that a caller's users learn nothing.  Raises Unavailable.
+
+        `second_factor`, ours: a code of the authenticator app or a recovery code, and the token is given at once.
+        """
         email, password = params.text("email"), params.secret("password2")
         if missing := [name for name in ("email", "password2") if not params.text(name)]:
             return failure(WRONG, f"{' and '.join(missing)} missing")
         given = params.optional("clientip").strip()
         person = parse_ip(given) if given else None
-        wish = self._wish(caller, person)
-        return self._answer(await self._login.attempt(email, password, wish=wish, visit=caller.visit(person)), caller)
+        outcome = await self._login.attempt(
+            email,
+            password,
+            wish=self._wish(caller, person),
+            visit=caller.visit(person),
+            shown=shown_by(Secret(params.optional("second_factor"))),
+        )
+        return self._answer(outcome, caller)
 
     def _wish(self, caller: Caller, person: IPAddress | None) -> Birth:
         terms = caller.sessions
@@ -84,15 +97,17 @@ class ValidateLogin:
             case LoggedIn(user, born):
                 if born is None:
                     raise TypeError("a session was wished for and none was born")
-                return self._success(user.id, two_factor=False, token=born.token)
+                return self._success(user.id, two_factor=user.second_factor != "none", token=born.token)
             case SecondFactorNeeded(user):
                 if self._options.error_on_2fa if caller.error_on_2fa is None else caller.error_on_2fa:
                     return failure(WRONG, "second factor (error_on_2fa)")
                 return self._success(user.id, two_factor=True)
             case SecondFactorElsewhere():
                 return failure(WRONG, "the second factor is known only to the user's authority")
-            case Refused():
+            case Refused("wrong"):
                 return failure(WRONG, "refused")
+            case Refused(why):
+                return failure(WRONG, f"second factor refused: {why}")
             case TooMany():
                 return failure(WRONG, "too many attempts")
             case Unreachable():
@@ -108,7 +123,8 @@ class ValidateLogin:
             members["passwordhash"] = self._hash(user, token)
         elif self._options.hash_under_2fa == "empty":
             members["passwordhash"] = ""
-        return success(**members, twoFactorEnabled=two_factor, why="second factor owed" if two_factor else "")
+        owed = two_factor and token is None
+        return success(**members, twoFactorEnabled=two_factor, why="second factor owed" if owed else "")
 
     def _hash(self, user: UserId, token: LoginToken) -> str:
         text = token.text.reveal()

@@ -26,9 +26,9 @@ from bridge.login.outcome import (
 from bridge.login.passwordless import Passwordless
 from bridge.login.proof import Way
 from bridge.login.second_factor import SecondFactor
+from bridge.login.shown import Shown
 from bridge.login.throttle import Attempt, Blocked, Pause, Throttle
 from bridge.login.watch import Watch
-from bridge.login.ways import Shown
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.judge import Alive
@@ -95,12 +95,14 @@ class Login:
         visit: Visit,
         over: Alive | None = None,
         child: LoginToken | None = None,
+        shown: Shown | None = None,
     ) -> Outcome:
         """Is it him?  Then what was wished for is born; `wish=None` only asks.
 
-        `over`: the living session of this browser, which goes on under a new token; `child`: its app cookie.
+        `over`: the living session of this browser, which goes on under a new token; `child`: its app cookie; `shown`:
+        the second factor, from whoever has no second step: judged where one is owed, once the password was right.
         """
-        arrival = Arrival(wish=wish, visit=visit, over=over, child=child) if wish is not None else None
+        arrival = Arrival(wish=wish, visit=visit, over=over, child=child, shown=shown) if wish is not None else None
         return await self._guarded(email, visit, partial(self._first_step, email, password, arrival, visit))
 
     async def finish(
@@ -114,12 +116,7 @@ class Login:
         child: LoginToken | None = None,
     ) -> Outcome:
         """The second step of a login that `attempt` left pending."""
-        arrival = Arrival(wish=wish, visit=visit, over=over, child=child)
-        outcome = await self._second_factor.finish(pending, shown, arrival)
-        if isinstance(outcome, LoggedIn):
-            self._arrivals.note(outcome.user.id, visit.ip)
-            await self._watch.came_in(outcome.user, visit, arrival)
-        return outcome
+        return await self._finish(pending, shown, Arrival(wish=wish, visit=visit, over=over, child=child))
 
     async def ways(self, pending: LoginToken) -> tuple[Way, ...] | None:
         """How that login may be finished, the usual way first; None: not any more."""
@@ -201,14 +198,28 @@ class Login:
         return LoggedIn(user, born)
 
     async def _owed(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:
-        """A second factor.  Only a browser has a second step; who must enrol again has none to show (security §7)."""
-        pending = None
-        if user.second_factor != "re-enrol" and arrival is not None and arrival.wish.kind == "op":
+        """A second factor.  Only a browser has a second step, and a program only what came with the password; who must
+        enrol again has none to show (security §7)."""
+        pending, shown = None, arrival.shown if arrival is not None else None
+        if (
+            user.second_factor != "re-enrol"
+            and arrival is not None
+            and (arrival.wish.kind == "op" or shown is not None)
+        ):
             pending = await self._entry.against(user, partial(self._second_factor.begin, user))
             if pending is None:
                 return None
         self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="second-factor-owed")
-        return SecondFactorNeeded(user, pending)
+        if arrival is None or pending is None or shown is None:
+            return SecondFactorNeeded(user, pending)
+        return await self._finish(pending, shown, arrival)
+
+    async def _finish(self, pending: LoginToken, shown: Shown, arrival: Arrival) -> Outcome:
+        outcome = await self._second_factor.finish(pending, shown, arrival)
+        if isinstance(outcome, LoggedIn):
+            self._arrivals.note(outcome.user.id, arrival.visit.ip)
+            await self._watch.came_in(outcome.user, arrival.visit, arrival)
+        return outcome
 
     async def _told(self, answer: of_backend.Answer, visit: Visit) -> User | Outcome:
         """The user whose password was right, or what to answer; what failed is told to the log."""

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 from msgspec import Struct
 
 from bridge.errors import Unavailable
+from bridge.login.shown import Shown
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions, Stale
@@ -35,6 +36,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
     """The session that this browser has already: the same person's goes on under a new token, another's ends."""
     child: LoginToken | None = None
     """The app cookie that came along."""
+    shown: Shown | None = None
+    """The second factor that came with the password, from whoever has no second step."""
 
 
 class Arrivals(Protocol):

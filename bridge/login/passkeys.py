@@ -13,6 +13,7 @@ from bridge.clock import Chance, Clock
 from bridge.login.challenge import SECONDS, Challenges, Purpose
 from bridge.login.proof import Right, Wrong
 from bridge.login.relying_party import RelyingParty, Said, handle_of, read
+from bridge.login.shown import Assertion
 from bridge.login.watch import Queue
 from bridge.outbox.notices import PASSKEY_COPIED, payload
 from bridge.stores.store import Add, Store
@@ -45,15 +46,6 @@ class PasskeyRows(Protocol):
     async def use_passkey(self, passkey: Passkey, sign_count: int) -> bool:
         """Note that it was used; False: it is gone, or has counted as far already."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Assertion:
-    """What a browser sent for a passkey, and what its challenge must be bound to."""
-
-    response: str
-    browser: str
-    """The binding of the browser that it was given to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

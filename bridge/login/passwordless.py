@@ -10,9 +10,10 @@ from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.login.entry import Arrival, Arrivals, Entry
 from bridge.login.outcome import LoggedIn, Outcome, Refused, TooMany
-from bridge.login.passkeys import Assertion, Passkeys
+from bridge.login.passkeys import Passkeys
 from bridge.login.proof import Right, Wrong
 from bridge.login.relying_party import Said
+from bridge.login.shown import Assertion
 from bridge.login.throttle import Blocked, Throttle
 from bridge.login.watch import Watch
 from bridge.users.backend import UserBackend

@@ -15,9 +15,10 @@ from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, TooMany
 from bridge.login.pending import Pending
 from bridge.login.proof import Right, Way, Wrong
+from bridge.login.shown import Shown
 from bridge.login.throttle import Blocked, Throttle
 from bridge.login.watch import Watch
-from bridge.login.ways import Shown, Ways
+from bridge.login.ways import Ways
 from bridge.sessions.sealed import Sealed, used
 from bridge.sessions.sessions import Stale
 from bridge.sessions.stamp import stamp_value

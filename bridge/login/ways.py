@@ -4,14 +4,14 @@ A code is good once.  What says so of the app's codes is a mark in the commit th
 recovery code it is SQL, before that commit: whoever was told that it is his has used it up.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
 from bridge.clock import Clock
 from bridge.events.ledger import Deed, Ledger
-from bridge.login.passkeys import Assertion, Passkeys
+from bridge.login.passkeys import Passkeys
 from bridge.login.proof import Right, Way, Wrong
+from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
 from bridge.login.totp import step_of
 from bridge.outbox.notices import RECOVERY_CODE_USED, payload
 from bridge.outbox.outbox import Outbox
@@ -21,23 +21,6 @@ from bridge.types import UserId, Visit
 from bridge.users.passkey import Passkey
 
 OTP: Final = ("pwd", "otp", "mfa")  # RFC 8176
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Six digits from the authenticator app, as they were typed."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryCode:
-    """One of the codes that he wrote down, as it was typed."""
-
-    text: Secret
-
-
-Shown = Code | RecoveryCode | Assertion
 
 
 class Enrolled(Protocol):

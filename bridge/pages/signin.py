@@ -22,8 +22,7 @@ from bridge.login.outcome import (
     Unreachable,
 )
 from bridge.login.outcome import Why as RefusedWhy
-from bridge.login.passkeys import Assertion
-from bridge.login.ways import Code, RecoveryCode, Shown
+from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk

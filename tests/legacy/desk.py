@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import msgspec
 
 from bridge.asgi import Proxies
 from bridge.clients.credential import Rights
@@ -32,6 +33,7 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
+from bridge.login.shown import Code, Shown
 from bridge.resets.ask import Queued, UnknownUser
 from bridge.ring import Ring
 from bridge.secret import Secret
@@ -60,6 +62,7 @@ class Attempt:
     password: Secret
     wish: Birth | None
     visit: Visit
+    shown: Shown | None
 
 
 @dataclass
@@ -68,11 +71,17 @@ class ScriptedLogin:
 
     attempts: list[Attempt] = field(default_factory=list[Attempt])
 
-    async def attempt(self, email: str, password: Secret, *, wish: Birth | None, visit: Visit) -> Outcome:
-        self.attempts.append(Attempt(email, password, wish, visit))
+    async def attempt(
+        self, email: str, password: Secret, *, wish: Birth | None, visit: Visit, shown: Shown | None
+    ) -> Outcome:
+        self.attempts.append(Attempt(email, password, wish, visit, shown))
         match email.partition("@")[0]:
             case "user" if password.matches(PASSWORD):
-                return self._in(wish, visit)
+                return self._in(USER, wish, visit)
+            case "totp" if shown == Code("123456"):
+                return self._in(msgspec.structs.replace(USER, second_factor="totp"), wish, visit)
+            case "totp" if shown is not None:
+                return Refused("used")
             case "totp":
                 return SecondFactorNeeded(USER, None)
             case "elsewhere":
@@ -87,11 +96,11 @@ class ScriptedLogin:
                 return Refused()
 
     @staticmethod
-    def _in(wish: Birth | None, visit: Visit) -> LoggedIn:
+    def _in(user: User, wish: Birth | None, visit: Visit) -> LoggedIn:
         assert wish is not None
         tools = Tools(Names(ISSUER), RecordCodec(_RING.subkeys("record-mac"), ISSUER), SessionOptions())
         now = SystemClock().now()
-        return LoggedIn(USER, birth(USER.standing, wish, visit, amr=["pwd"], now=now, draw=chance, tools=tools))
+        return LoggedIn(user, birth(user.standing, wish, visit, amr=["pwd"], now=now, draw=chance, tools=tools))
 
 
 @dataclass

@@ -9,11 +9,12 @@ import pytest
 from bridge.clients.credential import Rights, SessionTerms
 from bridge.clients.credentials import Credentials
 from bridge.legacy.options import LegacyOptions
+from bridge.login.shown import Code, RecoveryCode
 from bridge.secret import Secret
 from bridge.sessions.options import SessionOptions
 from bridge.tokens import LoginToken
 from bridge.types import IPAddress
-from tests.legacy.desk import PASSWORD, Desk, desk
+from tests.legacy.desk import IDENTIFIER, PASSWORD, SECRET, Desk, desk
 
 WRONG = {"result": "error", "message": "Email or Password Invalid"}
 
@@ -89,6 +90,53 @@ async def test_a_credential_says_so_for_its_own_callers(
     assert (said == WRONG) is wrong and (said["result"] == "success") is not wrong
     assert (await other.validate(identifier="own", secret="s"))["result"] == "success"
     assert (await other.validate("totp@example.com") == WRONG) is setting
+
+
+async def test_a_second_factor_in_the_same_call_brings_the_token(door: Desk) -> None:
+    said = await door.validate("totp@example.com", second_factor="123 456")
+    assert list(said) == ["result", "userid", "passwordhash", "twoFactorEnabled"]
+    assert said["twoFactorEnabled"] is True and LoginToken.parse(said["passwordhash"]) is not None
+    assert door.heard.reasons == [""]
+
+
+@pytest.mark.parametrize("setting", [False, True])
+async def test_a_wrong_second_factor_is_the_documented_error(credentials: Credentials, setting: bool) -> None:
+    other = desk(credentials, LegacyOptions(error_on_2fa=setting))
+    assert await other.validate("totp@example.com", second_factor="000000") == WRONG
+    assert other.heard.reasons == ["second factor refused: used"]
+    assert (await other.validate("totp@example.com", second_factor="123456"))["result"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("123456", Code("123456")),
+        (" 123-456 ", Code("123456")),
+        ("\uff11\uff12\uff13\uff14\uff15\uff16", Code("123456")),
+        ("", None),
+        ("  ", None),
+        ("null", None),
+        ("undefined", None),
+    ],
+)
+async def test_six_digits_are_the_apps_code_however_they_are_typed(door: Desk, typed: str, shown: Code | None) -> None:
+    await door.validate("totp@example.com", second_factor=typed)
+    assert door.login.attempts[0].shown == shown
+
+
+@pytest.mark.parametrize("typed", ["12345", "1234567", "x1yz-0000-0000-0000", "\u0661\u0662\u0663\u0664\u0665\u0666"])
+async def test_all_else_is_a_recovery_code_as_it_was_typed(door: Desk, typed: str) -> None:
+    await door.validate("totp@example.com", second_factor=typed)
+    shown = door.login.attempts[0].shown
+    assert isinstance(shown, RecoveryCode) and shown.text.matches(typed)
+
+
+async def test_s25_a_second_factor_that_query_and_body_contradict_is_refused(door: Desk) -> None:
+    body = {"identifier": IDENTIFIER, "secret": SECRET, "responsetype": "json", "action": "ValidateLogin"}
+    body |= {"email": "totp@example.com", "password2": PASSWORD, "second_factor": "123456"}
+    assert (await door.send(body, query="?second_factor=654321")).json() == WRONG
+    assert door.login.attempts == [] and door.heard.reasons == ["query and body differ in second_factor"]
+    assert (await door.send(body, query="?second_factor=123456")).json()["result"] == "success"
 
 
 @pytest.mark.parametrize("email", ["totp@example.com", "user@example.com"])

@@ -21,7 +21,7 @@ from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
 from bridge.login.passkeys import Passkeys
 from bridge.login.relying_party import RelyingParty
-from bridge.login.ways import Code, RecoveryCode
+from bridge.login.shown import Code, RecoveryCode
 from bridge.outbox.outbox import Outbox
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret

@@ -17,8 +17,8 @@ from bridge.login.challenge import SECONDS, Challenges
 from bridge.login.enrolment import Done, NotDone
 from bridge.login.entry import Arrival
 from bridge.login.outcome import LoggedIn, Outcome, Refused, SecondFactorNeeded, TooMany
-from bridge.login.passkeys import Assertion
 from bridge.login.relying_party import RelyingParty
+from bridge.login.shown import Assertion
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
 from bridge.sessions.birth import Born

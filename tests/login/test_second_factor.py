@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyotp import totp as authenticator
 from sqlalchemy import text
 
 from bridge.clock import chance
@@ -16,6 +17,7 @@ from bridge.errors import Unavailable
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, SecondFactorNeeded, TooMany
 from bridge.login.pending import Pending, pending_codec
+from bridge.login.shown import Code, shown_by
 from bridge.login.totp import step_of
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
@@ -404,3 +406,94 @@ def test_a7_a_secret_of_less_than_eighty_bits_opens_nothing() -> None:
     start = digest[-1] & 15  # RFC 4226 §5.3
     code = (int.from_bytes(digest[start : start + 4], "big") & 0x7FFFFFFF) % 10**6
     assert step_of(Secret("JBSWY3DPEHPK3"), f"{code:06}", now=0, skew=0) is None
+
+
+# --- in the same call as the password: programs have no second step (whmcs-api §3.1)
+
+
+async def at_once(house: House, code: str, password: Secret = PASSWORD) -> Outcome:
+    """What ValidateLogin does with `second_factor`."""
+    wish, shown = house.legacy_wish, shown_by(Secret(code))
+    return await house.login.attempt(EMAIL, password, wish=wish, visit=PORTAL, shown=shown)
+
+
+async def test_a_program_shows_the_code_with_the_password(house: House) -> None:
+    user = await house.ada(totp=True)
+    session = born(await at_once(house, house.code()))
+    assert (session.record.kind, session.record.via, session.record.amr) == ("legacy", "portal", ("pwd", "otp", "mfa"))
+    assert session.record.stamp == user.stamp and [noted for noted, _ in house.arrivals.noted] == [user.id]
+    assert isinstance(await house.sessions.resolve(session.token, "middleware", None), Alive)
+    at_the_issuer = await house.alive(session.token)
+    assert isinstance(at_the_issuer, Dead) and at_the_issuer.reason == "wrong-place", "security §2"
+
+
+async def test_a7_a_code_that_a_program_used_is_used_at_every_door(house: House) -> None:
+    await house.ada(totp=True)
+    born(await at_once(house, house.code()))
+    assert await at_once(house, house.code()) == Refused("used")
+    assert await house.finish(await house.pending(), house.code()) == Refused("used")
+    house.clock.move(30)
+    born(await house.finish(await house.pending(), house.code()))
+    assert await at_once(house, house.code()) == Refused("used")
+
+
+async def test_of_fifty_programs_with_one_code_one_gets_a_session(house: House) -> None:
+    await house.ada(totp=True)
+    outcomes = await asyncio.gather(*(at_once(house, house.code()) for _ in range(50)))
+    assert sum(isinstance(outcome, LoggedIn) for outcome in outcomes) == 1
+    assert len(house.heard.told("session.created")) == 1
+
+
+async def test_a_recovery_code_does_it_too_and_once(house: House) -> None:
+    changed = await house.set_totp(await house.ada())
+    code = changed.codes[0].reveal()
+    born(await at_once(house, code))
+    assert await at_once(house, code) == Refused("used")
+
+
+async def test_a_code_is_not_looked_at_before_the_password_is_right(house: House) -> None:
+    await house.ada(totp=True)
+    assert await at_once(house, house.code(), WRONG) == Refused("wrong")
+    assert house.heard.told("second-factor.fail") == []
+    born(await at_once(house, house.code()))
+
+
+async def test_a7_wrong_codes_have_a_counter_of_their_own_which_both_doors_share(house: House) -> None:
+    user = await house.ada(totp=True)
+    for _ in range(5):
+        assert await at_once(house, house.wrong_code()) == Refused("wrong")
+    assert house.heard.told("second-factor.fail") == [("second-factor.fail", "wrong")] * 5
+    assert isinstance(await at_once(house, house.code()), TooMany)
+    assert isinstance(await house.finish(await house.pending(), house.code()), TooMany)
+    assert await house.attempt(visit=PORTAL) == SecondFactorNeeded(user, None), "the password is not blocked by it"
+
+
+async def test_who_owes_nothing_is_not_asked_for_what_he_shows(house: House) -> None:
+    await house.ada()
+    session = born(await at_once(house, "000000"))
+    assert session.record.amr == ("pwd",)
+
+
+@pytest.mark.parametrize("state", ["re-enrol", "passkey"])
+async def test_what_cannot_be_shown_to_a_program_opens_nothing(house: House, state: str) -> None:
+    user = await house.users.create(email=EMAIL, password=PASSWORD, second_factor=state)  # type: ignore[arg-type]
+    told = SecondFactorNeeded(user, None) if state == "re-enrol" else Refused("stale")
+    assert await at_once(house, house.code()) == told
+    assert house.heard.told("session.created") == []
+
+
+async def test_somebody_elses_code_opens_nothing(house: House) -> None:
+    await house.ada(totp=True)
+    bob = await house.users.create(email="bob@example.com", password=PASSWORD, totp=Secret("KRSXG5CTMVRXEZLU"))
+    shown = shown_by(Secret(authenticator.TOTP("KRSXG5CTMVRXEZLU").at(int(house.clock.now()))))
+    assert isinstance(shown, Code)
+    assert await at_once(house, shown.text) == Refused("wrong")
+    outcome = await house.login.attempt(bob.email, PASSWORD, wish=house.legacy_wish, visit=PORTAL, shown=shown)
+    assert born(outcome).record.uid == bob.id
+
+
+async def test_rule_3_the_password_is_checked_again_when_the_row_changed_before_the_code(house: House) -> None:
+    user = await house.ada(totp=True)
+    house.backend.then = lambda: house.sessions.end_all(user.id, user.tag, "user")
+    born(await at_once(house, house.code()))
+    assert house.backend.checks == 2

@@ -23,9 +23,10 @@ from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
 from bridge.login.pending import pending_codec
 from bridge.login.second_factor import SecondFactor
+from bridge.login.shown import Code, RecoveryCode, Shown
 from bridge.login.throttle import Admitted, Throttle
 from bridge.login.watch import Watch
-from bridge.login.ways import Code, RecoveryCode, Shown, Ways
+from bridge.login.ways import Ways
 from bridge.outbox.outbox import Outbox
 from bridge.ring import Ring
 from bridge.secret import Secret

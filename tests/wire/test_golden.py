@@ -15,6 +15,10 @@ SAID: dict[str, tuple[str, Content]] = {
         {"result": "success", "userid": 1, "passwordhash": HASH, "twoFactorEnabled": False},
     ),
     "two_factor": ("ValidateLogin", {"result": "success", "userid": 1, "twoFactorEnabled": True}),
+    "two_factor_shown": (
+        "ValidateLogin",
+        {"result": "success", "userid": 1, "passwordhash": HASH, "twoFactorEnabled": True},
+    ),
     "wrong": ("ValidateLogin", {"result": "error", "message": "Email or Password Invalid"}),
     "invalid_ip": ("validatelogin", {"result": "error", "message": "Invalid IP 203.0.113.9"}),
     "permissions": (
