@@ -18,6 +18,7 @@ from bridge.outbox.letter import (
     Letters,
     ManyFailuresLetter,
     NewDeviceLetter,
+    PasskeyCopiedLetter,
     PasswordChangedLetter,
     RecoveryCodeUsedLetter,
     ResetLetter,
@@ -42,6 +43,9 @@ SAMPLES: Final[dict[str, Letter]] = {
     "second_factor_off": replace(FACTOR_ON, change="totp-removed", alone=True),
     "recovery_code_used": RecoveryCodeUsedLetter(
         email="ada@example.com", left=9, seen=SEEN, account_page="https://login.example.com/account"
+    ),
+    "passkey_copied": PasskeyCopiedLetter(
+        email="ada@example.com", seen=SEEN, account_page="https://login.example.com/account"
     ),
     "new_device": NewDeviceLetter(
         email="ada@example.com",
