@@ -210,8 +210,13 @@ async def in_process(
 
 
 @contextlib.contextmanager
-def on_a_port(database: Furnished, sink: SmtpSink, *, more: Given | None = None) -> Iterator[Site]:
-    """A bridge of the dev profile on a free loopback port, in a thread and loop of its own; it mails to `sink`."""
+def on_a_port(
+    database: Furnished, sink: SmtpSink, *, name: str = LOOPBACK, more: Given | None = None
+) -> Iterator[Site]:
+    """A bridge of the dev profile on a free loopback port, in a thread and loop of its own; it mails to `sink`.
+
+    `name`: what browsers call it.
+    """
     made: list[Site] = []
 
     @contextlib.asynccontextmanager
@@ -220,6 +225,7 @@ def on_a_port(database: Furnished, sink: SmtpSink, *, more: Given | None = None)
             **_settings(database.file),
             **DEV,
             ("server", "port"): port,
+            ("server", "base_url"): f"http://{name}:{port}",
             ("store", "url"): f"sqlite:///{database.file.with_name('store.db')}",
             ("mail", "url"): f"smtp://{LOOPBACK}:{sink.port}?starttls=never",
             **(more or {}),

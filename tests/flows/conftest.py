@@ -125,6 +125,13 @@ def served(house: Furnished, post_office: SmtpSink, tmp_path_factory: pytest.Tem
         yield site
 
 
+@pytest.fixture(scope="session")
+def served_by_name(house: Furnished, post_office: SmtpSink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The same under a name: an address that is a number has no passkeys."""
+    with on_a_port(house.copy(tmp_path_factory.mktemp("named")), post_office, name="localhost") as site:
+        yield site
+
+
 @pytest.fixture
 async def window(chromium: Browser, served: Site) -> AsyncIterator[Open]:
     """`await window(**look)`: a new browser window."""

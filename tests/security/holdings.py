@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx2
 
+from bridge.login.relying_party import RelyingParty
 from bridge.sessions.birth import Birth, Born
 from bridge.types import Visit
+from tests.authenticator import Authenticator
 from tests.flows.elsewhere import BEGUN, SESSION, traveller
 from tests.flows.mailbox import Mailbox, link_in
 from tests.flows.oauth import App
@@ -27,9 +29,14 @@ class Holdings:
     browser: Visitor
     tom: Visitor
     tablet: Visitor
+    stranger: Visitor
     app: App
     tokens: dict[str, str] = field(default_factory=dict)
 
+    guest: Form = field(default_factory=lambda: Form("", {}))
+    """Where a passkey signs in, in a browser that nobody has signed in with: `stranger`."""
+    adding: Form = field(default_factory=lambda: Form("", {}))
+    """Where Ada adds a passkey, in `tablet`."""
     setup: Form = field(default_factory=lambda: Form("", {}))
     """Where Ada sets up a new authenticator app, whose secret is a token too, in another browser of hers: `tablet`."""
 
@@ -39,8 +46,8 @@ class Holdings:
 
 async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     """One of each kind, alive: Ada's, but for `pending`, which is Tom's, and `own`, which is the robot's."""
-    browser, tom, tablet, app = visit(site), visit(site), visit(site), App(site)
-    held = Holdings(site, browser, tom, tablet, app)
+    browser, tom, tablet, stranger, app = visit(site), visit(site), visit(site), visit(site), App(site)
+    held = Holdings(site, browser, tom, tablet, stranger, app)
     held.tokens |= {"password": PASSWORD, "api-secret": API_SECRET, "client-secret": CLIENT_SECRET}
     await browser.sign_in(ADA)
     await tablet.sign_in(ADA)
@@ -49,6 +56,13 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     held.tokens["totp-offer"] = held.setup.fields["offer"]
     held.tokens["totp-secret"] = tablet.page.one("code", id="totp-secret").text.replace(" ", "")
     held.tokens["recovery-code"] = await _recovery_code(site)
+    await tablet.open("/account/passkeys")
+    held.adding = tablet.form("passkey-submit")
+    held.tokens["passkey-made"] = Authenticator(site.url).make(asked(tablet))
+    key = await _passkey(site)
+    await stranger.open("/login")
+    held.guest = stranger.form("passkey-submit")
+    held.tokens["passkey-signed"] = key.sign(asked(stranger))
     held.tokens |= await _of_apps(site, browser, app)
     await browser.open(app.request(prompt="login"))
     held.tokens["interaction"] = browser.query["interaction"]
@@ -104,6 +118,24 @@ async def bring(site: Site, ticket: str, begun: str) -> str | None:
 async def redeem(site: Site, ticket: str, begun: str) -> httpx2.Response:
     """The same by a satellite."""
     return await _api(site, "redeem", {"ticket": ticket, "origin": SHOP, "binding": begun})
+
+
+def asked(browser: Visitor) -> str:
+    """What the page asks of an authenticator, by a script."""
+    (options,) = [form["data-passkey"] for form in browser.page.all("form") if form.get("data-passkey")]
+    return options
+
+
+async def _passkey(site: Site) -> Authenticator:
+    """An authenticator with a passkey of Tom's."""
+    rooms, tom, key, challenge = site.bridge.rooms, await site.user(TOM), Authenticator(site.url), b"c" * 60
+    party = RelyingParty.at(site.url, "Acme")
+    assert party is not None
+    new = party.registered(key.make(party.creation(tom, challenge, ())), challenge)
+    assert new is not None
+    made = await rooms.ledger.do(Visit("command"), lambda deed: rooms.factors.add_passkey(deed, tom.id, new, "key"))
+    assert made is not None
+    return key
 
 
 async def _recovery_code(site: Site) -> str:

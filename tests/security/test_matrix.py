@@ -42,6 +42,8 @@ RIGHT: dict[str, set[str]] = {
     "pending-cookie": {"pending"},
     "recovery-step": {"recovery-code"},
     "totp-setup": {"totp-offer"},
+    "passkey-sign-in": {"passkey-signed"},
+    "passkey-setup": {"passkey-made"},
     "authenticator": {"totp-secret"},
     "reset-link": {"reset"},
     "reset-cookie": {"reset"},
@@ -175,6 +177,16 @@ class Counter:
         reply = await self.held.tablet.copy().post(form.action, {**form.fields, "offer": token, "code": shown})
         return "recovery codes now" in reply.text
 
+    async def passkey_sign_in(self, token: str) -> bool:
+        form, browser = self.held.guest, self.held.stranger.copy()
+        await browser.post(form.action, {**form.fields, "passkey": token})
+        return self.site.bridge.rooms.cookies.name("op") in browser.jar
+
+    async def passkey_setup(self, token: str) -> bool:
+        form = self.held.adding
+        reply = await self.held.tablet.copy().post(form.action, {**form.fields, "passkey": token})
+        return "recovery codes now" in reply.text
+
     async def authenticator(self, token: str) -> bool:
         """Whether its codes are those of the app that is being set up."""
         secret = Secret(self.held["totp-secret"])
@@ -271,8 +283,13 @@ async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox:
             await counter.takes(consumer, kind)
     # A revocation ends the whole family, an answered form the visit, and a new second factor every session.
     last = ["revocation", "interaction", "form", "totp-setup"]
-    # Of the same family; used already.
-    once = {("revocation", "refresh"), ("ticket-by-a-satellite", "ticket"), ("as-code-php", "code")}
+    # Of the same family, used already, or of a session that another one ends.
+    once = {
+        ("passkey-setup", "passkey-made"),
+        ("revocation", "refresh"),
+        ("ticket-by-a-satellite", "ticket"),
+        ("as-code-php", "code"),
+    }
     for consumer in sorted(RIGHT, key=lambda name: last.index(name) if name in last else -1):
         for kind in sorted(RIGHT[consumer]):
             if (consumer, kind) not in once:
@@ -282,6 +299,11 @@ async def test_on_the_diagonal_all_succeed(site: Site, visit: Visiting, mailbox:
 async def test_a_refresh_token_is_revoked_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
     held = await gather(site, visit, mailbox)
     assert await Counter(held, visit).takes("revocation", "refresh")
+
+
+async def test_what_an_authenticator_made_is_added_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
+    held = await gather(site, visit, mailbox)
+    assert await Counter(held, visit).takes("passkey-setup", "passkey-made")
 
 
 async def test_a_code_is_good_at_the_other_address_too(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
