@@ -22,6 +22,7 @@ from bridge.login.outcome import (
     Unreachable,
 )
 from bridge.login.outcome import Why as RefusedWhy
+from bridge.login.proof import Way
 from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
@@ -156,7 +157,7 @@ class SignIn:
             return self.desk.stale(asked)
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
-        ways = await self.login.ways(pending) or ("totp",)
+        ways: tuple[Way, ...] = await self.login.ways(pending) or ("totp",)
         chosen = asked.heard.given("way")
         way = next((each for each in ways if each == chosen), ways[0])
         with_passkey = "passkey" in ways and way != "recovery-code"

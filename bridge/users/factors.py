@@ -275,7 +275,7 @@ def _place(user: UserId) -> tuple[str, str, str]:
 _TOTP_OF: Final = LookUp(select(second_factors.c.secret_enc).where(_totp_of(bindparam("user"))))
 _PASSKEY: Final = LookUp(select(passkeys).where(passkeys.c.credential_hash == bindparam("hashed")))
 _CODE_OF: Final = LookUp(
-    select(recovery_codes.c.id, recovery_codes.c.used_at).where(
+    select(recovery_codes).where(
         recovery_codes.c.user_id == bindparam("user"), recovery_codes.c.code_hash == bindparam("known")
     )
 )
