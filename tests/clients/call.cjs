@@ -4,17 +4,30 @@
 
 const call = JSON.parse(require('fs').readFileSync(0, 'utf8'))
 
-function whmcs ({ url, identifier, secret, accesskey, values }) {
+// Its own names for the actions that it knows: values → arguments.
+const WHMCS = {
+  ValidateLogin: ['validateLogin', ({ email, password2 }) => [email, password2]],
+  AddClient: ['createCustomer', values => [values]],
+  UpdateClient: ['updateCustomer', ({ clientid, ...rest }) => [clientid, rest]],
+  GetClientsDetails: ['getCustomer', ({ clientid, ...rest }) => [clientid, rest]],
+  GetContacts: ['getContacts', ({ userid, ...rest }) => [userid, rest]],
+  DeleteClient: ['deleteCustomer', ({ clientid }) => [clientid]]
+}
+
+function whmcs ({ url, identifier, secret, accesskey, action, values }) {
   const Client = require('whmcs')
   const client = new Client({ serverUrl: url, username: identifier, password: secret, apiKey: accesskey })
+  const [method, given] = WHMCS[action]
   return new Promise((resolve, reject) =>
-    client.customers.validateLogin(values.email, values.password2, (error, data) => error ? reject(error) : resolve(data)))
+    client.customers[method](...given(values), (error, data) => error ? reject(error) : resolve(data)))
 }
 
 function whmcsJs ({ url, identifier, secret, accesskey, action, values }) {
-  const { Authentication } = require('whmcs-js')
-  const client = new Authentication({ serverUrl: url, identifier, secret, accesskey })
-  return action === 'ValidateLogin' ? client.validateLogin(values) : client.callApi({ action, ...values })
+  const groups = require('whmcs-js')
+  const method = action[0].toLowerCase() + action.slice(1)
+  const Group = Object.values(groups).find(each => each.prototype[method])
+  const client = new (Group || groups.System)({ serverUrl: url, identifier, secret, accesskey })
+  return Group ? client[method](values) : client.callApi({ action, ...values })
 }
 
 (call.client === 'whmcs' ? whmcs : whmcsJs)(call).then(

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.error import HTTPError
 from xml.etree import ElementTree as ET
 
@@ -37,6 +37,12 @@ class Call:
         """All parameters but the form of the answer."""
         credentials = {"identifier": self.identifier, "secret": self.secret, "accesskey": self.accesskey}
         return {"action": self.action, **credentials, **self.values}
+
+
+KNOWN_TO_WHMCS: Final = frozenset(
+    {"ValidateLogin", "AddClient", "UpdateClient", "GetClientsDetails", "GetContacts", "DeleteClient"}
+)
+"""The actions for which the npm client `whmcs` has a method; the others take any."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,13 @@ def by_php(*, multipart: bool) -> Client:
 
     def call(call: Call) -> Said:
         php = need("php", "apt install php-cli php-curl")
-        program = {"ValidateLogin": "validate_login.php", "ResetPassword": "reset_password.php"}[call.action]
-        if call.action == "ValidateLogin":
-            arguments = [call.values["email"], call.values["password2"]]
-        else:
-            arguments = [word for pair in call.values.items() for word in pair]
+        match call.action:
+            case "ValidateLogin":
+                command = [EXAMPLES / "validate_login.php", call.values["email"], call.values["password2"]]
+            case "ResetPassword":
+                command = [EXAMPLES / "reset_password.php", *(word for pair in call.values.items() for word in pair)]
+            case _:
+                command = [HERE / "call.php", call.action]
         environment = os.environ | {
             "LOGIN_API": call.url,
             "LOGIN_IDENTIFIER": call.identifier,
@@ -121,7 +129,8 @@ def by_php(*, multipart: bool) -> Client:
             "LOGIN_ACCESSKEY": call.accesskey,
             "LOGIN_MULTIPART": "1" if multipart else "",
         }
-        return _said(json.loads(_run([php, str(EXAMPLES / program), *arguments], env=environment)))
+        said = _run([php, *map(str, command)], env=environment, input=json.dumps(dict(call.values)))
+        return _said(json.loads(said))
 
     return call
 
