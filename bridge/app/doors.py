@@ -38,7 +38,9 @@ from bridge.pages.accounting import Accounting
 from bridge.pages.browser import Desk
 from bridge.pages.consenting import Consenting
 from bridge.pages.door import PagesDoor
+from bridge.pages.inviting import Inviting
 from bridge.pages.leaving import Leaving
+from bridge.pages.readdressing import Readdressing
 from bridge.pages.render import Pages
 from bridge.pages.resetting import Resetting
 from bridge.pages.securing import Securing
@@ -48,6 +50,7 @@ from bridge.pages.trouble import Troubles
 from bridge.resets.change import PasswordChange
 from bridge.resets.complete import ResetCompletion
 from bridge.resets.judge import NewPasswords
+from bridge.resets.readdress import Readdress
 from bridge.types import Visit
 from bridge.users.user import User
 
@@ -140,6 +143,13 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
             completion=completion,
             passwords=passwords,
             minutes=config.resets.lifetime // 60,
+        ),
+        inviting=Inviting(desk=desk, joining=rooms.joining, passwords=passwords),
+        readdressing=Readdressing(
+            desk=desk,
+            readdress=Readdress(
+                changes=rooms.email_changes, outbox=rooms.outbox, sessions=rooms.sessions, ledger=rooms.ledger
+            ),
         ),
         accounting=accounting,
         securing=Securing(desk=desk, accounting=accounting, enrolment=rooms.enrolment),

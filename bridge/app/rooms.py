@@ -10,6 +10,7 @@ from bridge.accounts.accounts import Accounts
 from bridge.accounts.cached import CachedAccounts
 from bridge.accounts.contacts import Contacts
 from bridge.accounts.invites import Invites
+from bridge.accounts.joining import Joining
 from bridge.accounts.members import Members
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
@@ -101,6 +102,7 @@ class Rooms:
     cached_accounts: CachedAccounts
     members: Members
     invites: Invites
+    joining: Joining
     contacts: Contacts
     clients: Clients
     credentials: Credentials
@@ -189,6 +191,16 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     )
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
+    accounts = Accounts(db=database, upkeep=upkeep, clock=clock, options=config.accounts, draw=chance)
+    invites = Invites(
+        db=database,
+        members=members,
+        outbox=outbox,
+        ring=ring,
+        clock=clock,
+        lifetime=config.accounts.invite_lifetime,
+        draw=chance,
+    )
     return Rooms(
         config=config,
         clock=clock,
@@ -223,18 +235,11 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         ),
         last_logins=last_logins,
         policy=PasswordPolicy(config.users),
-        accounts=Accounts(db=database, upkeep=upkeep, clock=clock, options=config.accounts, draw=chance),
+        accounts=accounts,
         cached_accounts=CachedAccounts(members, versions),
         members=members,
-        invites=Invites(
-            db=database,
-            members=members,
-            outbox=outbox,
-            ring=ring,
-            clock=clock,
-            lifetime=config.accounts.invite_lifetime,
-            draw=chance,
-        ),
+        invites=invites,
+        joining=Joining(invites=invites, accounts=accounts, users=users, upkeep=upkeep, ledger=ledger),
         contacts=Contacts(database, clock),
         clients=Clients(db=database, ring=ring, versions=versions, clock=clock),
         credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from bridge.accounts.invites import PURPOSE as INVITE
+from bridge.accounts.send import InviteSender
 from bridge.app.chores import Chores
 from bridge.app.claim import claim
 from bridge.app.leaving import SIGN_OUT, LateSignOuts
@@ -18,6 +20,7 @@ from bridge.pages.paths import PLACES
 from bridge.resets.ask import PURPOSE as RESET
 from bridge.resets.send import ResetSender
 from bridge.sessions import reconciler
+from bridge.users.send import EmailChangeSender
 
 KEYS_EVERY: Final = 0.5
 CLAIM_EVERY: Final = 60.0
@@ -142,9 +145,14 @@ class Work:
             reset_page=f"{rooms.config.base_url}{PLACES['reset']}",
             account_page=f"{rooms.config.base_url}{PLACES['account']}",
         )
+        base_url = rooms.config.base_url
+        invites = InviteSender(invites=rooms.invites, users=rooms.users, post=self._post, base_url=base_url)
+        changes = EmailChangeSender(changes=rooms.email_changes, users=rooms.users, post=self._post, base_url=base_url)
         senders: dict[str, Sender] = {
             **notices.senders,
             RESET: resets,
+            INVITE: invites,
+            **changes.senders,
             SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
         }
         return OutboxWorker(rooms.database, senders, rooms.clock, rooms.events, rooms.config.mail)

@@ -107,6 +107,37 @@ class ManyFailuresLetter:
     account_page: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteLetter:
+    """You are invited to a customer account.  Which one is not said: its name is its owner's words."""
+
+    template: ClassVar[str] = "invite"
+    email: str
+    link: str
+    until: int
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailConfirmLetter:
+    """Confirm that this shall be the address of an account; goes to that address."""
+
+    template: ClassVar[str] = "email_confirm"
+    email: str
+    link: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailUndoLetter:
+    """The address of your account is another one; goes to the address that it was."""
+
+    template: ClassVar[str] = "email_undo"
+    email: str
+    link: str
+    until: int
+
+
 Letter = (
     ResetLetter
     | PasswordChangedLetter
@@ -115,6 +146,9 @@ Letter = (
     | PasskeyCopiedLetter
     | NewDeviceLetter
     | ManyFailuresLetter
+    | InviteLetter
+    | EmailConfirmLetter
+    | EmailUndoLetter
 )
 
 

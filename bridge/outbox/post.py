@@ -10,10 +10,13 @@ from bridge.types import UserId
 
 
 class Addressee(Protocol):
-    """What a letter needs of a user; `bridge.users.user.User` has it."""
+    """What a letter needs of whom it goes to; `bridge.users.user.User` has it."""
 
     @property
-    def id(self) -> UserId: ...
+    def id(self) -> UserId | None:
+        """None: he is invited to become a user."""
+        ...
+
     @property
     def email(self) -> str: ...
     @property
@@ -23,7 +26,7 @@ class Addressee(Protocol):
 class Post:
     """Writes a letter and hands it to the mailer.
 
-    There is no way to name an address: it goes where the user's row says, never to what somebody typed.
+    It goes where a row says: the user's, or that of an invite or of a change of address; never to what a visitor typed.
     """
 
     def __init__(self, *, mailer: Mailer, letters: Letters, events: Events) -> None:

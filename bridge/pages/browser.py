@@ -32,6 +32,10 @@ from bridge.users.user import User
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
+CARRIED_SECONDS: Final = 900
+"""How long the token of a letter's link waits in a cookie for its form."""
+_QUIET: Final = (b"referrer-policy", b"no-referrer")  # the address that is being left holds the token (R4)
+
 SIGNING_IN: Final[tuple[InteractionKind, ...]] = ("authorize", "ticket")
 """Visits on whose way somebody signs in."""
 _DISPATCHERS: Final[Mapping[InteractionKind, str]] = {"authorize": "/oauth/authorize", "ticket": AT_ISSUER}
@@ -115,6 +119,16 @@ class Desk:
         """303 to one of our own pages, which answers by itself and sends nobody on."""
         link = Links(asked.paths, asked.locale if asked.asked_locale else None)
         return see_other(link(place, **parameters), (*self._binding(asked), *cookies))
+
+    def carry(self, asked: Asked, purpose: Purpose, token: str, place: str) -> Reply:
+        """On to one of our own pages with the token of a letter's link, which leaves the address bar for a cookie.
+
+        HEAD sets none: whoever only looks has not opened it (R3).
+        """
+        if asked.heard.method == "HEAD":
+            return see_other(asked.paths[place], (_QUIET,))
+        cookie = self.cookies.set(purpose, token, max_age=CARRIED_SECONDS)
+        return self.go(asked, place, cookies=(cookie, _QUIET))
 
     def onward(self, asked: Asked, target: str, *, cookies: Sequence[Header] = ()) -> Reply:
         """On to `target`: a path of this host or a checked address, which may lead on to anywhere.

@@ -6,18 +6,22 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from bridge.accounts.send import PATH as INVITE
 from bridge.asgi import ASGIApp, Endpoints, Receive, Reply, Scope, Send
 from bridge.pages.accounting import Accounting
 from bridge.pages.consenting import Consenting
+from bridge.pages.inviting import Inviting
 from bridge.pages.leaving import Leaving
 from bridge.pages.paths import PLACES
+from bridge.pages.readdressing import Readdressing
 from bridge.pages.resetting import Resetting
 from bridge.pages.securing import Securing
 from bridge.pages.signin import SignIn
 from bridge.pages.stylesheet import Script, Stylesheet
 from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
-from bridge.resets.send import PATH
+from bridge.resets.send import PATH as RESET
+from bridge.users.send import PATH as EMAIL
 
 _READ: Final = ("GET", "HEAD")
 _ALL: Final = (*_READ, "POST")
@@ -36,6 +40,8 @@ class PagesDoor:
     ticketing: Ticketing
     leaving: Leaving
     resetting: Resetting
+    inviting: Inviting
+    readdressing: Readdressing
     accounting: Accounting
     securing: Securing
     stylesheet: Stylesheet
@@ -53,6 +59,8 @@ class PagesDoor:
             PLACES["logout"]: self._only(_ALL, self.leaving.logout),
             PLACES["reset"]: self._only(_ALL, self.resetting.forgot),
             PLACES["new_password"]: self._only(_ALL, self.resetting.choose),
+            PLACES["invite"]: self._only(_ALL, self.inviting.invite),
+            PLACES["email"]: self._only(_ALL, self.readdressing.email),
             PLACES["account"]: self._only(_READ, self.accounting.account),
             PLACES["change_password"]: self._only(_ALL, self.accounting.password),
             PLACES["end_sessions"]: self._only(_ALL, self.accounting.sessions),
@@ -68,7 +76,11 @@ class PagesDoor:
 
     def prefixes(self) -> Mapping[str, ASGIApp]:
         """Paths that carry something after them."""
-        return {PATH: self._only(_READ, self.resetting.follow)}
+        return {
+            RESET: self._only(_READ, self.resetting.follow),
+            INVITE: self._only(_READ, self.inviting.follow),
+            EMAIL: self._only(_READ, self.readdressing.follow),
+        }
 
     async def _style(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = Reply(200, self.stylesheet.body, b"text/css; charset=utf-8", _KEPT)

@@ -39,6 +39,9 @@ AccountNotice = (
     Literal["session-ended", "others-ended", "nothing-ended", "withdrawn", "nothing-withdrawn", "factor-unchanged"]
     | FactorChange
 )
+InviteFace = Literal["accept", "register", "sign-in", "other"]
+InviteProblem = PasswordProblem | Literal["no-name", "long-name"]
+EmailChangeProblem = Literal["stale", "taken"]
 SecondStep = SecondFactorState | Literal["elsewhere"]
 ErrorKind = Literal["bad-request", "stale", "forbidden", "not-found", "method", "too-large", "ours"]
 
@@ -190,6 +193,62 @@ class LinkRefused:
 
     template: ClassVar[str] = "link_refused.html"
     problem: LinkProblem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """May somebody take part in a customer account? `face`: who looks, and so what he can do: accept it, become a
+    user by it, sign in first; "other": it went to somebody else's address."""
+
+    template: ClassVar[str] = "invite.html"
+    csrf: str
+    account: str
+    masked_address: str
+    face: InviteFace
+    person: str
+    """The address of who is signed in; empty: nobody is."""
+    shortest: int
+    first_name: str = ""
+    last_name: str = ""
+    problem: InviteProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteAccepted:
+    """He takes part in it from now on."""
+
+    template: ClassVar[str] = "invite_accepted.html"
+    account: str
+    signed_in: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailChange:
+    """Shall this be the account's address? With `undo`: was it not you who changed it?"""
+
+    template: ClassVar[str] = "email_change.html"
+    csrf: str
+    undo: bool
+    old_address: str
+    new_address: str
+    """Both by `masking.masked`."""
+    problem: EmailChangeProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailChanged:
+    """The address is another one; with `undone`: the account is shut."""
+
+    template: ClassVar[str] = "email_changed.html"
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOver:
+    """A link from a letter of which nothing can come any more."""
+
+    template: ClassVar[str] = "link_over.html"
+    what: Literal["invite", "email"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +424,11 @@ Page = (
     | ResetSent
     | NewPassword
     | LinkRefused
+    | Invite
+    | InviteAccepted
+    | EmailChange
+    | EmailChanged
+    | LinkOver
     | PasswordChanged
     | TotpSetup
     | PasskeySetup

@@ -16,6 +16,8 @@ PLACES: Final[Mapping[str, str]] = {
     "logout": "/logout",
     "reset": "/reset",
     "new_password": "/reset/new",
+    "invite": "/invite",
+    "email": "/email",
     "account": "/account",
     "change_password": "/account/password",
     "end_sessions": "/account/sessions",

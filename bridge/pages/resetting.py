@@ -4,9 +4,8 @@ The token of a link leaves the address bar at once: it moves into a cookie, and 
 """
 
 from dataclasses import dataclass
-from typing import Final
 
-from bridge.asgi import Receive, Reply, Scope, Send, path_of, see_other
+from bridge.asgi import Receive, Reply, Scope, Send, path_of
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
 from bridge.pages.masking import masked
@@ -19,9 +18,6 @@ from bridge.secret import Secret
 from bridge.sessions.cookie import Header
 from bridge.tokens import digest
 from bridge.users.user import User
-
-COOKIE_SECONDS: Final = 900
-_QUIET: Final = (b"referrer-policy", b"no-referrer")  # the address that is being left holds the token (R4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +43,8 @@ class Resetting:
         found = await self.completion.look(token)
         if isinstance(found, Refused):
             reply = self._refused(asked, found)
-        elif asked.heard.method == "HEAD":
-            reply = see_other(asked.paths["new_password"], (_QUIET,))
         else:
-            cookie = self.desk.cookies.set("reset", token, max_age=COOKIE_SECONDS)
-            reply = self.desk.go(asked, "new_password", cookies=(cookie, _QUIET))
+            reply = self.desk.carry(asked, "reset", token, "new_password")
         await reply(scope, receive, send)
 
     async def choose(self, scope: Scope, receive: Receive, send: Send) -> None:

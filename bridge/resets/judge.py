@@ -35,6 +35,15 @@ class NewPasswords:
         """How many characters it must have."""
         return self.policy.shortest(second_factor=_owes_code(user))
 
+    @property
+    def shortest_first(self) -> int:
+        """The same for somebody who is no user yet."""
+        return self.policy.shortest(second_factor=False)
+
+    def judge_first(self, new: Secret, *, about: tuple[str, ...]) -> PasswordFault | None:
+        """What is wrong with it for somebody who is no user yet, or None; `about`: his names and address."""
+        return self.policy.judge(new, about=(*self.about, *about))
+
     def judge(self, user: User, new: Secret) -> PasswordFault | None:
         """What is wrong with it, or None."""
         about = (*self.about, user.email, user.first_name, user.last_name)

@@ -9,10 +9,10 @@ from typing import Final, Literal
 from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
-Purpose = Literal["op", "app", "pre", "pending", "dev", "reset", "begun"]
+Purpose = Literal["op", "app", "pre", "pending", "dev", "reset", "invite", "email", "begun"]
 """op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
-waits for its code; dev: a known device; reset: an opened reset link; begun: on the host of an app, which is another,
-the browser that began a sign-in there."""
+waits for its code; dev: a known device; reset, invite, email: an opened link of a letter; begun: on the host of an app,
+which is another, the browser that began a sign-in there."""
 
 LONGEST_VALUE: Final = 4096 - 256
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
@@ -37,6 +37,8 @@ class Cookies:
             "pending": f"{host}lb_pending".encode(),
             "dev": f"{host}lb_dev".encode(),
             "reset": f"{host}lb_reset".encode(),
+            "invite": f"{host}lb_invite".encode(),
+            "email": f"{host}lb_email".encode(),
             "begun": f"{host}lb_begun".encode(),
         }
         secure = b"" if plain else b"; Secure"

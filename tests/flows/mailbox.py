@@ -9,7 +9,7 @@ from email.parser import BytesParser
 from email.policy import default as modern
 from pathlib import Path
 
-LINK = re.compile(r"https?://\S+/reset/t/\S+")
+LINK = re.compile(r"https?://\S+/(?:reset|invite|email)/t/\S+")
 
 
 @dataclass
@@ -48,6 +48,6 @@ def text_of(letter: EmailMessage) -> str:
 
 
 def link_in(letter: EmailMessage) -> str:
-    """The one reset link in its text."""
+    """The one link with a token in its text."""
     (link,) = LINK.findall(text_of(letter))
     return str(link)

@@ -14,6 +14,9 @@ from bridge.brand import Brand
 from bridge.outbox.device import device_name
 from bridge.outbox.letter import (
     Circumstances,
+    EmailConfirmLetter,
+    EmailUndoLetter,
+    InviteLetter,
     Letter,
     Letters,
     ManyFailuresLetter,
@@ -51,6 +54,15 @@ SAMPLES: Final[dict[str, Letter]] = {
         email="ada@example.com",
         seen=Circumstances(at=SEEN.at, device=None, ip=None),
         account_page="https://login.example.com/account",
+    ),
+    "invite": InviteLetter(
+        email="ada@example.com", link="https://login.example.com/invite/t/" + "x" * 43, until=1_795_297_080
+    ),
+    "email_confirm": EmailConfirmLetter(
+        email="ada@example.com", link="https://login.example.com/email/t/" + "x" * 43, until=1_795_297_080
+    ),
+    "email_undo": EmailUndoLetter(
+        email="ada@example.com", link="https://login.example.com/email/t/" + "x" * 43, until=1_795_297_080
     ),
     "many_failures": ManyFailuresLetter(
         email="ada@example.com", failures=12, seen=SEEN, account_page="https://login.example.com/account"

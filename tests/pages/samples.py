@@ -14,11 +14,19 @@ from bridge.pages.models import (
     Consent,
     ContinueAs,
     Elsewhere,
+    EmailChange,
+    EmailChanged,
+    EmailChangeProblem,
     Error,
     ErrorKind,
     Factors,
     Forgot,
     FormPost,
+    Invite,
+    InviteAccepted,
+    InviteFace,
+    InviteProblem,
+    LinkOver,
     LinkProblem,
     LinkRefused,
     Login,
@@ -125,6 +133,17 @@ TOTP_SETUP: Final = TotpSetup(
 NO_FACTORS: Final = Factors(totp_since=None, passkeys=(), codes_left=0, offers_passkeys=True)
 PASSKEY_SETUP: Final = PasskeySetup(csrf="the-csrf", passkey=ASKED, label="Firefox · Linux")
 RECOVERY_CODES: Final = RecoveryCodes(codes=tuple(f"{n}1ab-cdef-ghjk-mnpq" for n in range(10)), first=True)
+INVITE: Final = Invite(
+    csrf="the-csrf",
+    account="Acme Hosting",
+    masked_address="a•••@e•••e.com",
+    face="register",
+    person="",
+    shortest=15,
+)
+EMAIL_CHANGE: Final = EmailChange(
+    csrf="the-csrf", undo=False, old_address="a•••@e•••e.com", new_address="c•••s@e•••e.com"
+)
 FORM_POST: Final = FormPost(
     target="https://notes.example.com/callback", app_name="Acme Notes", fields=(("code", "lbc_x"), ("submit", "a b"))
 )
@@ -157,6 +176,16 @@ SCREENS: Final[dict[str, Page]] = {
     "new-password": NEW_PASSWORD,
     "new-password-too-common": replace(NEW_PASSWORD, problem="too-common"),
     "link-expired": LinkRefused(problem="expired"),
+    "invite": INVITE,
+    "invite-to-accept": replace(INVITE, face="accept", person="ada@example.com"),
+    "invite-of-another": replace(INVITE, face="other", person="tom@example.com"),
+    "invite-before-sign-in": replace(INVITE, face="sign-in"),
+    "invite-without-a-name": replace(INVITE, problem="no-name"),
+    "invite-accepted": InviteAccepted(account="Acme Hosting", signed_in=False),
+    "email-to-confirm": EMAIL_CHANGE,
+    "email-to-undo": replace(EMAIL_CHANGE, undo=True),
+    "email-changed": EmailChanged(undone=False),
+    "link-over": LinkOver(what="invite"),
     "password-changed": PasswordChanged(others_ended=True),
     "account": ACCOUNT,
     "account-wrong-password": replace(
@@ -225,6 +254,12 @@ def faces() -> Iterator[list[Page]]:
     yield [ACCOUNT, *(replace(ACCOUNT, problem=each) for each in choices(ChangeProblem))]
     yield [ACCOUNT, *(replace(ACCOUNT, notice=each) for each in choices(AccountNotice))]
     yield [replace(ACCOUNT, second_factor=each) for each in choices(SecondStep)]
+    yield [replace(INVITE, face=each) for each in get_args(InviteFace)]
+    yield [INVITE, *(replace(INVITE, problem=each) for each in choices(InviteProblem) if each != "unreachable")]
+    yield [InviteAccepted(account="Acme Hosting", signed_in=each) for each in (True, False)]
+    yield [EMAIL_CHANGE, *(replace(EMAIL_CHANGE, problem=each) for each in get_args(EmailChangeProblem))]
+    yield [EmailChanged(undone=each) for each in (True, False)]
+    yield [LinkOver(what=each) for each in ("invite", "email")]
     yield [LinkRefused(problem=each) for each in get_args(LinkProblem)]
     yield [Error(kind=each, detail=None, reference=None) for each in get_args(ErrorKind)]
     yield [TryLater(kind=each, wait=wait) for each in ("too-many", "unavailable") for wait in (None, 300)]

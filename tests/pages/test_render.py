@@ -332,6 +332,8 @@ _WORDS = {
     "ended",
     "why",
     "kind",
+    "face",
+    "what",
     "second_factor",
     "way",
     "others",
