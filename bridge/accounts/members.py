@@ -43,6 +43,11 @@ class Members:
             rows = (await tx.execute(wanted.order_by(memberships.c.user_id))).all()
         return [_member_of(row) for row in rows]
 
+    async def exist(self) -> bool:
+        """Whether there is any account: each has a member."""
+        async with self._db.read() as tx:
+            return (await tx.execute(select(memberships.c.account_id).limit(1))).first() is not None
+
     async def of_user(self, user: UserId) -> Sequence[Membership]:
         """His accounts by number."""
         return (await self.of_users([user]))[user]

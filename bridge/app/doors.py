@@ -167,8 +167,13 @@ async def _password_changed(rooms: Rooms, user: User, visit: Visit) -> None:
 def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:
     options = rooms.config.legacy
     ours = (
-        ValidateLogin(login=rooms.login, options=options, sessions=rooms.config.sessions).action,
-        ResetPassword(resets=rooms.resets, options=options).action,
+        ValidateLogin(
+            login=rooms.login,
+            client_of=rooms.client_numbers.of_user,
+            options=options,
+            sessions=rooms.config.sessions,
+        ).action,
+        ResetPassword(resets=rooms.resets, owner_of=rooms.client_numbers.owner_of, options=options).action,
         WhmcsDetails(options=options).action,
         GetConfigurationValue(options=options, base_url=rooms.config.base_url).action,
         GetAdminDetails(options=options).action,

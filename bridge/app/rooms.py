@@ -12,6 +12,7 @@ from bridge.accounts.contacts import Contacts
 from bridge.accounts.invites import Invites
 from bridge.accounts.joining import Joining
 from bridge.accounts.members import Members
+from bridge.accounts.numbers import ClientNumbers
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
 from bridge.clients.roles import Roles
@@ -100,6 +101,7 @@ class Rooms:
     policy: PasswordPolicy
     accounts: Accounts
     cached_accounts: CachedAccounts
+    client_numbers: ClientNumbers
     members: Members
     invites: Invites
     joining: Joining
@@ -137,7 +139,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     endings = Endings(database, clock, longest_life=_longest_life(config))
     # What the reconciler publishes it publishes while the gate is shut: those rooms hold the store behind it.
     versions = Versions(raw_store, names, VersionTable(database))
-    passwords = Passwords(config.users)
+    passwords = Passwords(config.users, html_escaped=config.legacy.html_escaped_fallback)
     new_stamp: DrawStamp = lambda reason: draw_stamp(reason, chance)  # noqa: E731
     users = SqlUsers(
         db=database,
@@ -148,6 +150,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         chance=chance,
         draw_stamp=new_stamp,
         versions=versions,
+        sub_is_number=config.legacy.sub_source == "user_id",
     )
     upkeep = UserUpkeep(users=users, clock=clock, draw_stamp=new_stamp)
     factors = SqlFactors(
@@ -192,6 +195,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
     accounts = Accounts(db=database, upkeep=upkeep, clock=clock, options=config.accounts, draw=chance)
+    cached_accounts = CachedAccounts(members, versions)
     invites = Invites(
         db=database,
         members=members,
@@ -236,7 +240,8 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         last_logins=last_logins,
         policy=PasswordPolicy(config.users),
         accounts=accounts,
-        cached_accounts=CachedAccounts(members, versions),
+        cached_accounts=cached_accounts,
+        client_numbers=ClientNumbers(accounts=accounts, cached=cached_accounts, members=members, versions=versions),
         members=members,
         invites=invites,
         joining=Joining(invites=invites, accounts=accounts, users=users, upkeep=upkeep, ledger=ledger),

@@ -81,8 +81,15 @@ class LegacyOptions:
     hash_under_2fa: Literal["absent", "empty"] = "absent"
     """`passwordhash` of an account with a second factor: not there, or empty.  Never a token."""
 
+    userid_mode: Literal["user", "client"] = "user"
+    """What `userid` of ValidateLogin and `id` of ResetPassword number: users, as since version 8, or clients, for
+    integrations from before it that look the number up as a client's.  A user's client is the first account that he
+    owns; who owns none is answered as a wrong login.  While there is no account at all, everybody is a client of his
+    own number."""
+
     add_clientid: bool = False
-    """Add `clientid` to ValidateLogin's answer: the number of the user's own client."""
+    """Add `clientid` to ValidateLogin's answer, for integrations that can be taught to read it: the number of the
+    user's own client, as `userid_mode` has it.  Not there for who owns none."""
 
     bind_ip: Literal["clientip", "never", "caller"] = "clientip"
     """To which address a session from ValidateLogin is bound: the parameter `clientip` where it is sent, none, or the
@@ -90,6 +97,14 @@ class LegacyOptions:
 
     hide_unknown_users: bool = False
     """ResetPassword says `success` also for a user that is not there."""
+
+    html_escaped_fallback: bool = False
+    """Try a wrong password with `& < > " '` once more as HTML writes them (`&amp;`): some hashes that were brought
+    along are of that text.  The right one is then hashed as it was typed."""
+
+    sub_source: Literal["map", "user_id"] = "map"
+    """The OpenID `sub` of a new user who brings none along: a uuid, or the number of the user, for applications that
+    know people by WHMCS's user id.  Who is there keeps the one he has."""
 
     oauth_aliases: bool = True
     """Whether the OpenID Provider, where it is enabled, also answers at WHMCS's addresses: /oauth/authorize.php and its

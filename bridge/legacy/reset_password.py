@@ -1,12 +1,13 @@
 """ResetPassword: mail this user a reset link — whmcs-api §3.2."""
 
-from typing import Protocol, assert_never
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias, assert_never
 
 from bridge.legacy.actions import Action, Answer, Caller, failure, success
 from bridge.legacy.options import LegacyOptions
 from bridge.legacy.params import Params
 from bridge.resets.ask import Queued, UnknownUser
-from bridge.types import UserId, Visit
+from bridge.types import AccountId, UserId, Visit
 from bridge.users.email import email_key
 
 _LARGEST_ID = 2**63 - 1
@@ -20,11 +21,16 @@ class Resets(Protocol):
         ...
 
 
+OwnerOf: TypeAlias = Callable[[AccountId], Awaitable[UserId | None]]
+"""Whose number as a client that is; None: nobody's.  Raises Unavailable."""
+
+
 class ResetPassword:
     """By `id` or `email`; the id wins.  Success means that a mail is queued, if the account's limit allows one."""
 
-    def __init__(self, *, resets: Resets, options: LegacyOptions) -> None:
+    def __init__(self, *, resets: Resets, owner_of: OwnerOf, options: LegacyOptions) -> None:
         self._resets = resets
+        self._owner_of = owner_of
         self._options = options
 
     @property
@@ -39,7 +45,7 @@ class ResetPassword:
             return failure("Please provide a valid email address", "email has not the form of an address")
         if not by_id and not email:
             return failure("Please enter the email address or provide the id", "email and id missing")
-        who = _user_id(params.number("id")) if by_id else email
+        who = await self._numbered(params.number("id")) if by_id else email
         if who is None:
             return self._unknown()
         match await self._resets.ask_for(who, caller.visit()):
@@ -50,10 +56,11 @@ class ResetPassword:
             case other:
                 assert_never(other)
 
+    async def _numbered(self, number: int | None) -> UserId | None:
+        if number is None or not 0 < number <= _LARGEST_ID:
+            return None
+        return await self._owner_of(AccountId(number)) if self._options.userid_mode == "client" else UserId(number)
+
     def _unknown(self) -> Answer:
         why = "there is no such user"
         return success(why) if self._options.hide_unknown_users else failure("User Not Found", why)
-
-
-def _user_id(number: int | None) -> UserId | None:
-    return UserId(number) if number is not None and 0 < number <= _LARGEST_ID else None

@@ -4,7 +4,8 @@ The only action that proves who somebody is.
 """
 
 import json
-from typing import Final, Protocol, assert_never
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeAlias, assert_never
 
 from bridge.asgi import parse_ip
 from bridge.errors import Unavailable
@@ -26,7 +27,7 @@ from bridge.secret import Secret
 from bridge.sessions.birth import Birth
 from bridge.sessions.options import SessionOptions
 from bridge.tokens import LoginToken
-from bridge.types import IPAddress, UserId, Visit
+from bridge.types import AccountId, IPAddress, UserId, Visit
 
 WRONG = "Email or Password Invalid"
 _PARAMETERS: Final = frozenset({"email", "password2", "clientip", "second_factor"})
@@ -40,11 +41,16 @@ class Login(Protocol):
     ) -> Outcome: ...
 
 
+ClientOf: TypeAlias = Callable[[UserId], Awaitable[AccountId | None]]
+"""The number of a user as a client; None: he has none.  Raises Unavailable."""
+
+
 class ValidateLogin:
     """Checks e-mail address and password; a right one makes a session of kind `legacy`."""
 
-    def __init__(self, *, login: Login, options: LegacyOptions, sessions: SessionOptions) -> None:
+    def __init__(self, *, login: Login, client_of: ClientOf, options: LegacyOptions, sessions: SessionOptions) -> None:
         self._login = login
+        self._client_of = client_of
         self._options = options
         self._sessions = sessions
 
@@ -70,7 +76,7 @@ class ValidateLogin:
             visit=caller.visit(person),
             shown=shown_by(Secret(params.optional("second_factor"))),
         )
-        return self._answer(outcome, caller)
+        return await self._answer(outcome, caller)
 
     def _wish(self, caller: Caller, person: IPAddress | None) -> Birth:
         terms = caller.sessions
@@ -92,16 +98,16 @@ class ValidateLogin:
             case "never":
                 return None
 
-    def _answer(self, outcome: Outcome, caller: Caller) -> Answer:
+    async def _answer(self, outcome: Outcome, caller: Caller) -> Answer:
         match outcome:
             case LoggedIn(user, born):
                 if born is None:
                     raise TypeError("a session was wished for and none was born")
-                return self._success(user.id, two_factor=user.second_factor != "none", token=born.token)
+                return await self._success(user.id, two_factor=user.second_factor != "none", token=born.token)
             case SecondFactorNeeded(user):
                 if self._options.error_on_2fa if caller.error_on_2fa is None else caller.error_on_2fa:
                     return failure(WRONG, "second factor (error_on_2fa)")
-                return self._success(user.id, two_factor=True)
+                return await self._success(user.id, two_factor=True)
             case SecondFactorElsewhere():
                 return failure(WRONG, "the second factor is known only to the user's authority")
             case Refused("wrong"):
@@ -115,10 +121,14 @@ class ValidateLogin:
             case _:
                 assert_never(outcome)
 
-    def _success(self, user: UserId, *, two_factor: bool, token: LoginToken | None = None) -> Answer:
-        members: dict[str, Value] = {"userid": user}
-        if self._options.add_clientid:
-            members["clientid"] = user  # a backend without clients: one per user, of the same number (§4.3)
+    async def _success(self, user: UserId, *, two_factor: bool, token: LoginToken | None = None) -> Answer:
+        of_client = self._options.userid_mode == "client"
+        client = await self._client_of(user) if of_client or self._options.add_clientid else None
+        if of_client and client is None:
+            return failure(WRONG, "owns no client (userid_mode)")
+        members: dict[str, Value] = {"userid": client if of_client else user}
+        if self._options.add_clientid and client is not None:
+            members["clientid"] = client
         if token is not None:
             members["passwordhash"] = self._hash(user, token)
         elif self._options.hash_under_2fa == "empty":

@@ -4,7 +4,8 @@ libpass is imported as `passlib`, here and nowhere else.
 
 Every check is one argon2 run, whatever the account is like.  A right password under an older scheme gets its new hash
 from that run; every other account spends it on a dummy, so that unknown, wrong, disabled, empty and broken all look
-alike to a stopwatch.  An older scheme's own run comes on top: `login.floor_ms` hides it.
+alike to a stopwatch.  An older scheme's own run comes on top: `login.floor_ms` hides it.  With `html_escaped` a
+password that HTML writes otherwise is checked twice unless it is right, and that too for everybody alike.
 """
 
 import hashlib
@@ -44,10 +45,14 @@ class Verdict(Struct, frozen=True):
 class Passwords:
     """Checks and makes hashes in threads of its own number, with a bounded queue before them."""
 
-    def __init__(self, options: UserOptions, *, count: Count | None = None) -> None:
-        """Hashes once, for the dummy.  Raises ConfigError when what is imported as passlib is not libpass."""
+    def __init__(self, options: UserOptions, *, html_escaped: bool = False, count: Count | None = None) -> None:
+        """Hashes once, for the dummy.  Raises ConfigError when what is imported as passlib is not libpass.
+
+        `html_escaped`: a password that is wrong may be right as HTML writes it (whmcs-api §7).
+        """
         check_library(passlib.__version__)
         threads = options.threads or os.cpu_count() or 1
+        self._html_escaped = html_escaped
         self._places = threads + options.queue
         self._taken = 0
         self._threads = Threads(threads, name="password")
@@ -67,7 +72,7 @@ class Passwords:
 
         `upgrade=False` for a hash that is not ours to replace.
         """
-        return await self._in_thread(lambda: self._verify(stored or "", password.reveal_bytes(), upgrade=upgrade))
+        return await self._in_thread(lambda: self._either(stored or "", password.reveal_bytes(), upgrade=upgrade))
 
     async def hash(self, password: Secret) -> str:
         """A new argon2id hash.  ValueError over 1,024 bytes or with a NUL; Busy when the queue is full."""
@@ -94,6 +99,15 @@ class Passwords:
             return await self._threads.run(work)
         finally:
             self._taken -= 1
+
+    def _either(self, stored: str, raw: bytes, *, upgrade: bool) -> Verdict:
+        """As it was typed, or else as HTML writes it; the new hash is of what was typed."""
+        verdict = self._verify(stored, raw, upgrade=upgrade)
+        escaped = _in_html(raw) if self._html_escaped else raw
+        if verdict.ok or escaped == raw:
+            return verdict
+        ok = self._verify(stored, escaped, upgrade=False).ok
+        return Verdict(ok, self._hash(raw) if ok and upgrade else None)
 
     def _verify(self, stored: str, raw: bytes, *, upgrade: bool) -> Verdict:
         if not _fit(raw):
@@ -185,6 +199,13 @@ def _form_of(made: str) -> re.Pattern[str]:
     *head, salt, digest = made.split("$")
     of = "[A-Za-z0-9+/]"
     return re.compile(rf"{re.escape('$'.join(head))}\${of}{{{len(salt)}}}\${of}{{{len(digest)}}}")
+
+
+def _in_html(raw: bytes) -> bytes:
+    """As PHP's htmlspecialchars writes it, both quotes too."""
+    for plain, written in ((b"&", b"&amp;"), (b"<", b"&lt;"), (b">", b"&gt;"), (b'"', b"&quot;"), (b"'", b"&#039;")):
+        raw = raw.replace(plain, written)
+    return raw
 
 
 def _fit(raw: bytes) -> bool:

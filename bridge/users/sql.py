@@ -10,7 +10,7 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Any, Final, Unpack
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock
@@ -57,7 +57,9 @@ class SqlUsers:
         chance: Chance,
         draw_stamp: DrawStamp,
         versions: Published,
+        sub_is_number: bool = False,
     ) -> None:
+        """`sub_is_number`: the subject of a new user who brings none along is his number, and no uuid."""
         self._db = db
         self._passwords = passwords
         self._ring = ring
@@ -66,6 +68,7 @@ class SqlUsers:
         self._chance = chance
         self._draw_stamp = draw_stamp
         self._versions = versions
+        self._sub_is_number = sub_is_number
         noted: dict[str, Any] = {"last_login_at": bindparam("at"), "last_login_ip": bindparam("ip")}
         mine = (users.c.id == bindparam("user")) & users.c.removed_at.is_(None)
         self._last_logins = Bulk(update(users).where(mine).values(noted), db.engine.dialect)
@@ -123,7 +126,7 @@ class SqlUsers:
             raise ValueError("sub: 1 to 255 ASCII characters")
         password, totp = facts.get("password"), facts.get("totp")
         values = {
-            "sub": sub or str(uuid.UUID(bytes=self._chance(16), version=4)),
+            "sub": sub or (None if self._sub_is_number else str(uuid.UUID(bytes=self._chance(16), version=4))),
             "email": facts["email"].strip(),
             "email_key": key,
             "email_verified": facts.get("email_verified", False),
@@ -216,16 +219,18 @@ class SqlUsers:
             await self._last_logins.run(tx, rows)
 
     async def _numbered(self, tx: Tx, values: Mapping[str, Any]) -> UserId:
-        """Insert the row.  Its tag follows from its number; a number whose tag another user has is skipped."""
+        """Insert the row.  Its tag follows from its number, and its subject if it has none; a number of which another
+        user has either is skipped."""
         while True:
-            # "~" is in no tag.  Two users who are made at once must not meet here.
+            # "~" is in no tag and no number.  Two users who are made at once must not meet here.
             not_yet = "~" + base62(int.from_bytes(self._chance(7), "big"), 10)
-            made = await tx.execute(insert(users).values({**values, "tag": not_yet}))
+            made = await tx.execute(insert(users).values({**values, "tag": not_yet, "sub": values["sub"] or not_yet}))
             assert made.inserted_primary_key is not None
             user = UserId(made.inserted_primary_key[0])
-            tag = self._slots.of_user(user)
-            if (await tx.execute(select(users.c.id).where(users.c.tag == tag))).first() is None:
-                await tx.execute(update(users).where(users.c.id == user).values(tag=tag))
+            follows = {"tag": self._slots.of_user(user), **({} if values["sub"] else {"sub": str(user)})}
+            taken = or_(*(users.c[name] == value for name, value in follows.items()))
+            if (await tx.execute(select(users.c.id).where(taken))).first() is None:
+                await tx.execute(update(users).where(users.c.id == user).values(follows))
                 return user
             await tx.execute(delete(users).where(users.c.id == user))
 

@@ -31,7 +31,7 @@ class Office:
 
     async def invite(self, email: str) -> str:
         """The path of the link that came to that address."""
-        given = {"client_id": self.account.id, "email": email, "permissions": "tickets,orders"}
+        given: dict[str, str | int] = {"client_id": self.account.id, "email": email, "permissions": "tickets,orders"}
         assert await self.api.call("CreateClientInvite", **given) == {"result": "success"}
         return urlsplit(link_in(await self.mailbox.next(email))).path
 
@@ -199,7 +199,11 @@ async def test_a_newer_invite_and_the_end_of_its_time_close_it(office: Office, v
 
 async def test_the_letter_goes_to_the_users_own_address_where_there_is_one(office: Office) -> None:
     """Security §10: what was typed may be spelt like it, and be another's."""
-    given = {"client_id": office.account.id, "email": "\uff34om@EXAMPLE.com", "permissions": "orders"}
+    given: dict[str, str | int] = {
+        "client_id": office.account.id,
+        "email": "\uff34om@EXAMPLE.com",
+        "permissions": "orders",
+    }
     assert await office.api.call("CreateClientInvite", **given) == {"result": "success"}
     letter = await office.mailbox.next(TOM)
     assert "invited" in letter["Subject"] and "Analytical" not in letter.as_string()

@@ -43,7 +43,7 @@ from bridge.sessions.record import RecordCodec
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.guard import MemoryGuard
 from bridge.tokens import Names, Slots
-from bridge.types import IPNetwork, Subject, UserId, Visit
+from bridge.types import AccountId, IPNetwork, Subject, UserId, Visit
 from bridge.users.user import User
 
 ISSUER = "https://login.example.com"
@@ -182,12 +182,21 @@ def desk(
     *,
     proxies: tuple[IPNetwork, ...] = (),
     sessions: SessionOptions | None = None,
+    clients: Mapping[int, int] | None = None,
 ) -> Desk:
-    """A door with these options, for these callers."""
+    """A door with these options, for these callers.  `clients`: of each user his number as a client."""
+    of_user = {1: 1} if clients is None else clients
+
+    async def client_of(user: UserId) -> AccountId | None:
+        return AccountId(of_user[user]) if user in of_user else None
+
+    async def owner_of(client: AccountId) -> UserId | None:
+        return next((UserId(user) for user, number in of_user.items() if number == client), None)
+
     login, resets, heard = ScriptedLogin(), ScriptedResets(), Heard()
     actions = registry(
-        ValidateLogin(login=login, options=options, sessions=sessions or SessionOptions()).action,
-        ResetPassword(resets=resets, options=options).action,
+        ValidateLogin(login=login, client_of=client_of, options=options, sessions=sessions or SessionOptions()).action,
+        ResetPassword(resets=resets, owner_of=owner_of, options=options).action,
         WhmcsDetails(options=options).action,
         Action(name="Echo", run=echo, parameters=frozenset({"text"})),
         Action(name="Broken", run=broken, parameters=frozenset()),
