@@ -34,7 +34,6 @@ _REQUIRED: Final = {
     "postcode": "postcode",
     "phonenumber": "phone number",
 }
-_LARGEST: Final = 2**63 - 1
 
 PublishStamp = Callable[[UserId, SlotTag], Awaitable[object]]
 
@@ -197,8 +196,7 @@ def _owner_number(params: Params) -> UserId | None:
     """None: the owner is to be made.  0, which nobody has, for what is no number."""
     if not params.optional("owner_user_id"):
         return None
-    number = params.number("owner_user_id") or 0
-    return UserId(number if 0 < number <= _LARGEST else 0)
+    return UserId(params.row("owner_user_id"))
 
 
 def _refused(params: Params, *, new_owner: bool) -> Answer | None:

@@ -52,7 +52,6 @@ _BILLING: Final[Mapping[str, str]] = {
     "override_auto_close": "overrideautoclose",
 }
 _PREFERENCES: Final = structs.fields(EmailPreferences)
-_LARGEST: Final = 2**63 - 1
 
 PROFILE: Final = frozenset(
     {*TEXTS.values(), *_FLAGS.values(), *_BILLING.values(), "status", "groupid", "currency", "paymentmethod"}
@@ -88,8 +87,7 @@ def changed(profile: Profile, params: Params) -> Profile:
 
 def client_number(params: Params, name: str = "clientid") -> AccountId:
     """The number of a client; 0, which none has, for what is none."""
-    number = params.number(name) or 0
-    return AccountId(number if 0 < number <= _LARGEST else 0)
+    return AccountId(params.row(name))
 
 
 def invalid(error: InvalidField) -> Answer:

@@ -13,14 +13,13 @@ from bridge.accounts.permissions import EVERY_PERMISSION, Permissions, parse_per
 from bridge.events.ledger import Ledger
 from bridge.legacy.actions import Action, Answer, Caller, failure, success
 from bridge.legacy.params import Params
-from bridge.legacy.users import INVALID_ADDRESS, user_number
-from bridge.types import AccountId
+from bridge.legacy.users import INVALID_ADDRESS
+from bridge.types import AccountId, UserId
 
 INVALID_USER: Final = "Invalid user id"
 INVALID_CLIENT: Final = "Invalid client id"
 NOT_ASSOCIATED: Final = "User is not associated with client"
 
-_LARGEST: Final = 2**63 - 1
 _BOTH: Final = frozenset({"user_id", "client_id"})
 
 
@@ -50,7 +49,7 @@ class GetUserPermissions:
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:  # noqa: ARG002  # every action's shape
         """The documentation shows `result` alone, which would be of no use.  Raises Unavailable."""
-        outcome = await self._members.permissions(user_number(params), client_number(params))
+        outcome = await self._members.permissions(*_both(params))
         match outcome:
             case NoUser() | NoAccount() | NotAMember():
                 return _refusal(outcome)
@@ -74,7 +73,7 @@ class UpdateUserPermissions:
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:
         """In the order in which the documentation lists its errors.  Raises Unavailable."""
-        user, client = user_number(params), client_number(params)
+        user, client = _both(params)
         wanted = parse_permissions(params.optional("permissions"))
         outcome = await self._ledger.do(
             caller.visit(), lambda deed: self._members.set_permissions(deed, user, client, wanted)
@@ -106,7 +105,7 @@ class DeleteUserClient:
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:
         """In the order in which the documentation lists its errors.  Raises Unavailable."""
-        user, client = user_number(params), client_number(params)
+        user, client = _both(params)
         outcome = await self._ledger.do(caller.visit(), lambda deed: self._members.remove(deed, user, client))
         match outcome:
             case Membership():
@@ -134,7 +133,7 @@ class CreateClientInvite:
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:
         """In the order in which the documentation lists its errors.  Raises Unavailable."""
-        client, email = client_number(params), params.text("email")
+        client, email = AccountId(params.row("client_id")), params.text("email")
         wanted = parse_permissions(params.optional("permissions"))
         if not email.strip():
             return failure("Email is required")
@@ -154,10 +153,8 @@ class CreateClientInvite:
                 assert_never(outcome)
 
 
-def client_number(params: Params) -> AccountId:
-    """`client_id`; 0, which no client has, for what is no number of one."""
-    number = params.number("client_id") or 0
-    return AccountId(number if 0 < number <= _LARGEST else 0)
+def _both(params: Params) -> tuple[UserId, AccountId]:
+    return UserId(params.row("user_id")), AccountId(params.row("client_id"))
 
 
 def _list(permissions: Permissions) -> dict[str, list[str]]:

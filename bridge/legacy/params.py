@@ -54,6 +54,10 @@ class Params:
         value = self.optional(name).strip()
         return int(value) if _INTEGER.fullmatch(value) else None
 
+    def row(self, name: str) -> int:
+        """The number of a row, which has at most 18 digits here; 0, which none has, for what is none."""
+        return max(self.number(name) or 0, 0)
+
     def flag(self, name: str) -> bool | None:
         """An optional boolean, in any of the spellings of PHP and its callers.  None: absent, or none of them."""
         value = self.optional(name).strip().lower()

@@ -10,8 +10,6 @@ from bridge.resets.ask import Queued, UnknownUser
 from bridge.types import AccountId, UserId, Visit
 from bridge.users.email import email_key
 
-_LARGEST_ID = 2**63 - 1
-
 
 class Resets(Protocol):
     """Where reset links are asked for."""
@@ -45,7 +43,7 @@ class ResetPassword:
             return failure("Please provide a valid email address", "email has not the form of an address")
         if not by_id and not email:
             return failure("Please enter the email address or provide the id", "email and id missing")
-        who = await self._numbered(params.number("id")) if by_id else email
+        who = await self._numbered(params.row("id")) if by_id else email
         if who is None:
             return self._unknown()
         match await self._resets.ask_for(who, caller.visit()):
@@ -56,8 +54,8 @@ class ResetPassword:
             case other:
                 assert_never(other)
 
-    async def _numbered(self, number: int | None) -> UserId | None:
-        if number is None or not 0 < number <= _LARGEST_ID:
+    async def _numbered(self, number: int) -> UserId | None:
+        if number == 0:
             return None
         return await self._owner_of(AccountId(number)) if self._options.userid_mode == "client" else UserId(number)
 

@@ -29,7 +29,6 @@ USER_EXISTS: Final = "A user already exists with that email address"
 NO_SUCH_USER: Final = "Invalid User ID requested"
 NOTHING_TO_CHANGE: Final = "One of `email`, `firstname`, `lastname`, or `language` is required"
 
-_LARGEST: Final = 2**63 - 1
 _WORDS: Final[Mapping[str, str]] = {"first_name": "firstname", "last_name": "lastname"}
 
 
@@ -126,7 +125,7 @@ class UpdateUser:
     async def __call__(self, params: Params, caller: Caller) -> Answer:
         """All of it or none, in the order in which the documentation lists its errors.  Raises Unavailable."""
         wish = _Wish.of(params)
-        user = user_number(params)
+        user = UserId(params.row("user_id"))
         if await self._users.by_id(user) is None:
             return failure(NO_SUCH_USER)
         if not wish:
@@ -179,12 +178,6 @@ class _Wish:
 
     def __bool__(self) -> bool:
         return bool(self.email) or self.profile != ProfileChange()
-
-
-def user_number(params: Params) -> UserId:
-    """`user_id`; 0, which nobody has, for what is no number of a user."""
-    number = params.number("user_id") or 0
-    return UserId(number if 0 < number <= _LARGEST else 0)
 
 
 def too_long(error: InvalidField) -> Answer:

@@ -173,3 +173,11 @@ def test_a_long_unreadable_body_takes_as_much_longer_as_it_is_longer() -> None:
     short = min(seconds(4_000) for _ in range(5))
     long = min(seconds(64_000) for _ in range(3))
     assert long < 100 * short, "16 times the bytes: squared it would be more than 256 times the work"
+
+
+@pytest.mark.parametrize(
+    ("sent", "row"),
+    [("7", 7), (" 7 ", 7), ("+7", 7), ("0", 0), ("-7", 0), ("", 0), ("7.0", 0), ("undefined", 0), ("9" * 19, 0)],
+)
+def test_the_number_of_a_row_is_nought_for_what_is_none(sent: str, row: int) -> None:
+    assert Params({"id": sent}).row("id") == row
