@@ -39,6 +39,7 @@ from bridge.tokens import LoginToken
 from bridge.users.email import email_key
 from bridge.users.user import User
 
+_USUAL: Final[tuple[Way, ...]] = ("totp",)
 _QUIET: Final = ("unknown", "wrong-place", "rotated")
 
 
@@ -157,9 +158,9 @@ class SignIn:
             return self.desk.stale(asked)
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
-        ways: tuple[Way, ...] = await self.login.ways(pending) or ("totp",)
-        chosen = asked.heard.given("way")
-        way = next((each for each in ways if each == chosen), ways[0])
+        ways = await self.login.ways(pending) or _USUAL
+        by_name: dict[str, Way] = {each: each for each in ways}
+        way = by_name.get(asked.heard.given("way") or "", ways[0])
         with_passkey = "passkey" in ways and way != "recovery-code"
         page = SecondFactorPage(
             csrf=self.desk.proof(asked, "code", pending.sid),
