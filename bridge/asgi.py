@@ -167,6 +167,17 @@ def local_path(text: str | None) -> str | None:
     return text if text.startswith("/") and not text.startswith("//") and "\\" not in text and " " not in text else None
 
 
+def looks_ahead(scope: Scope) -> bool:
+    """Nobody has gone there yet: a HEAD, or a browser that fetches what may be wanted next."""
+    return scope["method"] == "HEAD" or "prefetch" in (header(scope, b"sec-purpose") or "")
+
+
+def is_navigation(scope: Scope) -> bool:
+    """Whether a person goes there, as far as the browser says: no picture, frame or script."""
+    mode, dest = header(scope, b"sec-fetch-mode"), header(scope, b"sec-fetch-dest")
+    return mode in (None, "navigate") and dest in (None, "document")
+
+
 def is_origin(text: str) -> bool:
     """Whether that is the origin of a web page as we write it: scheme and host in lower case, perhaps a port."""
     return _ORIGIN.fullmatch(text) is not None

@@ -71,6 +71,13 @@ class Contacts:
         self._db = db
         self._clock = clock
 
+    async def by_id(self, account: AccountId, contact: int) -> Contact | None:
+        """The contact of that number, if it is one of that account."""
+        mine = select(contacts).where(contacts.c.id == contact, contacts.c.account_id == account)
+        async with self._db.read() as tx:
+            row = (await tx.execute(mine)).first()
+        return _contact_of(row) if row is not None else None
+
     async def page(
         self,
         span: Span | None = None,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 from bridge.api import endpoints as api_endpoints
 from bridge.api.redeem import Redeem
@@ -24,17 +25,22 @@ from bridge.legacy.client_users import (
     UpdateUserPermissions,
 )
 from bridge.legacy.clients import GetClients, GetClientsDetails, GetContacts
+from bridge.legacy.create_sso_token import CreateSsoToken, Destinations
 from bridge.legacy.credentials import Callers
+from bridge.legacy.dologin import DoLogin
 from bridge.legacy.endpoint import LegacyApi
+from bridge.legacy.oauth_credentials import OAuthCredentials
 from bridge.legacy.probes import GetAdminDetails, GetConfigurationValue
 from bridge.legacy.reset_password import ResetPassword
 from bridge.legacy.users import AddUser, GetUsers, UpdateUser
 from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
+from bridge.oidc.grants.single_sign_on import SingleSignOnGrant
 from bridge.oidc.issue import Issuing
 from bridge.oidc.provider import Provider
 from bridge.outbox.notices import PASSWORD_CHANGED, payload
 from bridge.pages.accounting import Accounting
+from bridge.pages.arriving import Arriving
 from bridge.pages.browser import Desk
 from bridge.pages.consenting import Consenting
 from bridge.pages.door import PagesDoor
@@ -82,6 +88,8 @@ def make_doors(rooms: Rooms, *, proxies: Proxies, actions: Sequence[Action]) -> 
             endpoints |= provider.aliases()
     if config.legacy.enabled:
         endpoints |= _legacy(rooms, offered, proxies).endpoints()
+        if config.legacy.autoauth != "off":
+            endpoints |= _dologin(rooms, troubles, proxies).endpoints()
     return Doors(endpoints=endpoints, prefixes=page_door.prefixes(), actions=offered, troubles=troubles)
 
 
@@ -156,6 +164,9 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
         stylesheet=pages.stylesheet,
         script=pages.script,
         troubles=troubles,
+        arriving=Arriving(desk=desk, links=rooms.links_in, pending_seconds=config.login.pending_seconds)
+        if config.legacy.enabled
+        else None,
     )
 
 
@@ -179,6 +190,22 @@ def _actions(rooms: Rooms, own: Sequence[Action]) -> Registry:
         GetAdminDetails(options=options).action,
         *_users(rooms),
         *_clients(rooms),
+        CreateSsoToken(
+            users=rooms.users,
+            accounts=rooms.accounts,
+            contacts=rooms.contacts,
+            links=rooms.links_in,
+            ledger=rooms.ledger,
+            destinations=Destinations(options.sso_destinations, rooms.config.base_url),
+            base_url=rooms.config.base_url,
+        ).action,
+        *OAuthCredentials(
+            upkeep=rooms.client_upkeep,
+            accounts=rooms.accounts,
+            ledger=rooms.ledger,
+            options=options,
+            company=rooms.config.pages.brand_name,
+        ).actions,
     )
     return registry(*owned(registry(*ours), options.actions).values(), *own)
 
@@ -215,6 +242,22 @@ def _legacy(rooms: Rooms, actions: Registry, proxies: Proxies) -> LegacyApi:
     bans = Bans(guard=rooms.guard, names=rooms.names, ring=rooms.ring, options=options)
     callers = Callers(credentials=rooms.credentials, options=options, bans=bans)
     return LegacyApi(callers=callers, actions=actions, options=options, proxies=proxies, events=rooms.events)
+
+
+def _dologin(rooms: Rooms, troubles: Troubles, proxies: Proxies) -> DoLogin:
+    config = rooms.config
+    return DoLogin(
+        mode=config.legacy.autoauth,
+        key=config.legacy.autoauth_key,
+        users=rooms.users,
+        links=rooms.links_in,
+        ledger=rooms.ledger,
+        destinations=Destinations(config.legacy.sso_destinations, config.base_url),
+        errors=troubles,
+        proxies=proxies,
+        clock=rooms.clock,
+        base=urlsplit(config.base_url).path,
+    )
 
 
 def _api(rooms: Rooms, proxies: Proxies) -> Endpoints:
@@ -261,4 +304,19 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         pages=troubles,
         proxies=proxies,
         languages=[html_lang(name) for name in pages.languages.names],
+        single_sign_on=_single_sign_on(rooms) if config.legacy.enabled else None,
+    )
+
+
+def _single_sign_on(rooms: Rooms) -> SingleSignOnGrant:
+    config = rooms.config
+    destinations = Destinations(config.legacy.sso_destinations, config.base_url)
+    return SingleSignOnGrant(
+        links=rooms.links_in,
+        users=rooms.users,
+        accounts=rooms.accounts,
+        ledger=rooms.ledger,
+        path_of=lambda name, service: destinations.named(name, {"service_id": service}),
+        seconds=config.login.sso_seconds,
+        services_are_clients=config.legacy.service_ids == "clients",
     )

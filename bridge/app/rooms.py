@@ -13,9 +13,11 @@ from bridge.accounts.invites import Invites
 from bridge.accounts.joining import Joining
 from bridge.accounts.members import Members
 from bridge.accounts.numbers import ClientNumbers
+from bridge.accounts.single_sign_on import SingleSignOnRules
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
 from bridge.clients.roles import Roles
+from bridge.clients.upkeep import ClientUpkeep
 from bridge.clock import Chance, Clock
 from bridge.config import Config
 from bridge.config.keyfiles import keys_of
@@ -39,6 +41,7 @@ from bridge.login.device import Devices
 from bridge.login.enrolment import Enrolment
 from bridge.login.passkeys import Passkeys
 from bridge.login.relying_party import RelyingParty
+from bridge.login.sso import SingleSignOn, sso_seal
 from bridge.mint import TokenMint
 from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
@@ -107,6 +110,7 @@ class Rooms:
     joining: Joining
     contacts: Contacts
     clients: Clients
+    client_upkeep: ClientUpkeep
     credentials: Credentials
     roles: Roles
     keyring: Keyring
@@ -120,6 +124,7 @@ class Rooms:
     devices: Devices
     login: Login
     enrolment: Enrolment
+    links_in: SingleSignOn
     outbox: Outbox
     letters: PatientOutbox
     links: Links
@@ -205,6 +210,27 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         lifetime=config.accounts.invite_lifetime,
         draw=chance,
     )
+    clients = Clients(db=database, ring=ring, versions=versions, clock=clock)
+    login = assemble_login(
+        users=users,
+        factors=factors,
+        passkeys=passkeys,
+        sessions=sessions,
+        store=store,
+        guard=guard,
+        names=names,
+        ring=ring,
+        arrivals=last_logins,
+        letters=letters,
+        ledger=ledger,
+        outbox=outbox,
+        epoch=lambda: endings.epoch,
+        clock=clock,
+        chance=chance,
+        options=config.login,
+        events=events,
+        took=metrics.login_took,
+    )
     return Rooms(
         config=config,
         clock=clock,
@@ -246,7 +272,8 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         invites=invites,
         joining=Joining(invites=invites, accounts=accounts, users=users, upkeep=upkeep, ledger=ledger),
         contacts=Contacts(database, clock),
-        clients=Clients(db=database, ring=ring, versions=versions, clock=clock),
+        clients=clients,
+        client_upkeep=ClientUpkeep(db=database, clients=clients, clock=clock, draw=chance),
         credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),
         roles=Roles(db=database, versions=versions, clock=clock),
         keyring=Keyring(db=database, ring=ring, clock=clock, events=events),
@@ -266,25 +293,21 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         families=families,
         consents=consents,
         devices=devices,
-        login=assemble_login(
-            users=users,
-            factors=factors,
-            passkeys=passkeys,
-            sessions=sessions,
+        login=login,
+        links_in=SingleSignOn(
             store=store,
-            guard=guard,
             names=names,
-            ring=ring,
-            arrivals=last_logins,
-            letters=letters,
-            ledger=ledger,
-            outbox=outbox,
+            seal=sso_seal(ring),
+            users=users,
+            rules=SingleSignOnRules(accounts=accounts, members=members),
+            clients=clients,
+            entry=login.entry,
+            second_factor=login.second_factor,
             epoch=lambda: endings.epoch,
             clock=clock,
             chance=chance,
             options=config.login,
             events=events,
-            took=metrics.login_took,
         ),
         enrolment=Enrolment(
             keeper=factors,

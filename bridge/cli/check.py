@@ -76,6 +76,7 @@ def _about_settings(settings: Config) -> Iterator[Finding]:
         (not settings.dev and settings.mail.url == "console:", "mail.url is console: every reset link is in the log"),
         (settings.sessions.shared_domain, "sessions.shared_domain: every host below it can read and set the cookie"),
         (settings.sessions.legacy_at_issuer, "sessions.legacy_at_issuer: a portal's session files open every app"),
+        (settings.legacy.enabled and settings.legacy.autoauth == "sha1", "legacy.autoauth: sha1 says nothing of goto"),
         (settings.legacy.enabled and settings.legacy.admin_md5_login, "legacy.admin_md5_login: that md5 is a password"),
         (settings.legacy.enabled and settings.legacy.allow_get, "legacy.allow_get: passwords in queries reach logs"),
     )

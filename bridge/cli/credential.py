@@ -54,6 +54,10 @@ def add(
             help="Tell it an error for users with a second factor, or not; default: as legacy.error_on_2fa says.",
         ),
     ] = None,
+    sso_without_2fa: Annotated[
+        bool,
+        typer.Option("--sso-without-2fa", help="Its links of CreateSsoToken ask nobody for a second factor: it did."),
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,6 +74,7 @@ def add(
             roles=role or (),
             sessions=SessionTerms(lifetime=lifetime, idle=idle, cap=cap),
             error_on_2fa=error_on_2fa,
+            sso_without_2fa=sso_without_2fa,
         )
     except ValueError as error:
         raise Refusal(str(error)) from None
@@ -175,6 +180,7 @@ def _shown(credential: Credential) -> dict[str, Any]:
         "roles": sorted(credential.roles),
         "sessions": {"lifetime": terms.lifetime, "idle": terms.idle, "cap": terms.cap},
         "error_on_2fa": credential.error_on_2fa,
+        "sso_without_2fa": credential.sso_without_2fa,
         "disabled": credential.disabled,
         "created_at": credential.created_at,
     }

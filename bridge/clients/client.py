@@ -61,9 +61,9 @@ class Client:
     def may_authenticate_by(self, method: AuthMethod) -> bool:
         """Whether the token endpoint takes that method from this client.
 
-        An imported client that named no method may use its secret either way, as it could where it came from
-        (whmcs-api §6.3).
+        An imported client that named no method, or one of CreateOAuthCredential, may use its secret either way, as it
+        could where it came from (whmcs-api §6.3).
         """
-        if self.source == "import" and "token_endpoint_auth_method" not in self.metadata:
+        if self.source in ("import", "legacy") and "token_endpoint_auth_method" not in self.metadata:
             return method in ("client_secret_basic", "client_secret_post")
         return method == self.auth_method

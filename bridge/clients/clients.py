@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Update, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -156,14 +156,16 @@ class Clients:
         reconciler ends what stands on it.  False: there is no such client."""
         async with self._db.begin() as tx:
             gone = await tx.execute(delete(oauth_clients).where(oauth_clients.c.client_id == client_id))
-            await tx.execute(
-                update(consents)
-                .where(consents.c.client_id == client_id, consents.c.granted)
-                .values(version=consents.c.version + 1, granted=False, scopes="", changed_at=int(self._clock.now()))
-            )
+            await tx.execute(withdrawal(client_id, int(self._clock.now())))
             await bump(tx, VERSION)
         await self._publish()
         return gone.rowcount > 0
+
+    def kept(self, row: Mapping[str, Any], secret: Secret) -> dict[str, Any]:
+        """The columns that keep this secret of the client that `row` describes (security §22)."""
+        client_id = row["client_id"]
+        sealed = self._ring.seal(secret.reveal_bytes(), *_place(client_id)) if needs_recoverable_secret(row) else None
+        return {"secret_hash": self._hashes.make(client_id, secret), "secret_enc": sealed}
 
     async def _load(self, client_id: str) -> Client | None:
         row = await self._db.first(_BY_ID, client_id=client_id)
@@ -183,9 +185,7 @@ class Clients:
     def _complete(self, row: dict[str, Any], secret: Secret | None) -> None:
         row["created_at"] = row["updated_at"] = int(self._clock.now())
         if secret is not None:
-            row["secret_hash"] = self._hashes.make(row["client_id"], secret)
-            if needs_recoverable_secret(row):
-                row["secret_enc"] = self._ring.seal(secret.reveal_bytes(), *_place(row["client_id"]))
+            row |= self.kept(row, secret)
 
     async def _add(self, tx: AsyncConnection, row: Mapping[str, Any]) -> bool:
         """False: the id was there, and nothing was written."""
@@ -226,6 +226,12 @@ class Clients:
             await bump(tx, VERSION)
         await self._publish()
         return changed.rowcount > 0
+
+
+def withdrawal(client_id: str, now: int) -> Update:
+    """Takes back what people allowed that client, lest a later one of the same id inherit it."""
+    granted = update(consents).where(consents.c.client_id == client_id, consents.c.granted)
+    return granted.values(version=consents.c.version + 1, granted=False, scopes="", changed_at=now)
 
 
 def _new_secret(draw: Chance) -> Secret:

@@ -51,6 +51,8 @@ class Credential:
     sessions: SessionTerms = field(default_factory=SessionTerms)
     error_on_2fa: bool | None = None
     """In place of `legacy.error_on_2fa`; None: as that says."""
+    sso_without_2fa: bool = False
+    """Its links sign people in without the code that they owe: it asks for that itself (security §8)."""
     disabled: bool = False
     created_at: int = 0
     updated_at: int = 0
@@ -80,6 +82,7 @@ class Rights:
     roles: tuple[str, ...] = ()
     sessions: SessionTerms = field(default_factory=SessionTerms)
     error_on_2fa: bool | None = None
+    sso_without_2fa: bool = False
 
     @classmethod
     def parse(
@@ -90,6 +93,7 @@ class Rights:
         roles: Iterable[str] = (),
         sessions: SessionTerms | None = None,
         error_on_2fa: bool | None = None,
+        sso_without_2fa: bool = False,
     ) -> "Rights":
         """From text, as an operator writes it.  Raises ValueError."""
         return cls(
@@ -98,6 +102,7 @@ class Rights:
             roles=tuple(roles),
             sessions=sessions or SessionTerms(),
             error_on_2fa=error_on_2fa,
+            sso_without_2fa=sso_without_2fa,
         )
 
 
@@ -126,6 +131,7 @@ def credential_of(row: Mapping[str, Any], roles: Mapping[str, frozenset[str]]) -
         actions=frozenset(json.loads(row["actions"])),
         roles=roles,
         error_on_2fa=options.pop("error_on_2fa", None),
+        sso_without_2fa=options.pop("sso_without_2fa", False),
         sessions=msgspec.convert(options, SessionTerms),
         disabled=row["disabled_at"] is not None,
         created_at=row["created_at"],
@@ -139,6 +145,8 @@ def row_of(credential: Credential) -> dict[str, Any]:
     options: dict[str, Any] = msgspec.to_builtins(credential.sessions)
     if credential.error_on_2fa is not None:
         options["error_on_2fa"] = credential.error_on_2fa
+    if credential.sso_without_2fa:
+        options["sso_without_2fa"] = True
     return {
         "name": credential.name,
         "kind": credential.kind,

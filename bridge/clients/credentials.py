@@ -243,6 +243,7 @@ class Credentials:
             actions=rights.actions,
             sessions=rights.sessions,
             error_on_2fa=rights.error_on_2fa,
+            sso_without_2fa=rights.sso_without_2fa,
             created_at=now,
             updated_at=now,
         )

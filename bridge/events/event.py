@@ -53,6 +53,8 @@ EventKind = Literal[
     "invite.cancelled",
     "contact.created",
     "sso.created",
+    "sso.redeemed",
+    "sso.refused",
     "client.changed",
     "credential.changed",
     "credential.refused",

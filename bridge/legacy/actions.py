@@ -57,6 +57,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     """What its credential says in place of `legacy.error_on_2fa`."""
     credential: Credential | None = None
     """None: a call within the process."""
+    sso_without_2fa: bool = False
+    """Whether its credential may sign people in by links without the code that they owe."""
 
     def visit(self, person: IPAddress | None = None) -> Visit:
         """What the rooms below are told.  The caller's own address is never a key of theirs (security §23)."""

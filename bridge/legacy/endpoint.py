@@ -114,6 +114,7 @@ class LegacyApi:
             sessions=credential.sessions,
             error_on_2fa=credential.error_on_2fa,
             credential=credential,
+            sso_without_2fa=credential.sso_without_2fa,
         )
         action = self._actions.get(params.action.lower())
         if action is None or "action" in params.conflicts:

@@ -6,11 +6,15 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
 from bridge.errors import ConfigError
+from bridge.legacy.relative import relative_path
 from bridge.secret import Secret
 from bridge.types import IPNetwork
 
+AutoAuth = Literal["off", "hmac", "sha1"]
+
 _LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _ACCESS_KEY: Final = re.compile(r"[A-Za-z0-9!@#$%.()*\[\]_-]{8,255}")
+_SCOPE: Final = re.compile(r"(?!sso:custom_redirect)[a-z]{1,32}:[a-z_]{1,64}", re.ASCII)
 _VERSION: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}")
 
 
@@ -106,16 +110,41 @@ class LegacyOptions:
     """The OpenID `sub` of a new user who brings none along: a uuid, or the number of the user, for applications that
     know people by WHMCS's user id.  Who is there keeps the one he has."""
 
+    sso_destinations: tuple[str, ...] = ()
+    """Where links of CreateSsoToken may lead: `clientarea:invoices=/billing/invoices`, each a name of the documentation
+    and a path on the host of `server.base_url`, in which `{service_id}` and `{domain_id}` stand for what the caller
+    names.  `clientarea:sso` is where they lead without a destination: else `/`."""
+
+    service_ids: Literal["unknown", "clients"] = "unknown"
+    """What `serviceId` of an OAuth credential means.  unknown: the bridge knows no services, so there can be none for
+    single sign-on; clients: every client has one service, which has the client's own number."""
+
+    credentials_require_pkce: bool = True
+    """Whether an application made by CreateOAuthCredential must use PKCE; `login-bridge check` lists who need not."""
+
+    autoauth: AutoAuth = "off"
+    """Whether `/dologin.php` signs people in by links that whoever has `autoauth_key` makes himself, as WHMCS did until
+    8.0.  hmac: the hash is HMAC-SHA256, in hex, of e-mail address, timestamp and goto, a line feed between them; sha1:
+    of address, timestamp and key, for links that are made already.  Each link is good once, for 15 minutes."""
+
+    autoauth_key: Secret | None = None
+    """The key of those links: at least 16 characters.  Whoever knows it can be anybody who owes no second factor."""
+
     oauth_aliases: bool = True
     """Whether the OpenID Provider, where it is enabled, also answers at WHMCS's addresses: /oauth/authorize.php and its
     like."""
 
     def __post_init__(self) -> None:
+        for line in self.sso_destinations:
+            name, _, path = line.partition("=")
+            if not _SCOPE.fullmatch(name) or relative_path(_without_places(path)) != _without_places(path):
+                raise ConfigError(f"legacy.sso_destinations must be like clientarea:invoices=/billing, not {line!r}")
         wrong = [
             f"legacy.{name} must be {what}"
             for name, what, right in (
                 ("access_key", "8 to 255 of the characters A-Za-z0-9!@#$%.()*[]-_", _is_key(self.access_key)),
                 ("advertised_version", "a version such as 8.13.1", _VERSION.fullmatch(self.advertised_version)),
+                ("autoauth_key", "at least 16 characters", _long_enough(self.autoauth, self.autoauth_key)),
                 ("admin_failures", "at least 1", self.admin_failures >= 1),
                 ("admin_ban", "at least 60 s", self.admin_ban >= 60),
                 ("auth_failed_text", "one line", self.auth_failed_text.isprintable() and self.auth_failed_text),
@@ -124,6 +153,14 @@ class LegacyOptions:
         ]
         if wrong:
             raise ConfigError("; ".join(wrong))
+
+
+def _long_enough(autoauth: AutoAuth, key: Secret | None) -> bool:
+    return autoauth == "off" if key is None else len(key.reveal()) >= 16
+
+
+def _without_places(path: str) -> str:
+    return path.replace("{service_id}", "1").replace("{domain_id}", "1")
 
 
 def _is_key(key: Secret | None) -> bool:

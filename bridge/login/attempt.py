@@ -75,8 +75,8 @@ class Login:
         took."""
         self.passwordless: Passwordless | None = passwordless
         self._users = users
-        self._second_factor = second_factor
-        self._entry = entry
+        self.second_factor: SecondFactor = second_factor
+        self.entry: Entry = entry
         self._throttle = throttle
         self._watch = watch
         self._arrivals = arrivals
@@ -120,11 +120,11 @@ class Login:
 
     async def ways(self, pending: LoginToken) -> tuple[Way, ...] | None:
         """How that login may be finished, the usual way first; None: not any more."""
-        return await self._second_factor.ways(pending)
+        return await self.second_factor.ways(pending)
 
     async def passkey_request(self, pending: LoginToken, browser: str) -> str | None:
         """What that browser is asked for when it shall be a passkey; None: he has none."""
-        return await self._second_factor.passkey_request(pending, browser)
+        return await self.second_factor.passkey_request(pending, browser)
 
     async def confirm_password(self, user: User, password: Secret, visit: Visit) -> Outcome:
         """Is it still the person of this session?  `LoggedIn` without anything born, whatever second factor he has."""
@@ -187,7 +187,7 @@ class Login:
             return LoggedIn(user, None)
         failed = self._watch.look(user)
         try:
-            born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=AMR))
+            born = await self.entry.against(user, partial(self.entry.enter, user, arrival, amr=AMR))
             if born is None:
                 return None
             self._arrivals.note(user.id, visit.ip)
@@ -206,7 +206,7 @@ class Login:
             and arrival is not None
             and (arrival.wish.kind == "op" or shown is not None)
         ):
-            pending = await self._entry.against(user, partial(self._second_factor.begin, user))
+            pending = await self.entry.against(user, partial(self.second_factor.begin, user))
             if pending is None:
                 return None
         self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="second-factor-owed")
@@ -215,7 +215,7 @@ class Login:
         return await self._finish(pending, shown, arrival)
 
     async def _finish(self, pending: LoginToken, shown: Shown, arrival: Arrival) -> Outcome:
-        outcome = await self._second_factor.finish(pending, shown, arrival)
+        outcome = await self.second_factor.finish(pending, shown, arrival)
         if isinstance(outcome, LoggedIn):
             self._arrivals.note(outcome.user.id, arrival.visit.ip)
             await self._watch.came_in(outcome.user, arrival.visit, arrival)

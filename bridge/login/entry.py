@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 from msgspec import Struct
 
 from bridge.errors import Unavailable
+from bridge.login.pending import Vouched
 from bridge.login.shown import Shown
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive
@@ -52,6 +53,13 @@ class Entry:
     def __init__(self, *, sessions: Sessions, users: UserBackend) -> None:
         self._sessions = sessions
         self._users = users
+
+    def by_link(self, vouched: Vouched) -> Birth:
+        """What a person is given for whom an API caller vouched."""
+        terms = vouched.terms
+        return Birth.sso(
+            self._sessions.options, via=vouched.via, idle=terms.idle, absolute=terms.lifetime, cap=terms.cap
+        )
 
     async def enter(
         self, user: User, arrival: Arrival, *, amr: Sequence[str], also: Sequence[Change] = ()

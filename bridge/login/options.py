@@ -42,6 +42,8 @@ class LoginOptions:
     """How many steps of 30 seconds a code may be early or late."""
     pending_seconds: int = 600
     """How long a right password waits for its code."""
+    sso_seconds: int = 60
+    """How long a link of CreateSsoToken is good, once."""
     device_days: int = 180
     """How long a browser that signed in is known."""
     many_failures: int = 10
@@ -65,3 +67,5 @@ class LoginOptions:
             raise ConfigError("login.code_skew must be 0 or 1")
         if not 30 <= self.pending_seconds <= 3600:
             raise ConfigError("login.pending_seconds must be 30 to 3600")
+        if not 5 <= self.sso_seconds <= 60:
+            raise ConfigError("login.sso_seconds must be 5 to 60")

@@ -4,7 +4,7 @@ A right password without its second factor is a pending login.  What proves the 
 login and the birth of the session are one commit: of fifty logins with one code, one gets in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.clock import Chance, Clock
@@ -13,7 +13,7 @@ from bridge.events.event import Events
 from bridge.login.entry import TRIES, Arrival, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, Refused, TooMany
-from bridge.login.pending import Pending
+from bridge.login.pending import Pending, Vouched
 from bridge.login.proof import Right, Way, Wrong
 from bridge.login.shown import Shown
 from bridge.login.throttle import Blocked, Throttle
@@ -22,7 +22,7 @@ from bridge.login.ways import Ways
 from bridge.sessions.sealed import Sealed, used
 from bridge.sessions.sessions import Stale
 from bridge.sessions.stamp import stamp_value
-from bridge.stores.store import Add, Expect, Store, Swap
+from bridge.stores.store import Add, Change, Expect, Store, Swap
 from bridge.tokens import LoginToken, Names, new_id
 from bridge.types import Key
 from bridge.users.backend import UserBackend
@@ -66,14 +66,22 @@ class SecondFactor:
         self._options = options
         self._events = events
 
-    async def begin(self, user: User) -> LoginToken | Stale:
-        """A pending login for a user whose password was checked against this row."""
+    async def begin(
+        self, user: User, *, vouched: Vouched | None = None, also: Sequence[Change] = ()
+    ) -> LoginToken | Stale:
+        """A pending login for a user whose password was checked against this row, or who was `vouched` for.
+
+        `also`: in the same commit.
+        """
         token = LoginToken.draw(user.tag, self._chance)
         key = self._names.pending(user.tag, token)
         until = int(self._clock.now()) + self._options.pending_seconds
-        pending = Pending(uid=user.id, stamp=user.stamp, epoch=self._epoch(), until=until, nonce=self._nonce())
+        pending = Pending(
+            uid=user.id, stamp=user.stamp, epoch=self._epoch(), until=until, nonce=self._nonce(), vouched=vouched
+        )
         done = await self._store.commit(
             Add(key, self._codec.encode(key, pending), self._options.pending_seconds + _KEPT),
+            *also,
             Expect(self._names.stamp(user.tag), stamp_value(user.id, user.stamp)),
         )
         return token if done else Stale()
@@ -135,7 +143,8 @@ class SecondFactor:
             mark = self._names.mark(token.tag, *found.mark) if found.mark is not None else None
             once = (Add(mark, self._chance(16), _KEPT),) if mark is not None else ()
             also = (Swap(key, raw, used(self._nonce()), _KEPT), *once)
-            born = await self._entry.enter(user, arrival, amr=found.amr, also=also)
+            came, amr = self._came(pending, arrival, found.amr)
+            born = await self._entry.enter(user, came, amr=amr, also=also)
             if not isinstance(born, Stale):
                 self._events.tell(
                     "second-factor.ok",
@@ -143,13 +152,20 @@ class SecondFactor:
                     user=user.id,
                     sid=born.token.sid,
                     session=born.record.id,
-                    amr=found.amr,
+                    amr=amr,
                     way=found.way,
                 )
                 return LoggedIn(user, born)
             await self._entry.unchanged(user)
             spent = mark is not None and (await self._store.read(mark))[0] is not None
         raise Unavailable("contended")
+
+    def _came(self, pending: Pending, arrival: Arrival, amr: Sequence[str]) -> tuple[Arrival, tuple[str, ...]]:
+        """Who was only vouched for gets what a link gives, whatever the page wished for him, and replaces nobody."""
+        if pending.vouched is None:
+            return arrival, tuple(amr)
+        proved = (each for each in amr if each not in ("pwd", "mfa"))  # nobody gave a password
+        return Arrival(wish=self._entry.by_link(pending.vouched), visit=arrival.visit), ("sso", *proved)
 
     async def _read(self, key: Key) -> tuple[bytes | None, Pending | None]:
         (raw,) = await self._store.read(key)
@@ -167,6 +183,7 @@ class SecondFactor:
             until=pending.until,
             tries=pending.tries + 1,
             nonce=self._nonce(),
+            vouched=pending.vouched,
         )
         ttl = max(pending.until - self._clock.now(), 0.0) + _KEPT
         return await self._store.commit(Swap(key, raw, self._codec.encode(key, more), ttl))

@@ -10,7 +10,7 @@
     RFC 6749 §3.1, §3.2                                       params.py
     RFC 6749 §3.2, §5; Core §3.1.3                            token.py
     RFC 6749 §2.3; Core §9                                    client_auth.py
-    RFC 6749 §4.1.3, §4.4, §6                                 grants/*.py
+    RFC 6749 §4.1.3, §4.4, §4.5, §6                           grants/*.py
     Core §2, §3.1.3.6                                         id_token.py
     RFC 6750 §2, §3                                           access_token.py
     Core §5.3; RFC 6750                                       userinfo.py

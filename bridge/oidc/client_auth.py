@@ -59,7 +59,10 @@ async def authenticate(scope: Scope, form: Mapping[str, str], clients: Clients) 
         if client is not None and await _proves(client, shown, clients):
             return AuthenticatedClient(client, shown.method)
         tried = client or tried
-    raise ClientRefused("client authentication failed", basic=authorization is not None, client=tried)
+    why = (
+        "client authentication failed" if shown.secrets else "client credentials are required: client_secret is missing"
+    )
+    raise ClientRefused(why, basic=authorization is not None, client=tried)
 
 
 async def _proves(client: Client, shown: _Shown, clients: Clients) -> bool:
@@ -88,7 +91,8 @@ def _by_body(form: Mapping[str, str]) -> _Shown:
         raise ClientRefused("client assertions are not offered")
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if client_id is None:
-        raise ClientRefused("the client did not authenticate")
+        missing = "client_id is" if secret else "client_id and client_secret are"
+        raise ClientRefused(f"client credentials are required: {missing} missing")
     return _Shown((client_id,), "none" if secret is None else "client_secret_post", (secret,) if secret else ())
 
 

@@ -18,6 +18,7 @@ from bridge.oidc.grants.authorization_code import AuthorizationCode
 from bridge.oidc.grants.client_credentials import ClientCredentials
 from bridge.oidc.grants.refresh_token import RefreshToken
 from bridge.oidc.grants.response import Response
+from bridge.oidc.grants.single_sign_on import NAME, Either
 from bridge.oidc.id_token import IdTokens, Signs, Verifies, read_hint
 from bridge.oidc.issue import Issuing
 from bridge.oidc.jwks import JwksEndpoint, Publishes
@@ -61,7 +62,9 @@ class Provider:
         pages: Pages,
         proxies: Proxies,
         languages: Sequence[str] = ("en",),
+        single_sign_on: Grant | None = None,
     ) -> None:
+        """`single_sign_on`: for credentials of WHMCS's own kind, which no document of ours names."""
         self._issuer = issuer
         self._options = options
         base = urlsplit(issuer).path
@@ -76,6 +79,12 @@ class Provider:
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
         grants = _grants(issuing, id_tokens)
         self._metadata = metadata(issuer, grant_types=sorted(grants), form_post=options.form_post, languages=languages)
+
+        if single_sign_on is not None:
+            grants |= {
+                NAME: single_sign_on,
+                "client_credentials": Either(single_sign_on, grants["client_credentials"]),
+            }
 
         def sub_of(token: str) -> Subject | None:
             hint = read_hint(token, issuer=issuer, keys=keys)

@@ -174,6 +174,8 @@ class Desk:
 
     def signed_in(self, born: Born) -> tuple[Header, ...]:
         """The headers that give this browser its session, and the app's on this origin."""
+        if born.record.kind == "sso":  # who came by a link is nobody at our own pages (security §2)
+            return (self.cookies.set("app", born.token.text.reveal()),)
         child = () if born.child is None else (self.cookies.set("app", born.child.text.reveal()),)
         return (self.cookies.set("op", born.token.text.reveal()), *child)
 

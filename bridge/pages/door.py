@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from bridge.accounts.send import PATH as INVITE
 from bridge.asgi import ASGIApp, Endpoints, Receive, Reply, Scope, Send
 from bridge.pages.accounting import Accounting
+from bridge.pages.arriving import Arriving
 from bridge.pages.consenting import Consenting
 from bridge.pages.inviting import Inviting
 from bridge.pages.leaving import Leaving
@@ -47,10 +48,14 @@ class PagesDoor:
     stylesheet: Stylesheet
     script: Script
     troubles: Troubles
+    arriving: Arriving | None = None
+    """Only where there is a legacy API."""
 
     def endpoints(self) -> Endpoints:
         """Exact paths below the mount point."""
+        by_link = {PLACES["single_sign_on"]: self._only(_ALL, self.arriving.arrive)} if self.arriving else {}
         return {
+            **by_link,
             PLACES["login"]: self._only(_ALL, self.sign_in.password),
             PLACES["second_factor"]: self._only(_ALL, self.sign_in.code),
             PLACES["continue_as"]: self._only(_ALL, self.consenting.continue_as),

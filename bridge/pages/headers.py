@@ -10,7 +10,18 @@ from bridge.asgi import Headers
 from bridge.brand import Brand
 from bridge.i18n import html_lang
 from bridge.pages.app import App, wire_host
-from bridge.pages.models import Consent, ContinueAs, Error, FormPost, Login, Logout, Page, PasskeySetup, SecondFactor
+from bridge.pages.models import (
+    Arrive,
+    Consent,
+    ContinueAs,
+    Error,
+    FormPost,
+    Login,
+    Logout,
+    Page,
+    PasskeySetup,
+    SecondFactor,
+)
 
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,63}")
 _HOST: Final = re.compile(r"[a-zA-Z0-9.-]+(?::\d{1,5})?")
@@ -22,8 +33,6 @@ _ALWAYS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    # not no-referrer: with it Chrome sends `Origin: null` on our own forms, and the Origin check refuses them
-    (b"referrer-policy", b"same-origin"),
     (b"vary", b"Accept-Language, Cookie"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -43,6 +52,9 @@ def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: s
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-language", html_lang(locale).encode()),
         (b"content-security-policy", policy.encode("ascii")),
+        # Not no-referrer: with it Chrome sends `Origin: null` on our own forms, and the Origin check refuses them.  The
+        # address of Arrive carries a token, so of that one nothing but the origin is told.
+        (b"referrer-policy", b"strict-origin" if isinstance(page, Arrive) else b"same-origin"),
         *_ALWAYS,
     ]
     if https:

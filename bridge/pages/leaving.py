@@ -8,7 +8,7 @@ have ended (sessions-and-accounts §5.7).
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bridge.asgi import Receive, Reply, Scope, Send, header
+from bridge.asgi import Receive, Reply, Scope, Send, looks_ahead
 from bridge.errors import Unavailable
 from bridge.interactions.record import Logout
 from bridge.pages.asked import Asked, Heard
@@ -44,15 +44,15 @@ class Leaving:
         await reply(scope, receive, send)
 
     async def _shown(self, asked: Asked, wish: Logout | None) -> Reply:
-        alive = asked.alive
+        alive = asked.alive or await self._by_link(asked)
         if alive is None:
             return self._gone(asked, wish)
-        if wish is not None and self._proves_itself(asked, alive, wish) and not _looks_ahead(asked.heard):
+        if wish is not None and self._proves_itself(asked, alive, wish) and not looks_ahead(asked.heard.scope):
             return await self._end(asked, alive, wish)
         return self._ask(asked, alive)
 
     async def _posted(self, asked: Asked, wish: Logout | None) -> Reply:
-        alive = asked.alive
+        alive = asked.alive or await self._by_link(asked)
         if alive is None:
             return self._gone(asked, wish)
         if not self.desk.proven(asked, "logout", alive.token.sid):
@@ -84,11 +84,19 @@ class Leaving:
         return self.desk.page(asked, page, status=403 if asked.posted else 200)
 
     async def _end(self, asked: Asked, alive: Alive, wish: Logout | None) -> Reply:
-        try:
-            await self.desk.sessions.end(alive.record.uid, alive.token.tag, alive.record.id, "you")
-        except Unavailable:
-            await self.later(alive.token)
+        by_link = await self._by_link(asked)
+        for each in {one.record.id: one for one in (alive, by_link) if one is not None}.values():
+            try:
+                await self.desk.sessions.end(each.record.uid, each.token.tag, each.record.id, "you")
+            except Unavailable:
+                await self.later(each.token)
         return self._onward(asked, wish, self.desk.signed_out())
+
+    async def _by_link(self, asked: Asked) -> Alive | None:
+        """The session of who came by a link: he is nobody at our pages, and leaves by them all the same."""
+        token = self.desk.token(asked, "app")
+        found = await self.desk.sessions.resolve(token, "middleware", asked.visit.ip) if token is not None else None
+        return found if isinstance(found, Alive) and found.record.kind == "sso" else None
 
     def _gone(self, asked: Asked, wish: Logout | None) -> Reply:
         """Nobody is signed in: the wish is fulfilled already."""
@@ -106,8 +114,3 @@ class Leaving:
     def _proves_itself(asked: Asked, alive: Alive, wish: Logout) -> bool:
         app = asked.interaction.record.app if asked.interaction else None
         return wish.means(alive.record.clients, app.client if app else None)
-
-
-def _looks_ahead(heard: Heard) -> bool:
-    """Nobody has gone there yet: a HEAD, or a browser that fetches what may be wanted next."""
-    return heard.method == "HEAD" or "prefetch" in (header(heard.scope, b"sec-purpose") or "")

@@ -43,7 +43,7 @@ InviteFace = Literal["accept", "register", "sign-in", "other"]
 InviteProblem = PasswordProblem | Literal["no-name", "long-name"]
 EmailChangeProblem = Literal["stale", "taken"]
 SecondStep = SecondFactorState | Literal["elsewhere"]
-ErrorKind = Literal["bad-request", "stale", "forbidden", "not-found", "method", "too-large", "ours"]
+ErrorKind = Literal["bad-request", "stale", "forbidden", "denied", "not-found", "method", "too-large", "ours"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +126,21 @@ class ContinueAs:
     csrf: str
     interaction: str | None
     app: App | None
+    name: str
+    email: str
+    problem: AnswerProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrive:
+    """A link that signs somebody in, in a browser where somebody else is: is it you? (security §8)"""
+
+    template: ClassVar[str] = "arrive.html"
+    csrf: str
+    access_token: str
+    """What the link carried: used up by the answer."""
+    scope: str = ""
+    """Where it says that it leads."""
     name: str
     email: str
     problem: AnswerProblem | None = None
@@ -418,6 +433,7 @@ Page = (
     | Elsewhere
     | Consent
     | ContinueAs
+    | Arrive
     | Logout
     | SignedOut
     | Forgot
@@ -444,6 +460,7 @@ _STATUS: dict[ErrorKind, int] = {
     "bad-request": 400,
     "stale": 400,
     "forbidden": 403,
+    "denied": 403,
     "not-found": 404,
     "method": 405,
     "too-large": 413,

@@ -12,6 +12,7 @@ PLACES: Final[Mapping[str, str]] = {
     "passkey": "/login/passkey",
     "continue_as": "/login/continue",
     "ticket": AT_ISSUER,
+    "single_sign_on": "/oauth/singlesignon.php",
     "consent": "/consent",
     "logout": "/logout",
     "reset": "/reset",

@@ -212,11 +212,9 @@ class SignIn:
             raise Unavailable("a sign-in without a session")
         binding = self.desk.interactions.new_binding()
         cookies = [*self.desk.signed_in(born), self.desk.cookies.set("pre", binding), self._no_pending()]
-        cookies.append(
-            self.desk.cookies.set(
-                "dev", self.devices.mark(user.email, asked.visit.device), max_age=self.devices.seconds
-            )
-        )
+        if born.record.kind != "sso":  # nobody gave a password here
+            mark = self.devices.mark(user.email, asked.visit.device)
+            cookies.append(self.desk.cookies.set("dev", mark, max_age=self.devices.seconds))
         if asked.interaction is None:
             return self._onward(asked, cookies=tuple(cookies))
         moved = await self.desk.interactions.answer(

@@ -76,9 +76,20 @@ class Birth(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def sso(cls, options: SessionOptions, *, via: str) -> Self:
-        """What a singlesignon link gives (security §8)."""
-        return cls(kind="sso", via=via, idle=options.idle, absolute=options.absolute, cap=options.cap)
+    def sso(
+        cls,
+        options: SessionOptions,
+        *,
+        via: str,
+        idle: int | None = None,
+        absolute: int | None = None,
+        cap: int | None = None,
+    ) -> Self:
+        """What a link of the credential `via` gives (security §8); what that does not decide is as for everybody."""
+        lifetime = min(absolute or options.absolute, options.longest)
+        return cls(
+            kind="sso", via=via, idle=min(idle or options.idle, lifetime), absolute=lifetime, cap=cap or options.cap
+        )
 
 
 @dataclass(frozen=True, slots=True)

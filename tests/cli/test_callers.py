@@ -30,6 +30,7 @@ def test_a_credential_is_made_and_its_secret_printed_once(place: Path, command: 
         "roles": [],
         "sessions": {"lifetime": 3600, "idle": 600, "cap": 3},
         "error_on_2fa": None,
+        "sso_without_2fa": False,
         "disabled": False,
         "created_at": 0,
     }

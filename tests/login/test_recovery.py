@@ -165,8 +165,8 @@ def tally(outcomes: list[object]) -> Counter[str]:
 
 @pytest.fixture
 def open_guard(racing: House) -> House:
-    racing.login._second_factor._options = replace(racing.options, code_tries=1000)
-    racing.login._second_factor._throttle._options = LoginOptions(codes_per_5_minutes=1000, codes_per_hour=1000)
+    racing.login.second_factor._options = replace(racing.options, code_tries=1000)
+    racing.login.second_factor._throttle._options = LoginOptions(codes_per_5_minutes=1000, codes_per_hour=1000)
     return racing
 
 

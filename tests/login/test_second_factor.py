@@ -326,8 +326,8 @@ def tally(outcomes: list[Outcome]) -> Counter[str]:
 @pytest.fixture
 def open_guard(racing: House) -> House:
     """Counters out of the way: what is left is the one commit."""
-    racing.login._second_factor._options = replace(racing.options, code_tries=1000)
-    racing.login._second_factor._throttle._options = LoginOptions(codes_per_5_minutes=1000, codes_per_hour=1000)
+    racing.login.second_factor._options = replace(racing.options, code_tries=1000)
+    racing.login.second_factor._throttle._options = LoginOptions(codes_per_5_minutes=1000, codes_per_hour=1000)
     return racing
 
 
@@ -352,7 +352,7 @@ async def test_a7_fifty_wrong_codes_at_once_are_answered_five_times(racing: Hous
     await racing.ada(totp=True)
     pending = await racing.pending()
     # Without the account's windows: the pending login's own counter.
-    racing.login._second_factor._throttle._options = LoginOptions(codes_per_5_minutes=1000, codes_per_hour=1000)
+    racing.login.second_factor._throttle._options = LoginOptions(codes_per_5_minutes=1000, codes_per_hour=1000)
     wrong = racing.wrong_code()
     outcomes = await asyncio.gather(*(racing.finish(pending, wrong) for _ in range(50)), return_exceptions=True)
     judged = [outcome for outcome in outcomes if outcome == Refused("wrong")]

@@ -9,6 +9,7 @@ from bridge.pages.models import (
     Account,
     AccountNotice,
     AllowedApp,
+    Arrive,
     ChangeProblem,
     CodeProblem,
     Consent,
@@ -100,6 +101,7 @@ CONSENT: Final = Consent(
 CONTINUE: Final = ContinueAs(
     csrf="the-csrf", interaction="the-interaction", app=NOTES, name="Ada Lovelace", email="ada@example.com"
 )
+ARRIVE: Final = Arrive(csrf="the-csrf", access_token="the-token", name="Ada Lovelace", email="ada@example.com")
 LOGOUT: Final = Logout(csrf="the-csrf", interaction="the-interaction", app=NOTES, email="ada@example.com")
 FORGOT: Final = Forgot(csrf="the-csrf", interaction="the-interaction")
 NEW_PASSWORD: Final = NewPassword(csrf="the-csrf", nonce="the-nonce", masked_address="a•••@e•••.com", shortest=15)
@@ -167,6 +169,7 @@ SCREENS: Final[dict[str, Page]] = {
     "consent-not-verified": replace(CONSENT, app=CALENDAR),
     "consent-on-this-device": replace(CONSENT, app=DESKTOP, scopes=(Scope(name="x", words="read your invoices"),)),
     "continue-as": CONTINUE,
+    "arrive": ARRIVE,
     "logout": LOGOUT,
     "logout-plain": Logout(csrf="the-csrf", interaction=None, app=None, email=None),
     "signed-out": SignedOut(why="signed-out"),
@@ -225,6 +228,7 @@ def faces() -> Iterator[list[Page]]:
     yield [LOGIN, *(replace(LOGIN, problem=each) for each in get_args(LoginProblem))]
     yield [CONSENT, replace(CONSENT, problem="stale")]
     yield [CONTINUE, replace(CONTINUE, problem="stale")]
+    yield [ARRIVE, replace(ARRIVE, problem="stale")]
     yield [LOGOUT, replace(LOGOUT, problem="stale")]
     yield [LOGIN, *(replace(LOGIN, notice=each) for each in get_args(LoginNotice))]
     yield [SignedOut(why=each) for each in choices(Why) if each not in _ALIKE]

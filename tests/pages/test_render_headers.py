@@ -7,7 +7,7 @@ import pytest
 from bridge.brand import Brand
 from bridge.pages.app import App
 from bridge.pages.headers import content_security_policy, page_headers, source
-from bridge.pages.models import Page
+from bridge.pages.models import Arrive, Page
 from bridge.pages.options import PagesOptions
 from bridge.pages.render import Pages
 from tests.pages.samples import CONSENT, FORM_POST, LOGIN, LOGIN_TO, SCREENS
@@ -32,7 +32,8 @@ def test_every_page_carries_the_headers_of_w1(page: Page) -> None:
     assert found["x-content-type-options"] == "nosniff"
     assert found["x-frame-options"] == "DENY"
     assert found["cross-origin-opener-policy"] == "same-origin"
-    assert found["referrer-policy"] == "same-origin"  # not no-referrer: sessions-and-accounts §1.10
+    # Not no-referrer: sessions-and-accounts §1.10.  The address of one carries a token.
+    assert found["referrer-policy"] == ("strict-origin" if isinstance(page, Arrive) else "same-origin")
     assert found["cache-control"] == "no-store"
     assert found["content-type"] == "text/html; charset=utf-8"
     assert "camera=()" in found["permissions-policy"] and "Cookie" in found["vary"]

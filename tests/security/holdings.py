@@ -7,7 +7,6 @@ from typing import Any
 import httpx2
 
 from bridge.login.relying_party import RelyingParty
-from bridge.sessions.birth import Birth, Born
 from bridge.types import Visit
 from tests.authenticator import Authenticator
 from tests.flows.elsewhere import BEGUN, SESSION, traveller
@@ -71,7 +70,8 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     held.tokens |= {kind: browser.jar[names(kind)] for kind in ("op", "app", "pre", "dev")}
     held.tokens |= await _elsewhere(site, browser)
     held.tokens["legacy"] = await validate_login(site)
-    held.tokens["sso"] = await _sso(site)
+    held.tokens["sso"] = await _sso(site, visit)
+    held.tokens["link"] = await _link(site)
     site.bridge.rooms.resets.ask(ADA, Visit("pages"))
     held.tokens["reset"] = link_in(await mailbox.next(ADA)).rpartition("/")[2]
     await tom.sign_in(TOM)
@@ -146,13 +146,17 @@ async def _recovery_code(site: Site) -> str:
     return changed.codes[0].reveal()
 
 
-async def _sso(site: Site) -> str:
-    rooms = site.bridge.rooms
-    ada = await site.user(ADA)
-    wish = Birth.sso(rooms.sessions.options, via="portal")
-    born = await rooms.sessions.start(ada.standing, wish, Visit("legacy"), amr=("sso",))
-    assert isinstance(born, Born)
-    return born.token.text.reveal()
+async def _sso(site: Site, visit: Visiting) -> str:
+    """What a browser is given that follows a link."""
+    browser = visit(site)
+    await browser.get(f"/oauth/singlesignon.php?access_token={await _link(site)}")
+    return browser.jar[site.bridge.rooms.cookies.name("app")]
+
+
+async def _link(site: Site) -> str:
+    """What a portal is given for Ada, who has not followed it yet."""
+    said = await site.bridge.local_api("CreateSsoToken", {"user_id": (await site.user(ADA)).id})
+    return str(said["access_token"])
 
 
 async def validate_login(site: Site, email: str = ADA, password: str = PASSWORD) -> str:

@@ -25,6 +25,7 @@ RIGHT: dict[str, set[str]] = {
     "touch": SESSIONS,
     "ticket-at-the-shop": {"ticket"},
     "ticket-by-a-satellite": {"ticket"},
+    "singlesignon": {"link"},
     "userinfo": {"access"},
     "userinfo-query": set(),
     "userinfo-php": {"access"},
@@ -120,6 +121,11 @@ class Counter:
         reply = await redeem(self.site, token, self.held["begun"])
         assert reply.status_code == 200
         return bool(reply.json()["result"] == "redeemed")
+
+    async def singlesignon(self, token: str) -> bool:
+        browser = self.browser()
+        await browser.get(f"/oauth/singlesignon.php?{httpx2.QueryParams(access_token=token)}")
+        return self.site.bridge.rooms.cookies.name("app") in browser.jar
 
     async def userinfo(self, token: str) -> bool:
         return (await self.held.app.userinfo(token)).status_code == 200

@@ -19,6 +19,7 @@ DIES = {
     "pending": "pending-cookie",
     "ticket": "ticket-at-the-shop",
     "totp-offer": "totp-setup",
+    "link": "singlesignon",
 }
 LIVES = {"own": "robots-revocation", "reset": "reset-link", "id_token": "id_token_hint", "password": "password"}
 """Nobody's session: a client's own token, a link that is tied to the password, a hint, and the password itself."""

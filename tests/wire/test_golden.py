@@ -25,6 +25,47 @@ SAID: dict[str, tuple[str, Content]] = {
         "MergeTicket",
         {"result": "error", "message": 'Invalid Permissions: API action "mergeticket" is not allowed'},
     ),
+    "create_sso_token": (
+        "CreateSsoToken",
+        {
+            "result": "success",
+            "access_token": HASH,
+            "redirect_url": f"https://login.example.com/oauth/singlesignon.php?access_token={HASH}",
+        },
+    ),
+    "create_oauth_credential": (
+        "CreateOAuthCredential",
+        {
+            "result": "success",
+            "credentialId": 1,
+            "clientIdentifier": "COMPANY-NAME.SQxOYrZOUTQC8YTkLQuQ0w==",
+            "clientSecret": "k3/+ZpQ7x1mVb9Lw7A==",
+        },
+    ),
+    "list_oauth_credentials": (
+        "ListOAuthCredentials",
+        {
+            "result": "success",
+            "clients": [
+                {
+                    "credentialId": 1,
+                    "name": "",
+                    "description": "",
+                    "grantTypes": "single_sign_on",
+                    "scope": "clientarea:sso clientarea:invoices",
+                    "clientIdentifier": "COMPANY-NAME.SQxOYrZOUTQC8YTkLQuQ0w==",
+                    "clientSecret": "",
+                    "uuid": None,
+                    "serviceId": 1,
+                    "logoUri": "",
+                    "redirectUri": [],
+                    "rsaKeyPairId": 0,
+                    "createdAt": "18th November 2016 9:32:24am",
+                    "updatedAt": "18th November 2016 9:32:24am",
+                }
+            ],
+        },
+    ),
     "reset_password": ("ResetPassword", {"result": "success"}),
     "whmcs_details": (
         "WhmcsDetails",
