@@ -151,3 +151,30 @@ async def test_it_is_asked_what_it_is(client: str, site: Site) -> None:
     assert teller.told("WhmcsDetails")["result"] == "success"
     assert teller.told("GetConfigurationValue", setting="SystemURL")["value"] == f"{site.url}/"
     assert teller.told("GetAdminDetails")["name"] == "teller"
+
+
+@pytest.mark.usefixtures("credential")
+@pytest.mark.parametrize("client", ABLE)
+async def test_an_app_is_registered_listed_changed_and_removed(client: str, site: Site) -> None:
+    teller, callback = Teller(client, site), f"https://{client}.example/callback"
+    given = {"grantType": "authorization_code", "scope": "openid email", "name": client, "redirectUri": callback}
+    made = teller.told("CreateOAuthCredential", **given)
+    assert len(made["clientSecret"]) == 88
+    assert teller.told("ListOAuthCredentials", grantType="authorization_code")["result"] == "success"
+    number = made["credentialId"]
+    changed = teller.told("UpdateOAuthCredential", credentialId=number, resetSecret="true")
+    assert changed["credentialId"] == number and changed["newClientSecret"] != made["clientSecret"]
+    assert teller.told("DeleteOAuthCredential", credentialId=number)["credentialId"] == number
+    teller.expects("Invalid Credential ID provided.", "DeleteOAuthCredential", credentialId=number)
+    teller.expects("A valid grant type is required.", "CreateOAuthCredential", scope="openid")
+
+
+@pytest.mark.usefixtures("credential")
+@pytest.mark.parametrize("client", ABLE)
+async def test_a_link_signs_a_person_in_until_his_client_is_closed(client: str, site: Site) -> None:
+    teller = Teller(client, site)
+    made = teller.told("AddClient", **JOHN, email=f"sso@{client}.example")
+    link = teller.told("CreateSsoToken", client_id=made["clientid"])
+    assert link["redirect_url"] == f"{site.url}/oauth/singlesignon.php?access_token={link['access_token']}"
+    teller.told("CloseClient", clientid=made["clientid"])
+    assert "Closed" in teller.call("CreateSsoToken", client_id=made["clientid"]).error
