@@ -101,7 +101,9 @@ CONSENT: Final = Consent(
 CONTINUE: Final = ContinueAs(
     csrf="the-csrf", interaction="the-interaction", app=NOTES, name="Ada Lovelace", email="ada@example.com"
 )
-ARRIVE: Final = Arrive(csrf="the-csrf", access_token="the-token", name="Ada Lovelace", email="ada@example.com")
+ARRIVE: Final = Arrive(
+    csrf="the-csrf", access_token="the-token", scope="clientarea:sso", name="Ada Lovelace", email="ada@example.com"
+)
 LOGOUT: Final = Logout(csrf="the-csrf", interaction="the-interaction", app=NOTES, email="ada@example.com")
 FORGOT: Final = Forgot(csrf="the-csrf", interaction="the-interaction")
 NEW_PASSWORD: Final = NewPassword(csrf="the-csrf", nonce="the-nonce", masked_address="a•••@e•••.com", shortest=15)
