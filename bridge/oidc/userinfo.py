@@ -90,8 +90,10 @@ class UserinfoEndpoint:
         user = await self._users.by_id(family.uid, stamp=bearer.access.stamp)
         if user is None:
             raise refusal("invalid_token", "the access token is not valid any more")
-        claims = claims_of(user, family.sub, bearer.access.scopes)
-        if ACCOUNTS in bearer.access.scopes:
+        # what a client may not ask for any more it is not told either, by tokens of before
+        scopes = frozenset(bearer.access.scopes) & frozenset(client.scopes)
+        claims = claims_of(user, family.sub, scopes)
+        if ACCOUNTS in scopes:
             claims[ACCOUNTS] = accounts_claim(await self._accounts.of_user(user.id))
         return claims
 

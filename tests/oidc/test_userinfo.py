@@ -1,5 +1,7 @@
 """Userinfo: the token in the header or in a form, the claims by scope, and the challenges — Core §5.3, RFC 6750."""
 
+import json
+
 import pytest
 
 from bridge.accounts.account import Account, Profile
@@ -15,7 +17,7 @@ from bridge.stores.store import Drop
 from bridge.types import AccountId, SlotTag, Stamp, Subject, UserId, Visit
 from bridge.users.upkeep import UserUpkeep
 from bridge.users.user import User
-from tests.oidc.world import World
+from tests.oidc.world import CLIENTS, World
 
 
 def user(**what: object) -> User:
@@ -158,6 +160,14 @@ async def test_a_client_that_did_not_register_the_scope_clients_is_not_told_of_a
     tokens = await world.signed_up("shop", "openid", "profile", "clients")
     assert tokens["scope"] == "openid profile"
     assert "clients" not in (await world.userinfo(tokens["access_token"])).json()
+
+
+async def test_a_client_is_not_told_what_it_may_not_ask_for_any_more(world: World) -> None:
+    """Its tokens of before are as good as ever, for less."""
+    token = (await world.signed_up("panel", "openid", "clients"))["access_token"]
+    assert "clients" in (await world.userinfo(token)).json()
+    await world.clients._change("panel", metadata=json.dumps(CLIENTS["panel"] | {"scope": "openid"}))
+    assert (await world.userinfo(token)).json() == {"sub": world.bob.sub}
 
 
 async def test_a_token_dies_with_the_sign_in_it_stands_on(world: World) -> None:

@@ -4,6 +4,7 @@ import gettext
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 
 import bridge
 from bridge.i18n import Languages
+from bridge.oidc.claims import SCOPES
+from bridge.pages.models import Scope
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages, Times
 from tests.pages.reading import read
-from tests.pages.samples import LOGIN, NOW
+from tests.pages.samples import CONSENT, LOGIN, NOW
 
 PACKAGE = Path(bridge.__file__).parent
 ROOMS = ["pages", "outbox"]
@@ -150,6 +153,22 @@ def _write(folder: Path, language: str, text: str) -> None:
 
 def _heading(pages: Pages, locale: str) -> str:
     return read(pages.render(LOGIN, locale=locale, paths=Paths(), now=NOW)).one("h1").text
+
+
+@pytest.mark.parametrize("locale", LANGUAGES.names)
+def test_what_may_be_asked_for_is_named_in_words_of_its_own(locale: str) -> None:
+    """Nobody can allow what he is shown only the name of."""
+    pages = Pages(PagesOptions())
+
+    def words(*scopes: str) -> list[str]:
+        asked = replace(CONSENT, scopes=tuple(Scope(name=name) for name in scopes))
+        shown = read(pages.render(asked, locale=locale, paths=Paths(), now=NOW))
+        return [line.text for line in shown.one("ul", **{"class": "scopes"}).all("li")]
+
+    (unnamed,) = words("of-an-app")
+    said = words(*SCOPES)
+    assert not {unnamed.replace("of-an-app", scope) for scope in SCOPES} & set(said)
+    assert len(set(said)) == len(SCOPES)
 
 
 def test_the_operators_words_go_before_ours_and_ours_fill_the_gaps(tmp_path: Path) -> None:
