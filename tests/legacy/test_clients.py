@@ -203,12 +203,17 @@ async def test_what_was_updated_is_shown_and_the_rest_stays(customers: Customers
     }
 
 
-async def test_the_owners_password_is_not_changed_by_updateclient(customers: Customers) -> None:
+async def test_what_is_a_users_since_8_0_is_not_heeded_by_updateclient_and_the_log_says_so(
+    customers: Customers,
+) -> None:
     await customers.ask("AddClient", **JOHN)
-    action = customers.actions["updateclient"]
-    assert "password2" not in action.parameters
-    answer = await customers.world.users.authenticate("john.doe@example.com", Secret("a good password"))
-    assert isinstance(answer, Authenticated)
+    given = [("clientid", "1"), ("password2", "another password"), ("securityqid", "2"), ("securityqans", "blue")]
+    answer = await customers.actions["updateclient"].run(merge([], given), CALLER)
+    assert answer.content == {"result": "success", "clientid": 1}
+    assert answer.why == "password2, securityqid, securityqans not heeded: a user's since 8.0"
+    asked = customers.world.users.authenticate
+    assert isinstance(await asked("john.doe@example.com", Secret("a good password")), Authenticated)
+    assert not isinstance(await asked("john.doe@example.com", Secret("another password")), Authenticated)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +254,10 @@ async def test_a_php_array_sets_the_preferences_it_names_and_no_other(customers:
 async def test_a_client_is_asked_for_by_number_or_exact_address(customers: Customers) -> None:
     await customers.world.account("one")
     assert await customers.says("GetClientsDetails") == "Either clientid Or email Is Required"
-    assert await customers.says("GetClientsDetails", clientid="undefined", email="null") != ""
+    assert await customers.says("GetClientsDetails", clientid="undefined", email="null") == (
+        "Either clientid Or email Is Required"
+    )
+    assert (await customers.details(clientid="undefined", email="one@accounts.example"))["id"] == 1
     assert await customers.says("GetClientsDetails", clientid=2) == "Client Not Found"
     assert await customers.says("GetClientsDetails", email="one@accounts") == "Client Not Found"
     assert await customers.says("GetClientsDetails", clientid=2, email="one@accounts.example") == "Client Not Found"
@@ -372,17 +380,20 @@ async def test_a_deleted_client_is_gone_and_its_users_stay_unless_they_are_to_go
 async def test_deleteusers_removes_who_belongs_to_no_other_client_and_ends_his_sessions(
     customers: Customers, down: bool
 ) -> None:
-    one = await customers.world.account("one")
+    leaving = await customers.world.user("owner.of.one", password=Secret("a good password"))
+    one = await customers.world.account("one", leaving.id)
     two = await customers.world.account("two")
     await customers.world.join(two.owner, one.id)
+    asked = customers.world.users.authenticate
+    assert isinstance(await asked("owner.of.one@example.com", Secret("a good password")), Authenticated)
     customers.down = down
     said = await customers.ask("DeleteClient", clientid=one.id, deleteusers="true", deletetransactions="true")
     assert said == {"result": "success", "clientid": one.id}
     assert await customers.names() == ["owner.of.two"]
     assert customers.published == ([] if down else [one.owner])
-    assert not isinstance(
-        await customers.world.users.authenticate("owner.of.one@example.com", Secret("x")), Authenticated
-    )
+    assert not isinstance(await asked("owner.of.one@example.com", Secret("a good password")), Authenticated)
+    gone = (await customers.world.rows())[-2:]
+    assert gone == [("account.removed", None), ("user.removed", one.owner)]
     assert await customers.world.accounts.by_id(AccountId(one.id)) is None
 
 
