@@ -52,6 +52,7 @@ _BILLING: Final[Mapping[str, str]] = {
     "override_auto_close": "overrideautoclose",
 }
 _PREFERENCES: Final = structs.fields(EmailPreferences)
+_SHOWN_PREFERENCES: Final = ("general", "invoice", "support", "product", "domain", "affiliate")
 
 PROFILE: Final = frozenset(
     {*TEXTS.values(), *_FLAGS.values(), *_BILLING.values(), "status", "groupid", "currency", "paymentmethod"}
@@ -130,6 +131,7 @@ def details(account: Account, members: Sequence[Member]) -> dict[str, Value]:
         "countryname": _countries().get(profile.country, ""),
         "phonecc": "",
         "phonenumberformatted": profile.phone_number,
+        "telephoneNumber": profile.phone_number,
         "billingcid": 0,
         "notes": profile.notes,
         "currency": 1,
@@ -148,16 +150,18 @@ def details(account: Account, members: Sequence[Member]) -> dict[str, Value]:
         "allowSingleSignOn": int(profile.allow_single_sign_on),
         "email_verified": account.email_verified,
         "language": profile.language,
+        "isOptedInToMarketingEmails": profile.marketing_opt_in,
         "lastlogin": _last_login(account, members),
         "currency_code": profile.currency,
         "customfields": [{"id": each.id, "value": each.value} for each in profile.custom_fields],
+        **{f"customfields{place}": each.value for place, each in enumerate(profile.custom_fields, 1)},
         "users": {"user": [_member(each) for each in members]},
     }
 
 
 def preferences(chosen: EmailPreferences) -> dict[str, Value]:
     """`{"general": "1", …}`: texts, as documented."""
-    return {field.name: str(int(getattr(chosen, field.name))) for field in _PREFERENCES}
+    return {kind: str(int(getattr(chosen, kind))) for kind in _SHOWN_PREFERENCES}
 
 
 def _last_login(account: Account, members: Iterable[Member]) -> str:

@@ -19,18 +19,17 @@ from bridge.legacy.wire import Value
 _ORDERS: Final = frozenset(get_args(Order))
 _STATUSES: Final = frozenset(get_args(Status))
 _FILTERS: Final[tuple[ContactField, ...]] = get_args(ContactField)
-_MONEY: Final = (
-    *("dueinvoicesbalance", "income", "creditbalance", "overdueinvoicesbalance", "draftInvoicesBalance"),
-    *("paidinvoicesamount", "unpaidinvoicesamount", "cancelledinvoicesamount", "refundedinvoicesamount"),
-    "collectionsinvoicesamount",
-)
-_COUNTS: Final = (
-    *("numdueinvoices", "numoverdueinvoices", "numDraftInvoices", "numpaidinvoices", "numunpaidinvoices"),
-    *("numcancelledinvoices", "numrefundedinvoices", "numcollectionsinvoices", "productsnumactivehosting"),
-    *("productsnumhosting", "productsnumactivereseller", "productsnumreseller", "productsnumactiveservers"),
-    *("productsnumservers", "productsnumactiveother", "productsnumother", "productsnumactive", "productsnumtotal"),
-    *("numactivedomains", "numdomains", "numacceptedquotes", "numquotes", "numtickets", "numactivetickets"),
-    "numaffiliatesignups",
+_STATISTICS: Final = (
+    *("numdueinvoices", "dueinvoicesbalance", "incredit", "creditbalance", "grossRevenue", "expenses", "income"),
+    *("numoverdueinvoices", "overdueinvoicesbalance", "numDraftInvoices", "draftInvoicesBalance"),
+    *("numunpaidinvoices", "unpaidinvoicesamount", "numpaidinvoices", "paidinvoicesamount"),
+    *("numcancelledinvoices", "cancelledinvoicesamount", "numrefundedinvoices", "refundedinvoicesamount"),
+    *("numcollectionsinvoices", "collectionsinvoicesamount"),
+    *("numpaymentpendinginvoices", "paymentpendinginvoicesamount"),
+    *("productsnumactivehosting", "productsnumhosting", "productsnumactivereseller", "productsnumreseller"),
+    *("productsnumactiveservers", "productsnumservers", "productsnumactiveother", "productsnumother"),
+    *("productsnumactive", "productsnumtotal", "numactivedomains", "numdomains", "numacceptedquotes", "numquotes"),
+    *("numtickets", "numactivetickets", "numaffiliatesignups", "isAffiliate"),
 )
 
 
@@ -144,5 +143,11 @@ def _contact(contact: Contact) -> dict[str, Value]:
 
 def _statistics(account: Account) -> dict[str, Value]:
     """Nought of everything that is billed: the bridge keeps no invoices, products, domains or tickets."""
-    nothing = f"0.00 {account.profile.currency}"
-    return {**dict.fromkeys(_COUNTS, 0), **dict.fromkeys(_MONEY, nothing), "incredit": False, "isAffiliate": False}
+    money = f"0.00 {account.profile.currency}"
+    return {name: _nought(name, money) for name in _STATISTICS}
+
+
+def _nought(name: str, money: str) -> Value:
+    if name in ("incredit", "isAffiliate"):
+        return False
+    return 0 if "num" in name else money

@@ -26,6 +26,7 @@ def customers(world: World) -> Customers:
 async def test_who_was_added_is_a_client_and_a_user_who_signs_in(customers: Customers) -> None:
     assert await customers.ask("AddClient", **JOHN) == {"result": "success", "clientid": 1, "owner_id": 1}
     shown = DETAILS | {"uuid": (await customers.details(clientid=1))["uuid"]}
+    assert list(await customers.details(clientid=1)) == list(DETAILS), "in the documented order"
     assert uuid.UUID(shown["uuid"]).version == 4
     assert await customers.ask("GetClientsDetails", clientid=1) == {"result": "success", "client": shown, **shown}
     answer = await customers.world.users.authenticate("john.doe@example.com", Secret("a good password"))
@@ -57,16 +58,17 @@ DETAILS: dict[str, Any] = {
     "tax_id": "",
     "email_preferences": {
         "general": "1",
-        "product": "1",
-        "domain": "1",
         "invoice": "1",
         "support": "1",
+        "product": "1",
+        "domain": "1",
         "affiliate": "1",
     },
     "statecode": "State",
     "countryname": "United States",
     "phonecc": "",
     "phonenumberformatted": "800-555-1234",
+    "telephoneNumber": "800-555-1234",
     "billingcid": 0,
     "notes": "",
     "currency": 1,
@@ -85,6 +87,7 @@ DETAILS: dict[str, Any] = {
     "allowSingleSignOn": 1,
     "email_verified": False,
     "language": "",
+    "isOptedInToMarketingEmails": False,
     "lastlogin": "No Login Logged",
     "currency_code": "EUR",
     "customfields": [],
@@ -183,6 +186,7 @@ async def test_what_was_updated_is_shown_and_the_rest_stays(customers: Customers
         "taxexempt": True,
         "emailoptout": False,
         "marketing_emails_opt_in": True,
+        "isOptedInToMarketingEmails": True,
         "allowSingleSignOn": 0,
         "latefeeoveride": True,
         "defaultgateway": "paypal",
@@ -190,6 +194,8 @@ async def test_what_was_updated_is_shown_and_the_rest_stays(customers: Customers
         "language": "german",
         "status": "Inactive",
         "customfields": [{"id": 7, "value": "S\u00fcche"}, {"id": 12, "value": "5"}],
+        "customfields1": "S\u00fcche",
+        "customfields2": "5",
     }
     assert (await customers.world.rows())[-1] == ("account.changed", None)
     assert await customers.ask("UpdateClient", clientemail="DOE@example.com", city="K\u00f6ln") == {
@@ -268,6 +274,9 @@ async def test_statistics_are_given_when_asked_for_and_are_nought(customers: Cus
     await customers.world.account("one")
     stats: Any = (await customers.ask("GetClientsDetails", clientid=1, stats="true"))["stats"]
     assert stats["numdueinvoices"] == 0 and stats["income"] == "0.00 EUR" and stats["isAffiliate"] is False
+    assert list(stats)[:4] == ["numdueinvoices", "dueinvoicesbalance", "incredit", "creditbalance"]
+    assert {type(value) for name, value in stats.items() if name.endswith(("balance", "amount", "Balance"))} == {str}
+    assert {type(value) for name, value in stats.items() if name.startswith(("num", "productsnum"))} == {int}
     assert "stats" not in await customers.ask("GetClientsDetails", clientid=1, stats="0")
 
 
