@@ -5,21 +5,13 @@ return success(**counters(page), users=[…])
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from bridge.database.search import Page, Span
 from bridge.legacy.params import Params
 
 SPAN: Final = frozenset({"limitstart", "limitnum", "sorting"})
 """The parameters that `span_of` reads."""
-
-
-class Counters(TypedDict):
-    """In the documented order."""
-
-    totalresults: int
-    startnumber: int
-    numreturned: int
 
 
 def span_of(params: Params) -> Span:
@@ -29,7 +21,7 @@ def span_of(params: Params) -> Span:
     return wanted if limit < 1 else Span(start=wanted.start, limit=limit, descending=wanted.descending)
 
 
-def counters(page: Page[Any]) -> Counters:
+def counters(page: Page[Any]) -> dict[str, Any]:
     """How many there are, how many come before these, how many these are."""
     return {"totalresults": page.total, "startnumber": page.start, "numreturned": len(page.items)}
 
