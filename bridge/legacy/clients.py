@@ -98,7 +98,7 @@ class GetContacts:
 
     async def __call__(self, params: Params, caller: Caller) -> Answer:  # noqa: ARG002  # every action's shape
         """No error is documented, and there is none.  Raises Unavailable."""
-        wanted = {field: text for field in _FILTERS if (text := params.optional(TEXTS[field]))}
+        wanted: dict[ContactField, str] = {field: text for field in _FILTERS if (text := params.optional(TEXTS[field]))}
         page = await self._contacts.page(
             span_of(params),
             account=client_number(params, "userid") if params.optional("userid") else None,

@@ -157,7 +157,7 @@ class Scenario:
     secrets: dict[str, str] = field(default_factory=dict)
 
     async def sign_ins(self) -> None:
-        """login.*, second-factor.*, session.*, ticket.*, upstream.down, legacy.call."""
+        """login.*, second-factor.*, session.*, ticket.*, sso.refused, upstream.down, legacy.call."""
         site, visit = self.site, self.visit
         for email in (ADA, LI, "nobody@example.com"):
             await visit(site).sign_in(email, WRONG["wrong password"])
@@ -176,6 +176,7 @@ class Scenario:
         assert child is not None
         self.secrets["session at the shop"] = child
         assert await bring(site, self.held["ticket"], self.held["begun"]) is None
+        await again.open(f"/oauth/singlesignon.php?access_token={WRONG['wrong token']}")
         wrong_place = scope_with(cookies={"__Host-login_auth_tk": self.held["op"]})
         assert (await site.bridge.who(wrong_place)).alive is None
 

@@ -53,6 +53,8 @@
       } catch {
         button.disabled = false;
         failed.hidden = false;
+        // A button that was just clicked takes no second click (bridge.css); this second one is meant.
+        if (!button.matches(":focus-visible")) button.blur();
       }
     });
   };
