@@ -31,6 +31,7 @@ async def test_the_starlette_app_knows_its_user(road: Road, visit: Visit) -> Non
     assert (await me.get("/staff")).status_code == 403
 
 
+@pytest.mark.slow
 async def test_the_fastapi_app_knows_its_user(road: Road, visit: Visit) -> None:
     road.walk(typed("fastapi_app.py"))
     me = visit(road.url)
@@ -41,6 +42,7 @@ async def test_the_fastapi_app_knows_its_user(road: Road, visit: Visit) -> None:
     assert (await me.get("/me")).json()["email"] == EMAIL
 
 
+@pytest.mark.slow
 async def test_the_printed_client_signs_somebody_in_to_the_printed_app(demo: Demo, visit: Visit) -> None:
     """As `serve --demo` prints it: the program, its client, the person."""
     (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().startswith("ISSUER=")]
@@ -72,6 +74,7 @@ async def test_the_printed_client_signs_somebody_in_to_the_printed_app(demo: Dem
         assert "Sign in" in app.page.text
 
 
+@pytest.mark.slow
 async def test_a_satellite_in_another_process_sees_the_session_and_its_end(
     tmp_path: Path, visit: Visit, valkey_server: servers.Server
 ) -> None:

@@ -27,6 +27,7 @@ def blocks(title: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_provider_is_set_up_as_it_says(road: Road) -> None:
     title = "WHMCS as an OpenID Provider"
     (clients,) = blocks(title, "json")

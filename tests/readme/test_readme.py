@@ -89,6 +89,7 @@ def test_every_command_is_run_by_a_test_or_told_why_not() -> None:
     assert set(commands(README)) - on_roads == elsewhere - {"pip install 'login-bridge[server]'"}
 
 
+@pytest.mark.slow
 def test_the_first_road_ends_in_an_app_that_knows_its_user(road: Road) -> None:
     (road.folder / "app.py").write_text(program())
     road.walk(commands(section(ROADS[0])))
@@ -101,6 +102,7 @@ def test_the_first_road_ends_in_an_app_that_knows_its_user(road: Road) -> None:
         assert browser.get(road.url).url.path == "/login"
 
 
+@pytest.mark.slow
 def test_the_second_road_ends_in_a_provider(road: Road) -> None:
     road.walk(commands(section(ROADS[1])))
     metadata = httpx2.get(f"{road.url}/.well-known/openid-configuration").json()
