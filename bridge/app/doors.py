@@ -29,6 +29,7 @@ from bridge.legacy.create_sso_token import CreateSsoToken, Destinations
 from bridge.legacy.credentials import Callers
 from bridge.legacy.dologin import DoLogin
 from bridge.legacy.endpoint import LegacyApi
+from bridge.legacy.look_ups import LookUps
 from bridge.legacy.oauth_credentials import OAuthCredentials
 from bridge.legacy.probes import GetAdminDetails, GetConfigurationValue
 from bridge.legacy.reset_password import ResetPassword
@@ -240,8 +241,14 @@ def _clients(rooms: Rooms) -> Sequence[Action]:
 def _legacy(rooms: Rooms, actions: Registry, proxies: Proxies) -> LegacyApi:
     options = rooms.config.legacy
     bans = Bans(guard=rooms.guard, names=rooms.names, ring=rooms.ring, options=options)
-    callers = Callers(credentials=rooms.credentials, options=options, bans=bans)
-    return LegacyApi(callers=callers, actions=actions, options=options, proxies=proxies, events=rooms.events)
+    return LegacyApi(
+        callers=Callers(credentials=rooms.credentials, options=options, bans=bans),
+        look_ups=LookUps(guard=rooms.guard, names=rooms.names, ring=rooms.ring, options=options),
+        actions=actions,
+        options=options,
+        proxies=proxies,
+        events=rooms.events,
+    )
 
 
 def _dologin(rooms: Rooms, troubles: Troubles, proxies: Proxies) -> DoLogin:

@@ -1,5 +1,6 @@
 """The endpoint `/includes/api.php`: parse, authenticate, dispatch, render — whmcs-api §0, §1, §2.1."""
 
+from math import ceil
 from typing import Final
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.legacy.actions import UNKNOWN_ACTION, Action, Answer, Caller, Registry, failure
 from bridge.legacy.credentials import AuthenticatedCaller, Callers, Refusal
+from bridge.legacy.look_ups import LookUps
 from bridge.legacy.multipart import read_multipart
 from bridge.legacy.options import LegacyOptions
 from bridge.legacy.params import Params, merge, read_pairs, sniff
@@ -30,6 +32,7 @@ from bridge.legacy.wire import Content, Format, reply
 from bridge.types import IPAddress, Visit
 
 PATH: Final = "/includes/api.php"
+TOO_MANY: Final = "Too many requests"
 UNAVAILABLE: Final = "Service Temporarily Unavailable"
 _FORMS: Final = ("", "application/x-www-form-urlencoded")
 
@@ -46,9 +49,17 @@ class LegacyApi:
     """The door."""
 
     def __init__(
-        self, *, callers: Callers, actions: Registry, options: LegacyOptions, proxies: Proxies, events: Events
+        self,
+        *,
+        callers: Callers,
+        look_ups: LookUps,
+        actions: Registry,
+        options: LegacyOptions,
+        proxies: Proxies,
+        events: Events,
     ) -> None:
         self._callers = callers
+        self._look_ups = look_ups
         self._actions = actions
         self._options = options
         self._proxies = proxies
@@ -123,6 +134,9 @@ class LegacyApi:
             return _Said(failure(UNKNOWN_ACTION).content, self._options.unknown_action_status)
         if (refusal := self._callers.may_call(authenticated, action)) is not None:
             return self._refused(request, refusal, authenticated.address)
+        if (wait := await self._look_ups.admit(action.name, credential.name)) > 0:
+            self._log(request, caller, "refused", "too many look-ups by this credential", action)
+            return _Said(failure(TOO_MANY).content, 429, ((b"retry-after", str(ceil(wait)).encode()),))
         answer = await self._run(action, params, caller)
         result = str(answer.content.get("result", ""))
         self._log(request, caller, result, answer.why, action)

@@ -48,6 +48,10 @@ class LegacyOptions:
     admin_ban: int = 900
     """… for about so many seconds."""
 
+    look_ups_per_minute: int = 600
+    """So many times a minute one credential may call what tells of people (GetUsers, GetClientsDetails and their like,
+    ResetPassword); beyond that it is answered 429 and told when to come again."""
+
     auth_failed_text: str = "Authentication Failed"
     """What a caller with wrong credentials is told; older versions said `Invalid or missing credentials`."""
 
@@ -147,6 +151,7 @@ class LegacyOptions:
                 ("autoauth_key", "at least 16 characters", _long_enough(self.autoauth, self.autoauth_key)),
                 ("admin_failures", "at least 1", self.admin_failures >= 1),
                 ("admin_ban", "at least 60 s", self.admin_ban >= 60),
+                ("look_ups_per_minute", "at least 1", self.look_ups_per_minute >= 1),
                 ("auth_failed_text", "one line", self.auth_failed_text.isprintable() and self.auth_failed_text),
             )
             if not right

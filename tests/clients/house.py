@@ -28,6 +28,7 @@ from bridge.legacy.actions import registry
 from bridge.legacy.bans import Bans
 from bridge.legacy.credentials import Callers
 from bridge.legacy.endpoint import PATH, LegacyApi
+from bridge.legacy.look_ups import LookUps
 from bridge.legacy.options import LegacyOptions
 from bridge.legacy.reset_password import ResetPassword
 from bridge.legacy.validate_login import ValidateLogin
@@ -200,6 +201,7 @@ async def built(database_url: str) -> AsyncIterator[House]:
                 options=options,
                 bans=Bans(guard=guard, names=names, ring=ring, options=options),
             ),
+            look_ups=LookUps(guard=guard, names=names, ring=ring, options=options),
             actions=registry(
                 ValidateLogin(login=login, client_of=himself, options=options, sessions=sessions.options).action,
                 ResetPassword(resets=resets, owner_of=himself, options=options).action,

@@ -19,6 +19,7 @@ from bridge.legacy.bans import Bans
 from bridge.legacy.credentials import Callers
 from bridge.legacy.endpoint import LegacyApi
 from bridge.legacy.local import LocalApi
+from bridge.legacy.look_ups import LookUps
 from bridge.legacy.options import LegacyOptions
 from bridge.legacy.params import Params
 from bridge.legacy.reset_password import ResetPassword
@@ -202,9 +203,11 @@ def desk(
         Action(name="Broken", run=broken, parameters=frozenset()),
         Action(name="Powerful", run=echo, parameters=frozenset(), powerful=True),
     )
-    bans = Bans(guard=MemoryGuard(SystemClock()), names=Names(ISSUER), ring=_RING, options=options)
+    guard, names = MemoryGuard(SystemClock()), Names(ISSUER)
+    bans = Bans(guard=guard, names=names, ring=_RING, options=options)
     api = LegacyApi(
         callers=Callers(credentials=credentials, options=options, bans=bans),
+        look_ups=LookUps(guard=guard, names=names, ring=_RING, options=options),
         actions=actions,
         options=options,
         proxies=Proxies(proxies),
