@@ -1,6 +1,7 @@
 """What a login and a request with a session take with 1,000, 10,000 and 100,000 users and as many sessions.
 
-Three instances of different sizes take turns, each with the same load over all its people; the plot is an SVG.
+Three instances of different sizes take turns, each with the same load: a thousand people, spread over all that it has.
+Somebody who was not there for a while costs the read of his row more, at any size.  The plot is an SVG.
 """
 
 import asyncio
@@ -47,8 +48,8 @@ class Line:
 
 @dataclass(kw_only=True)
 class _Instance:
-    login: Callable[[int], Run]
-    visit: Callable[[int], Run]
+    login: Callable[[], Run]
+    visit: Callable[[], Run]
     logins: list[float] = field(default_factory=list[float])
     visits: list[float] = field(default_factory=list[float])
 
@@ -63,10 +64,10 @@ def measure(plot: Path, *, rounds: int, seconds: float) -> int:
             (folder / str(size)).mkdir()
             environment = settings(folder / str(size), port=free_port(), redis=redis, number=number)
             instances.append(_instance(folder / str(size), stack, environment, size, seconds))
-        for turn in range(rounds + 1):
+        for _ in range(rounds + 1):
             for instance in instances:
-                instance.logins.append(instance.login(turn).median)
-                instance.visits.append(instance.visit(turn).median)
+                instance.logins.append(instance.login().median)
+                instance.visits.append(instance.visit().median)
     lines = [  # the first round warms
         Line("ValidateLogin", [statistics.median(each.logins[1:]) for each in instances]),
         Line("request with a session", [statistics.median(each.visits[1:]) for each in instances]),
@@ -79,9 +80,8 @@ def measure(plot: Path, *, rounds: int, seconds: float) -> int:
 def _instance(folder: Path, stack: ExitStack, environment: Mapping[str, str], size: int, seconds: float) -> _Instance:
     known = asyncio.run(_fill(environment, folder, size))
     password = PASSWORD.replace(" ", "+")
-    # Wherever a run begins in the file, and however far it comes: it must be another one's turn each time.
-    numbers = [turn * 7_919 % size for turn in range(size)]
-    (folder / "bodies").write_text("".join(f"{known}&email={address(n)}&password2={password}\n" for n in numbers))
+    bodies = (f"{known}&email={address(number)}&password2={password}\n" for number in _seen(size))
+    (folder / "bodies").write_text("".join(bodies))
     login = {"METHOD": "POST", "TARGET": "/includes/api.php", "BODIES": str(folder / "bodies")}
     login["EXPECTED"] = "passwordhash"
     visit = {"TARGET": "/", "COOKIES": str(folder / "cookies"), "EXPECTED": "hello"}
@@ -89,16 +89,13 @@ def _instance(folder: Path, stack: ExitStack, environment: Mapping[str, str], si
     bridge = stack.enter_context(servers.bridge(environment, port))
     app = stack.enter_context(servers.app("guarded", environment, app_port))
 
-    def run(pid: int, port: int, env: Mapping[str, str], turn: int) -> Run:
-        env = {**env, "START": str(turn * 10_007)}  # other people each time
+    def run(pid: int, port: int, env: Mapping[str, str]) -> Run:
         done = load(pid, f"http://127.0.0.1:{port}", "single.lua", seconds=seconds, env=env, alone=True)
         if done.failures:
             raise RuntimeError(f"{done.failures} failed")
         return done
 
-    return _Instance(
-        login=lambda turn: run(bridge, port, login, turn), visit=lambda turn: run(app, app_port, visit, turn)
-    )
+    return _Instance(login=lambda: run(bridge, port, login), visit=lambda: run(app, app_port, visit))
 
 
 async def _fill(environment: Mapping[str, str], folder: Path, size: int) -> str:
@@ -108,11 +105,14 @@ async def _fill(environment: Mapping[str, str], folder: Path, size: int) -> str:
         async for ids in _people(rooms, size):
             born = await asyncio.gather(*(_begin(rooms, user) for user in ids))
             cookies += [f"{name}={cookie}\n" for cookie in born]
-        numbers = [turn * 7_919 % size for turn in range(size)]
-        (folder / "cookies").write_text("".join(cookies[number] for number in numbers))
+        (folder / "cookies").write_text("".join(cookies[number] for number in _seen(size)))
         made = await rooms.credentials.create("bench", Rights(actions=frozenset({"*"})))
         shown = f"identifier={made.credential.identifier}&secret={made.secret.reveal()}"
         return f"action=ValidateLogin&{shown}&responsetype=json"
+
+
+def _seen(size: int) -> range:
+    return range(0, size, size // SIZES[0])
 
 
 async def _people(rooms: Rooms, size: int) -> AsyncIterator[list[UserId]]:

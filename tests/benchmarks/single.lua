@@ -1,5 +1,4 @@
--- One request again and again; with COOKIES or BODIES, files of one Cookie header or body a line, each line in turn,
--- from line START.
+-- One request again and again; with COOKIES or BODIES, files of one Cookie header or body a line, each line in turn.
 local here = debug.getinfo(1, "S").source:match("@(.*/)")
 dofile(here .. "steps.lua")
 
@@ -17,7 +16,7 @@ end
 function init()
   read("COOKIES", cookies)
   read("BODIES", bodies)
-  turn = number * 61 + (os.getenv("START") or 0)
+  turn = number * 61
 end
 
 function request()
