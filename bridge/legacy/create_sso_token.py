@@ -27,7 +27,6 @@ from bridge.users.user import User
 PATH: Final = "/oauth/singlesignon.php"
 CUSTOM: Final = "sso:custom_redirect"
 """The destination that `sso_redirect_path` says."""
-_LARGEST_ID: Final = 2**63 - 1
 _PLACES: Final = ("service_id", "domain_id")
 
 
@@ -57,7 +56,7 @@ class Destinations:
         name = params.optional("destination").strip()
         if name == CUSTOM:
             return self.custom(params.text("sso_redirect_path"))
-        return self.named(name or BASE, {place: number for place in _PLACES if (number := _id(params, place))})
+        return self.named(name or BASE, {place: number for place in _PLACES if (number := params.row(place))})
 
     def named(self, name: str, places: Mapping[str, int]) -> str | None:
         """The path of that name, with these numbers in it; None: there is none, or a number is missing."""
@@ -127,7 +126,7 @@ class CreateSsoToken:
     async def _account(self, params: Params) -> Account | None:
         if not params.optional("client_id").strip():
             return None
-        number = _id(params, "client_id")
+        number = params.row("client_id")
         account = await self._accounts.by_id(AccountId(number)) if number else None
         if account is None:
             raise Wrong("Invalid client_id")
@@ -136,7 +135,7 @@ class CreateSsoToken:
     async def _user(self, params: Params) -> User | None:
         if not params.optional("user_id").strip():
             return None
-        number = _id(params, "user_id")
+        number = params.row("user_id")
         user = await self._users.by_id(UserId(number)) if number else None
         if user is None:
             raise Wrong("Invalid user_id")
@@ -157,7 +156,7 @@ class CreateSsoToken:
 
     async def _contact(self, params: Params, account: Account) -> User:
         """A sub-account of 7.x is a user of the contact's address now, who is a member."""
-        number = _id(params, "contact_id")
+        number = params.row("contact_id")
         contact = await self._contacts.by_id(account.id, number) if number else None
         user = await self._users.by_email(contact.email) if contact is not None and contact.email else None
         if user is None or not await self._links.is_member(user, account.id):
@@ -190,9 +189,3 @@ def _refusal(refused: SsoRefused) -> str:
     if refused.why == "blocked":
         return f"SSO authentication blocked for client {refused.account}"
     return f"Token could not be provisioned: {refused.words}"
-
-
-def _id(params: Params, name: str) -> int:
-    """The number; 0: it is none."""
-    number = params.number(name)
-    return number if number is not None and 0 < number <= _LARGEST_ID else 0

@@ -51,7 +51,6 @@ SCOPES: Final = frozenset(
 """What may be asked for: the provider's, and the destinations of single sign-on."""
 
 NO_ID: Final = "Invalid Credential ID provided."
-_LARGEST_ID: Final = 2**63 - 1
 _FIELDS: Final = ("grantType", "scope", "name", "serviceId", "description", "logoUri", "redirectUri")
 _MOST: Final = 25_000
 _SUFFIX: Final = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
@@ -135,7 +134,7 @@ class OAuthCredentials:
 
     async def delete(self, params: Params, caller: Caller) -> Answer:
         """What was given to it ends with it.  Raises Unavailable."""
-        number = _id(params, "credentialId")
+        number = params.row("credentialId")
         gone = await self._ledger.do(caller.visit(), lambda deed: self._upkeep.remove(deed, number))
         return success(credentialId=number) if gone is not None else failure(NO_ID)
 
@@ -143,7 +142,7 @@ class OAuthCredentials:
         """Which credential an update is about.  Raises Wrong."""
         identifier = params.optional("clientApiIdentifier")
         if params.optional("credentialId").strip():
-            found = await self._upkeep.find(number=_id(params, "credentialId"))
+            found = await self._upkeep.find(number=params.row("credentialId"))
             wrong = NO_ID
         elif identifier:
             found = await self._upkeep.find(client_id=identifier) if identifier.isprintable() else None
@@ -180,7 +179,7 @@ class OAuthCredentials:
     async def _service(self, params: Params, text: str) -> int:
         if not params.optional("serviceId").strip():
             return int(text)  # as it was: nobody asks about it again
-        number = _number(text)
+        number = params.row("serviceId")
         if not number:
             raise Wrong("A valid Service ID is required.")
         known = self._options.service_ids == "clients" and await self._accounts.by_id(AccountId(number)) is not None
@@ -339,12 +338,3 @@ _MONTHS: Final = (
     "November",
     "December",
 )  # not strftime, which speaks the language of the machine
-
-
-def _id(params: Params, name: str) -> int:
-    return _number(params.optional(name).strip())
-
-
-def _number(text: str) -> int:
-    """0: it is none."""
-    return int(text) if re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII) else 0
