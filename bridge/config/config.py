@@ -34,6 +34,7 @@ from bridge.config.sections import (
 from bridge.database.address import parse_address
 from bridge.errors import ConfigError
 from bridge.events.options import EventsOptions
+from bridge.fetch.options import FetchOptions
 from bridge.grants.options import GrantOptions
 from bridge.legacy.options import LegacyOptions
 from bridge.login.options import LoginOptions
@@ -74,6 +75,8 @@ class Config:
     """The two secrets that are in neither database nor store.  `login-bridge init` makes them."""
     mail: MailOptions = field(default_factory=MailOptions)
     """How mail leaves."""
+    fetch: FetchOptions = field(default_factory=FetchOptions)
+    """What the bridge may call of the addresses that apps name: public ones, by https on port 443, unless listed."""
     sessions: SessionOptions = field(default_factory=SessionOptions)
     """How long sessions live, and where their tokens are good.  All durations in seconds."""
     users: UserOptions = field(default_factory=UserOptions)

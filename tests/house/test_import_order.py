@@ -58,6 +58,8 @@ PLANTED = [
     ("resets/planted.py", "import itsdangerous", "bridge.resets.planted -> itsdangerous"),
     ("users/planted.py", "import passlib.hash", "bridge.users.planted -> passlib"),
     ("oidc/planted.py", "from joserfc import jwt", "bridge.oidc.planted -> joserfc"),
+    ("oidc/planted.py", "import h11", "bridge.oidc.planted -> h11"),
+    ("fetch/planted.py", "from bridge.stores import planted", "bridge.fetch is not allowed to import bridge.stores"),
     ("grants/planted.py", "import sqlalchemy", "bridge.grants.planted -> sqlalchemy"),
     ("sessions/planted.py", "from starlette.requests import Request", "bridge.sessions.planted -> starlette"),
     ("helpers.py", "'''A module that was given no place.'''", "- bridge.helpers"),
