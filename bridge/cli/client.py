@@ -34,6 +34,9 @@ def add(
         bool, typer.Option("--native", help="May use a scheme of its own, and any loopback port.")
     ] = False,
     first_party: Annotated[bool, typer.Option("--first-party", help="Ours: nobody is asked for consent.")] = False,
+    resource_server: Annotated[
+        bool, typer.Option("--resource-server", help="May ask what anybody's access token is good for.")
+    ] = False,
     client_id: Annotated[str | None, typer.Option(help="Default: a random one.")] = None,
     grant_type: Annotated[
         Many, typer.Option(help="Default: authorization_code and refresh_token; may be given again.")
@@ -56,6 +59,7 @@ def add(
         "grant_types": grant_type or ["authorization_code", "refresh_token"],
         "id_token_signed_response_alg": id_token_alg,
         **({"scope": scope} if scope is not None else {}),
+        **({"resource_server": True} if resource_server else {}),
     }
 
     async def work(rooms: Rooms) -> Registered:

@@ -33,6 +33,8 @@ class Client:
     """Ours: the consent page is not shown.  Never true of a client that registered itself (security §17)."""
     allow_query_token: bool = False
     """`?access_token=` is taken at the `.php` alias of userinfo (security §25)."""
+    resource_server: bool = False
+    """Serves what access tokens are for: it may introspect those of every client.  Only the operator says so."""
     id_token_alg: str = "RS256"  # noqa: S105  # an algorithm
     logo_uri: str | None = None
     policy_uri: str | None = None

@@ -59,6 +59,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     backchannel_logout_session_required: bool = False
     default_max_age: int | None = None
     require_auth_time: bool = False
+    resource_server: bool = False
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -134,6 +135,8 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
         yield "grant_types", "client_credentials needs a client that can authenticate"
     if metadata.id_token_signed_response_alg not in offered.id_token_algs:
         yield "id_token_signed_response_alg", f"{metadata.id_token_signed_response_alg!r} is not offered"
+    if metadata.resource_server and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
+        yield "resource_server", "a client that cannot authenticate may not introspect"
     if metadata.symmetric and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
         yield "id_token_signed_response_alg", "a client without a secret shares no key with us"
     if metadata.default_max_age is not None and metadata.default_max_age < 0:

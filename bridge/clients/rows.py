@@ -11,6 +11,8 @@ from bridge.types import ClientId
 EXTENSIONS: Final = ("require_pkce", "first_party", "allow_query_token")
 """Members of ours that an import may set."""
 
+_BY_OPERATOR: Final = ("command", "import")
+
 Row = Mapping[str, Any]
 
 
@@ -69,6 +71,7 @@ def client_of(row: Row) -> Client:
         require_pkce=row["require_pkce"],
         first_party=row["first_party"],
         allow_query_token=row["allow_query_token"],
+        resource_server=metadata.resource_server and row["source"] in _BY_OPERATOR,
         id_token_alg=metadata.id_token_signed_response_alg,
         logo_uri=metadata.logo_uri,
         policy_uri=metadata.policy_uri,

@@ -18,6 +18,7 @@
     Discovery 1.0 §3, §4; RFC 8414; RFC 9207                  discovery.py
     RFC 7517 §5; Core §10.1                                   jwks.py
     RFC 7009                                                  revocation.py
+    RFC 7662                                                  introspection.py
     RP-Initiated Logout 1.0 §2, §3                            logout.py
 
 Beside them: `errors.py` (all wire errors), `cors.py`, `issue.py` (what handing out tokens needs), `options.py`, and

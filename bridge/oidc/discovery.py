@@ -9,6 +9,7 @@ from bridge.asgi import Receive, Scope, Send
 from bridge.oidc.claims import CLAIMS, SCOPES
 from bridge.oidc.client_auth import METHODS
 from bridge.oidc.id_token import ALGORITHMS
+from bridge.oidc.introspection import INTROSPECTION_METHODS
 from bridge.oidc.jwks import document
 from bridge.oidc.request import PROMPTS
 from bridge.oidc.response_modes import modes
@@ -19,6 +20,7 @@ PATHS: Final[Mapping[str, str]] = {
     "userinfo_endpoint": "/oauth/userinfo",
     "jwks_uri": "/oauth/jwks",
     "revocation_endpoint": "/oauth/revoke",
+    "introspection_endpoint": "/oauth/introspect",
     "end_session_endpoint": "/oauth/logout",
 }
 """Where each endpoint is, below the issuer."""
@@ -39,6 +41,7 @@ def metadata(
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "introspection_endpoint_auth_methods_supported": list(INTROSPECTION_METHODS),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": sorted(PROMPTS),
         "claim_types_supported": ["normal"],

@@ -37,11 +37,11 @@ def gathered(pairs: Iterable[tuple[str, str]]) -> Parameters:
     return Parameters({name: value for name, value in values.items() if value}, frozenset(repeated))
 
 
-async def token_form(scope: Scope, receive: Receive) -> dict[str, str]:
+async def token_form(scope: Scope, receive: Receive, *, allow: bytes = b"POST, OPTIONS") -> dict[str, str]:
     """The parameters of a POST between programs: from a form-encoded body alone.  Raises OAuthError."""
     if scope["method"] != "POST":
-        allow = ((b"allow", b"POST, OPTIONS"),)
-        raise OAuthError("invalid_request", "this endpoint takes POST only", status=405, headers=allow)
+        headers = ((b"allow", allow),)
+        raise OAuthError("invalid_request", "this endpoint takes POST only", status=405, headers=headers)
     if content_type(scope) != FORM:
         raise OAuthError("invalid_request", f"the body must be {FORM}", status=415)
     try:

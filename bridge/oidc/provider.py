@@ -20,6 +20,7 @@ from bridge.oidc.grants.refresh_token import RefreshToken
 from bridge.oidc.grants.response import Response
 from bridge.oidc.grants.single_sign_on import NAME, Either
 from bridge.oidc.id_token import IdTokens, Signs, Verifies, read_hint
+from bridge.oidc.introspection import IntrospectionEndpoint
 from bridge.oidc.issue import Issuing
 from bridge.oidc.jwks import JwksEndpoint, Publishes
 from bridge.oidc.logout import LogoutEndpoint
@@ -112,6 +113,7 @@ class Provider:
             errors=pages,
         )
         self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)
+        self._introspect = IntrospectionEndpoint(issuer=issuer, clients=clients, issuing=issuing, proxies=proxies)
         self._revoke = RevocationEndpoint(clients=clients, issuing=issuing, proxies=proxies)
         self._userinfo, self._userinfo_by_query = (
             UserinfoEndpoint(
@@ -138,6 +140,7 @@ class Provider:
             "/oauth/userinfo": Open(self._userinfo, "GET, POST"),
             "/oauth/jwks": Open(self._jwks, "GET, HEAD"),
             "/oauth/revoke": Open(self._revoke, "POST"),
+            "/oauth/introspect": self._introspect,
         }
 
     def aliases(self) -> Endpoints:

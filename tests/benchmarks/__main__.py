@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.benchmarks import growth, servers
 from tests.benchmarks.measure import BUSY, Run, load, resident_megabytes
-from tests.benchmarks.peer_login import authorize_path, sign_in
+from tests.benchmarks.peer_login import VERIFIER, authorize_path, code_of, post, sign_in
 from tests.benchmarks.setup import CLIENTS, PASSWORD, REDIRECT, Filled, address, fill, settings
 from tests.servers import free_port
 
@@ -85,6 +85,12 @@ class Bench:
         return {
             "middleware": self.middleware,
             "client-credentials": lambda: self.against_peer("client_credentials", self._own_token, 1.5),
+            "introspection": lambda: self.against_peer("introspection", self._introspection, 3.0),
+            "userinfo": lambda: self.against_peer("userinfo", self._userinfo, 3.0),
+            "discovery": lambda: self.against_peer(
+                "discovery", self._document("/.well-known/openid-configuration"), 3.0
+            ),
+            "jwks": lambda: self.against_peer("jwks", self._document("/oauth/jwks", "/jwks"), 3.0),
             "flow-es256": lambda: self.against_peer("code + PKCE flow, ES256", self._flow("bench-es256"), 2.0),
             "flow-rs256": lambda: self.against_peer("code + PKCE flow, RS256", self._flow("bench-rs256"), 1.7),
             "validate-login": self.validate_login,
@@ -158,7 +164,7 @@ class Bench:
 
     def _own_token(self, pid: int, cookie: str, ours: bool) -> Load:
         del cookie
-        secret = self.filled.secrets["bench-es256"] if ours else PEER_SECRET
+        secret = self._secret(ours)
         env = {
             "METHOD": "POST",
             "TARGET": "/oauth/token" if ours else "/token",
@@ -167,6 +173,48 @@ class Bench:
             "EXPECTED": "access_token",
         }
         return self._to(pid, ours, "single.lua", env)
+
+    def _introspection(self, pid: int, cookie: str, ours: bool) -> Load:
+        """A token of the client's own, asked about by the client."""
+        del cookie
+        base, secret = _url(self._port if ours else _port_of(pid)), self._secret(ours)
+        place, scope = ("/oauth/token", {"scope": "api"}) if ours else ("/token", {})
+        grant = {"grant_type": "client_credentials", **scope}
+        token = post(base + place, grant, _basic("bench-es256", secret))["access_token"]
+        env = {
+            "METHOD": "POST",
+            "TARGET": "/oauth/introspect" if ours else "/token/introspection",
+            "BODY": f"token={token}",
+            "BASIC": _basic("bench-es256", secret),
+            "EXPECTED": '"active":true',
+        }
+        return self._to(pid, ours, "single.lua", env)
+
+    def _userinfo(self, pid: int, cookie: str, ours: bool) -> Load:
+        """The access token of one sign-in, again and again."""
+        base = _url(self._port if ours else _port_of(pid))
+        code = code_of(base + authorize_path("/oauth/authorize" if ours else "/auth", "bench-es256", REDIRECT), cookie)
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": REDIRECT,
+            "code_verifier": VERIFIER,
+        }
+        place = "/oauth/token" if ours else "/token"
+        token = post(base + place, form, _basic("bench-es256", self._secret(ours)))["access_token"]
+        target = "/oauth/userinfo" if ours else "/me"
+        env = {"TARGET": target, "BASIC": f"Bearer {token}", "EXPECTED": '"sub"'}
+        return self._to(pid, ours, "single.lua", env)
+
+    def _document(self, path: str, theirs: str | None = None) -> "Callable[[int, str, bool], Load]":
+        def side(pid: int, cookie: str, ours: bool) -> Load:
+            del cookie
+            return self._to(pid, ours, "single.lua", {"TARGET": path if ours else theirs or path, "EXPECTED": "{"})
+
+        return side
+
+    def _secret(self, ours: bool) -> str:
+        return self.filled.secrets["bench-es256"] if ours else PEER_SECRET
 
     def _flow(self, client: str) -> "Callable[[int, str, bool], Load]":
         def side(pid: int, cookie: str, ours: bool) -> Load:

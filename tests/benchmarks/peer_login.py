@@ -1,6 +1,8 @@
-"""Signs in to the peer by its own pages, as a browser would, and brings back the session's cookies."""
+"""Signs in to the peer by its own pages, as a browser would, and asks either side for tokens as an application does."""
 
+import json
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from http.client import HTTPMessage
@@ -8,6 +10,7 @@ from http.cookiejar import CookieJar
 from typing import IO
 from urllib.request import Request
 
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B
 
 
@@ -41,6 +44,32 @@ def sign_in(base: str, clients: list[str], redirect: str) -> str:
                 page = browser.open(urllib.parse.urljoin(base, form[1]), body).read().decode()
     wanted = ("_session", "_session.sig")
     return "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar if cookie.name in wanted)
+
+
+def code_of(address: str, cookie: str) -> str:
+    """The code that a browser with that session is sent back with."""
+    browser = urllib.request.build_opener(_StopAtOnce())
+    try:
+        browser.open(Request(address, headers={"Cookie": cookie}))
+    except urllib.error.HTTPError as sent:
+        place = urllib.parse.urlsplit(sent.headers["location"])
+        return urllib.parse.parse_qs(place.query)["code"][0]
+    raise RuntimeError("nobody was sent back")
+
+
+def post(address: str, form: dict[str, str], authorization: str) -> dict[str, str]:
+    """What a program is answered."""
+    asked = Request(address, urllib.parse.urlencode(form).encode(), {"Authorization": authorization})
+    with urllib.request.urlopen(asked) as reply:
+        said: dict[str, str] = json.load(reply)
+    return said
+
+
+class _StopAtOnce(urllib.request.HTTPRedirectHandler):
+    """The first redirect is the answer."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 class _StopAtApp(urllib.request.HTTPRedirectHandler):

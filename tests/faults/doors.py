@@ -125,6 +125,7 @@ DOORS: dict[str, Knock] = {
     "robot": lambda h: h.robot(),
     "userinfo": lambda h: h.held.app.userinfo(h.held["access"]),
     "revoke": lambda h: h.client({"token": h.held["access"]}, "/oauth/revoke"),
+    "introspect": lambda h: h.client({"token": h.held["access"]}, "/oauth/introspect"),
     "discovery": lambda h: h.get("/.well-known/openid-configuration"),
     "jwks": lambda h: h.get("/oauth/jwks"),
     "touch": lambda h: touch(h.site, h.held["legacy"]),

@@ -16,6 +16,7 @@ PATHS = [
     "/oauth/token",
     "/oauth/userinfo",
     "/oauth/revoke",
+    "/oauth/introspect",
     "/oauth/jwks",
     "/.well-known/openid-configuration",
     "/oauth/authorize.php",

@@ -33,6 +33,8 @@ async def test_programs_are_told_to_come_back(world: World, monkeypatch: pytest.
         assert reply.status_code == 503 and int(reply.headers["retry-after"]) > 0
         assert reply.json()["error"] == "temporarily_unavailable"
         assert reply.headers["access-control-allow-origin"] == "*"
+    asked = await world.http.post("/oauth/introspect", data={**form, "token": tokens["access_token"]}, headers=headers)
+    assert asked.status_code == 503 and int(asked.headers["retry-after"]) > 0
     monkeypatch.undo()
     assert (await world.refresh(tokens["refresh_token"])).status_code == 200  # nothing was used up
 

@@ -84,7 +84,9 @@ async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
     await browser.get(app.request("openid offline_access"))
     robot = {"client_name": "Robot", "grant_types": ["client_credentials"], "response_types": []}
     secret = (await site.client("robot", robot)).secret
-    assert secret is not None
+    guard = {"client_name": "Guard", "grant_types": [], "response_types": [], "resource_server": True}
+    guards = (await site.client("guard", guard)).secret
+    assert secret is not None and guards is not None
     own = await app.http.post(
         "/oauth/token", data={"grant_type": "client_credentials"}, auth=("robot", secret.reveal())
     )
@@ -95,6 +97,7 @@ async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
         "code": app.answer(browser)["code"],
         "own": own.json()["access_token"],
         "robot-secret": secret.reveal(),
+        "guard-secret": guards.reveal(),
     }
 
 

@@ -150,7 +150,14 @@ def others(site: Site) -> list[str]:
 
 async def test_no_other_reply_may_be_read(site: Site, held: Holdings) -> None:
     paths = others(site)
-    assert {"/oauth/authorize", "/oauth/logout", "/login", "/includes/api.php", "/api/v1/sessions/touch"} <= set(paths)
+    assert {
+        "/oauth/authorize",
+        "/oauth/logout",
+        "/oauth/introspect",
+        "/login",
+        "/includes/api.php",
+        "/api/v1/sessions/touch",
+    } <= set(paths)
     assert "/oauth/authorize.php" in paths
     for path in paths:
         for method in ("GET", "POST", "OPTIONS"):

@@ -26,6 +26,9 @@ RIGHT: dict[str, set[str]] = {
     "ticket-at-the-shop": {"ticket"},
     "ticket-by-a-satellite": {"ticket"},
     "singlesignon": {"link"},
+    "introspection": {"access", "refresh"},
+    "robots-introspection": {"own"},
+    "guards-introspection": {"access", "own"},
     "userinfo": {"access"},
     "userinfo-query": set(),
     "userinfo-php": {"access"},
@@ -58,6 +61,7 @@ RIGHT: dict[str, set[str]] = {
     "api-secret": {"api-secret"},
     "client-secret": {"client-secret"},
     "robots-secret": {"robot-secret"},
+    "guards-secret": {"guard-secret"},
 }
 """Consumer → the kinds it takes.  `pre` and the other bindings open nothing anywhere."""
 
@@ -147,6 +151,15 @@ class Counter:
 
     async def robots_revocation(self, token: str) -> bool:
         return await self._revoked(token, ("robot", self.held["robot-secret"]))
+
+    async def introspection(self, token: str) -> bool:
+        return await self._active(token, ("notes", self.held["client-secret"]))
+
+    async def robots_introspection(self, token: str) -> bool:
+        return await self._active(token, ("robot", self.held["robot-secret"]))
+
+    async def guards_introspection(self, token: str) -> bool:
+        return await self._active(token, ("guard", self.held["guard-secret"]))
 
     async def as_code(self, token: str) -> bool:
         return (await self.held.app.redeem(token)).status_code == 200
@@ -249,6 +262,9 @@ class Counter:
     async def robots_secret(self, token: str) -> bool:
         return await self._authenticates("robot", token)
 
+    async def guards_secret(self, token: str) -> bool:
+        return await self._authenticates("guard", token)
+
     async def _known(self, **request: object) -> bool:
         return (await self.site.bridge.who(scope_with(**request))).alive is not None  # type: ignore[arg-type]
 
@@ -265,6 +281,13 @@ class Counter:
         reply = await self.held.app.http.post("/oauth/revoke", data={"token": token}, auth=auth)
         assert reply.status_code == 200 and reply.content == b""
         return len((await endings.recent(None)).families) > before
+
+    async def _active(self, token: str, auth: tuple[str, str]) -> bool:
+        reply = await self.held.app.http.post("/oauth/introspect", data={"token": token}, auth=auth)
+        assert reply.status_code == 200
+        said = reply.json()
+        assert said["active"] or said == {"active": False}
+        return bool(said["active"])
 
     async def _authenticates(self, client: str, secret: str, path: str = "/oauth/token") -> bool:
         form = {"grant_type": "refresh_token", "refresh_token": "x"}

@@ -83,7 +83,7 @@ const provider = new Provider(issuer, {
   scopes: ["openid", "profile", "email"],
   claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
   enabledJWA: { idTokenSigningAlgValues: ["RS256", "ES256"] },
-  features: { clientCredentials: { enabled: true }, devInteractions: { enabled: true } },
+  features: { clientCredentials: { enabled: true }, introspection: { enabled: true }, devInteractions: { enabled: true } },
   pkce: { required: () => true },
   cookies: { keys: ["a-cookie-key-for-the-benchmark"] },
   findAccount: (_ctx, id) => ({
