@@ -35,6 +35,7 @@ Purpose = Literal[
     "challenge",
     "enrolment",
     "recovery-code",
+    "registration",
 ]
 """One label for each use: two keys derived under different labels know nothing of one another."""
 

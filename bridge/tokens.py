@@ -4,6 +4,7 @@ A login token is 11 characters of tag and 29 random ones.  Only hashes of tokens
 the key: no look-up ever tries two kinds.  OAuth tokens are made in `bridge.mint`.
 """
 
+import base64
 import hashlib
 import re
 from functools import lru_cache, partial
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.secret import Secret, mac
-from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, UserId
+from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, Subject, UserId
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(first + second for first in _DIGITS for second in _DIGITS)
@@ -57,6 +58,12 @@ class Slots:
     def of_client(self, client: ClientId) -> SlotTag:
         """The tag for a client's own tokens (client_credentials), which have no user."""
         return self._of_client(client)
+
+    def subject_for(self, sector: str | None, sub: Subject) -> Subject:
+        """By which `sub` the clients of that sector know the person (Core §8.1); None: they know the one of all."""
+        if sector is None:
+            return sub
+        return Subject(base64.urlsafe_b64encode(mac(self._key, "pairwise", sector, sub)).decode().rstrip("="))
 
     @property
     def fingerprint(self) -> str:

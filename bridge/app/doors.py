@@ -14,6 +14,7 @@ from bridge.app.rooms import Rooms
 from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
 from bridge.grants.wrap import Wrap
 from bridge.i18n import html_lang
+from bridge.interactions.arrivals import HOUR, Arrivals
 from bridge.legacy.actions import Action, Registry, owned, registry
 from bridge.legacy.bans import Bans
 from bridge.legacy.change_clients import AddClient, CloseClient, DeleteClient, UpdateClient
@@ -39,6 +40,8 @@ from bridge.legacy.whmcs_details import WhmcsDetails
 from bridge.oidc.grants.single_sign_on import SingleSignOnGrant
 from bridge.oidc.issue import Issuing
 from bridge.oidc.provider import Provider
+from bridge.oidc.registration import RegistrationEndpoint
+from bridge.oidc.sector import check_sector
 from bridge.outbox.notices import PASSWORD_CHANGED, payload
 from bridge.pages.accounting import Accounting
 from bridge.pages.arriving import Arriving
@@ -312,6 +315,29 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         proxies=proxies,
         languages=[html_lang(name) for name in pages.languages.names],
         single_sign_on=_single_sign_on(rooms) if config.legacy.enabled else None,
+        registration=_registration(rooms, proxies),
+    )
+
+
+def _registration(rooms: Rooms, proxies: Proxies) -> RegistrationEndpoint | None:
+    options = rooms.config.oidc
+    if options.registration == "off":
+        return None
+    return RegistrationEndpoint(
+        issuer=rooms.config.base_url,
+        who=options.registration,
+        registrations=rooms.registrations,
+        ledger=rooms.ledger,
+        arrivals=Arrivals(
+            guard=rooms.guard,
+            names=rooms.names,
+            ring=rooms.ring,
+            limit=options.registrations_per_hour,
+            seconds=HOUR,
+            what="registration-address",
+        ),
+        sector_of=partial(check_sector, fetch=rooms.fetch),
+        proxies=proxies,
     )
 
 

@@ -16,6 +16,7 @@ from bridge.accounts.numbers import ClientNumbers
 from bridge.accounts.single_sign_on import SingleSignOnRules
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
+from bridge.clients.registrations import Registrations
 from bridge.clients.roles import Roles
 from bridge.clients.upkeep import ClientUpkeep
 from bridge.clock import Chance, Clock
@@ -29,6 +30,7 @@ from bridge.events.audit import AuditLog
 from bridge.events.event import Events
 from bridge.events.ledger import Ledger
 from bridge.events.metrics import Metrics
+from bridge.fetch.fetch import Fetch
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.interactions.arrivals import Arrivals
@@ -111,6 +113,8 @@ class Rooms:
     contacts: Contacts
     clients: Clients
     client_upkeep: ClientUpkeep
+    registrations: Registrations
+    fetch: Fetch
     credentials: Credentials
     roles: Roles
     keyring: Keyring
@@ -274,6 +278,16 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         contacts=Contacts(database, clock),
         clients=clients,
         client_upkeep=ClientUpkeep(db=database, clients=clients, clock=clock, draw=chance),
+        fetch=Fetch(config.fetch),
+        registrations=Registrations(
+            db=database,
+            clients=clients,
+            ring=ring,
+            clock=clock,
+            require_pkce=config.oidc.registration_require_pkce,
+            unused=config.oidc.registration_unused,
+            draw=chance,
+        ),
         credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),
         roles=Roles(db=database, versions=versions, clock=clock),
         keyring=Keyring(db=database, ring=ring, clock=clock, events=events),
@@ -289,7 +303,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         ),
         cookies=Cookies(config.sessions, plain=config.dev),
         interactions=Interactions(store=store, names=names, ring=ring, clock=clock, chance=chance),
-        arrivals=Arrivals(guard=guard, names=names, ring=ring, per_minute=config.oidc.visits_per_minute),
+        arrivals=Arrivals(guard=guard, names=names, ring=ring, limit=config.oidc.visits_per_minute),
         families=families,
         consents=consents,
         devices=devices,

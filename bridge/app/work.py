@@ -128,6 +128,7 @@ class Work:
             self._outbox.forget,
             rooms.invites.forget,
             rooms.email_changes.forget,
+            rooms.registrations.forget,
         )
 
     def _new_outbox(self) -> OutboxWorker:

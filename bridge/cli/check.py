@@ -78,6 +78,8 @@ def _about_settings(settings: Config) -> Iterator[Finding]:
         (settings.sessions.legacy_at_issuer, "sessions.legacy_at_issuer: a portal's session files open every app"),
         (settings.legacy.enabled and settings.legacy.autoauth == "sha1", "legacy.autoauth: sha1 says nothing of goto"),
         (settings.legacy.enabled and settings.legacy.admin_md5_login, "legacy.admin_md5_login: that md5 is a password"),
+        (settings.oidc.registration == "open", "oidc.registration is open: anybody may register apps"),
+        (not settings.oidc.registration_require_pkce, "oidc.registration_require_pkce is off: codes can be stolen"),
         (settings.legacy.enabled and settings.legacy.allow_get, "legacy.allow_get: passwords in queries reach logs"),
     )
     if settings.proxy_unnamed:

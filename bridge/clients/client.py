@@ -8,6 +8,7 @@ from bridge.types import ClientId
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 ApplicationType = Literal["web", "native"]
+SubjectType = Literal["public", "pairwise"]
 Source = Literal["command", "import", "registration", "legacy"]
 """Who made the client: the command line, an import, dynamic registration, or a legacy action."""
 
@@ -42,6 +43,8 @@ class Client:
     client_uri: str | None = None
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
+    sector: str | None = None
+    """The host whose clients know people by a `sub` of their own (Core §8.1); None: by the one that all know."""
     default_max_age: int | None = None
     """Seconds."""
     require_auth_time: bool = False

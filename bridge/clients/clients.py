@@ -78,11 +78,16 @@ class Clients:
     async def check_secret(self, client: Client, secret: Secret) -> bool:
         """Whether it is this client's secret.  A hash under an older master key is made anew."""
         kept = client.secret_hash
-        if kept is None or not self._hashes.check(kept, client.client_id, secret):
+        if kept is None or not self.is_secret(client, secret):
             return False
         if not self._hashes.is_newest(kept):
             await self._rehash(client, kept, secret)
         return True
+
+    def is_secret(self, client: Client, secret: Secret) -> bool:
+        """The same, and nothing is made anew."""
+        kept = client.secret_hash
+        return kept is not None and self._hashes.check(kept, client.client_id, secret)
 
     def symmetric_secret(self, client: Client) -> Secret | None:
         """The secret itself, as a key: only of a client registered for a symmetric algorithm (security §22)."""
@@ -116,7 +121,7 @@ class Clients:
             first_party=first_party,
             allow_query_token=allow_query_token,
         )
-        secret = None if row["auth_method"] == "none" else _new_secret(self._draw)
+        secret = None if row["auth_method"] == "none" else new_secret(self._draw)
         self._complete(row, secret)
         async with self._db.begin() as tx:
             if not await self._add(tx, row):
@@ -234,7 +239,8 @@ def withdrawal(client_id: str, now: int) -> Update:
     return granted.values(version=consents.c.version + 1, granted=False, scopes="", changed_at=now)
 
 
-def _new_secret(draw: Chance) -> Secret:
+def new_secret(draw: Chance) -> Secret:
+    """256 random bits, as a client keeps them."""
     return Secret(base64.urlsafe_b64encode(draw(32)).decode().rstrip("="))
 
 

@@ -4,15 +4,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod
-from bridge.clients.redirects import link_problem, redirect_problem
+from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod, SubjectType
+from bridge.clients.redirects import link_problem, only_https_problem, redirect_problem
 
 SYMMETRIC: Final = frozenset({"HS256"})
 LONGEST_ID: Final = 255
+_LONGEST_NAME: Final = 255
 _IDENTIFIER: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_ID}}}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _LINKS: Final = ("logo_uri", "policy_uri", "tos_uri", "client_uri")
@@ -57,6 +59,9 @@ class Metadata(Struct, frozen=True, kw_only=True):
     client_uri: str | None = None
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
+    initiate_login_uri: str | None = None
+    subject_type: SubjectType = "public"
+    sector_identifier_uri: str | None = None
     default_max_age: int | None = None
     require_auth_time: bool = False
     resource_server: bool = False
@@ -72,6 +77,13 @@ class Metadata(Struct, frozen=True, kw_only=True):
         if self.response_types is UNSET:
             return ("code",) if "authorization_code" in self.grant_types else ()
         return tuple(" ".join(sorted(one.split())) for one in self.response_types)
+
+    @property
+    def sector(self) -> str | None:
+        """The host whose clients know a person by one `sub` of their own (Core §8.1); None: the `sub` that all know."""
+        if self.subject_type == "public":
+            return None
+        return urlsplit(self.sector_identifier_uri or self.redirect_uris[0]).hostname if self.redirect_uris else None
 
     @property
     def symmetric(self) -> bool:
@@ -114,11 +126,17 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
         for uri in uris:
             if why := redirect_problem(uri, metadata.application_type, reverse_domain=not imported):
                 yield field, f"{uri!r} {why}"
+    if len(metadata.client_name) > _LONGEST_NAME or not metadata.client_name.isprintable():
+        yield "client_name", f"must be at most {_LONGEST_NAME} characters that can be shown"
     for field in _LINKS:
         if (link := getattr(metadata, field)) and (why := link_problem(link)):
             yield field, why
     if metadata.backchannel_logout_uri and (why := link_problem(metadata.backchannel_logout_uri, https=True)):
         yield "backchannel_logout_uri", why
+    if metadata.initiate_login_uri and (why := only_https_problem(metadata.initiate_login_uri)):
+        yield "initiate_login_uri", why
+    if metadata.sector_identifier_uri and (why := only_https_problem(metadata.sector_identifier_uri)):
+        yield "sector_identifier_uri", why
 
 
 def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[str, str]]:
@@ -141,5 +159,15 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
         yield "id_token_signed_response_alg", "a client without a secret shares no key with us"
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         yield "default_max_age", "must not be negative"
+    if metadata.subject_type == "pairwise" and not _one_sector(metadata):
+        yield "sector_identifier_uri", "is needed where redirect_uris name several hosts, or none (Core 8.1)"
     if unknown := [one for one in metadata.scopes if not _SCOPE.fullmatch(one)]:
         yield "scope", f"{unknown[0]!r} is no scope"
+
+
+def _one_sector(metadata: Metadata) -> bool:
+    """Whether it is plain who shares a person's `sub` (Core §8.1)."""
+    return bool(metadata.sector) and (
+        metadata.sector_identifier_uri is not None
+        or len({urlsplit(uri).hostname for uri in metadata.redirect_uris}) == 1
+    )

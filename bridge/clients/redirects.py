@@ -55,6 +55,14 @@ def link_problem(uri: str, *, https: bool = False) -> str | None:
     return "must not have a fragment" if https and "#" in uri else None
 
 
+def only_https_problem(uri: str) -> str | None:
+    """What is wrong with an address that must be https wherever it is (Registration 1.0 §2); None: nothing."""
+    parts = _split(uri)
+    if isinstance(parts, str):
+        return parts
+    return None if parts.scheme == "https" and parts.hostname else "must be an https address"
+
+
 def _split(uri: str) -> SplitResult | str:
     if not _URI.fullmatch(uri) or len(uri) > LONGEST_URI or "\\" in uri:
         return f"must be a URI of at most {LONGEST_URI} characters, percent-encoded"

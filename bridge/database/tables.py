@@ -157,9 +157,24 @@ oauth_clients: Table = Table(
     Column("allow_query_token", Boolean(create_constraint=False), nullable=False, default=False),
     Column("source", String(16), nullable=False),
     Column("metadata", _Long, nullable=False),
+    Column("registration_hash", String(255)),
     Column("disabled_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+initial_access_tokens: Table = Table(
+    "initial_access_tokens",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("name", _exact(100), nullable=False, unique=True),
+    Column("identifier", _exact(22), nullable=False, unique=True),
+    Column("token_hash", String(255), nullable=False),
+    Column("uses_left", Integer),
+    Column("scopes", Text, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
 

@@ -1,6 +1,6 @@
-"""How many visits may be begun from one address — security §23.
+"""How often something may be begun from one address by whom nobody knows — security §17, §23.
 
-Each lies in the store until it is over, and nobody need be known here to begin one.
+A visit lies in the store until it is over, a client that registers itself in the database for longer.
 """
 
 import ipaddress
@@ -13,17 +13,30 @@ from bridge.stores.guard import Guard, Window
 from bridge.tokens import Names
 from bridge.types import IPAddress
 
-_MINUTE: Final = 60.0
+MINUTE: Final = 60.0
+HOUR: Final = 3_600.0
 
 
 class Arrivals:
     """Counts them.  Names in the store are HMACs: it holds no address of anybody."""
 
-    def __init__(self, *, guard: Guard, names: Names, ring: Ring, per_minute: int) -> None:
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        names: Names,
+        ring: Ring,
+        limit: int,
+        seconds: float = MINUTE,
+        what: str = "visit-address",
+    ) -> None:
+        """At most `limit` in `seconds`.  `what` is begun: each has a count of its own."""
         self._guard = guard
         self._names = names
         self._key = ring.newest.derive("limiter")
-        self._per_minute = per_minute
+        self._limit = limit
+        self._seconds = seconds
+        self._what = what
 
     async def admit(self, ip: IPAddress | None) -> int:
         """One more from that address: 0, or the seconds to wait beyond the limit.  None: it is not known, and nothing
@@ -33,5 +46,5 @@ class Arrivals:
     def _window(self, ip: IPAddress) -> Window:
         # In IPv6 whoever has one address has 2^64 of them.
         network = ipaddress.ip_network(f"{ip}/{32 if ip.version == 4 else 64}", strict=False)
-        name = mac(self._key, "visit-address", str(network)).hex()[:32]
-        return Window(self._names.limiter(name), self._per_minute, _MINUTE)
+        name = mac(self._key, self._what, str(network)).hex()[:32]
+        return Window(self._names.limiter(name), self._limit, self._seconds)

@@ -17,6 +17,8 @@
     Core §5.1, §5.4                                           claims.py
     Discovery 1.0 §3, §4; RFC 8414; RFC 9207                  discovery.py
     RFC 7517 §5; Core §10.1                                   jwks.py
+    RFC 7591, RFC 7592; Registration 1.0                      registration.py
+    Core §8.1; Registration 1.0 §5                            sector.py
     RFC 7009                                                  revocation.py
     RFC 7662                                                  introspection.py
     RP-Initiated Logout 1.0 §2, §3                            logout.py

@@ -192,7 +192,7 @@ class AuthorizationEndpoint:
         # A copy that will not be filled under this stamp: SQL knows a newer one, so the session has ended.
         if not isinstance(alive, Alive) or consent is None or user is None or raw_stamp is None or raw_consent is None:
             return None
-        return _Seen(alive, raw_stamp, raw_consent, consent, user.sub)
+        return _Seen(alive, raw_stamp, raw_consent, consent, self._issuing.slots.subject_for(client.sector, user.sub))
 
     async def _commit(self, scope: Scope, request: AuthorizationRequest, seen: _Seen) -> str | None:
         """The code, once it is written together with what it stands on; None: somebody was first."""

@@ -24,20 +24,22 @@ PATHS: Final[Mapping[str, str]] = {
     "end_session_endpoint": "/oauth/logout",
 }
 """Where each endpoint is, below the issuer."""
+REGISTRATION: Final[Mapping[str, str]] = {"registration_endpoint": "/oauth/register"}
 
 
 def metadata(
-    issuer: str, *, grant_types: Sequence[str], form_post: bool, languages: Sequence[str]
+    issuer: str, *, grant_types: Sequence[str], form_post: bool, languages: Sequence[str], registration: bool
 ) -> dict[str, object]:
     """The members of the document.  What is not in it is refused (checked by a property test)."""
     return {
         "issuer": issuer,
         **addresses(issuer, PATHS),
+        **(addresses(issuer, REGISTRATION) if registration else {}),
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": list(modes(form_post=form_post)),
         "grant_types_supported": list(grant_types),
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),

@@ -1,8 +1,11 @@
 """What an installation may decide about its OpenID Provider."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bridge.errors import ConfigError
+
+Registration = Literal["off", "token", "open"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,19 @@ class OidcOptions:
     form_post: bool = True
     """Whether an answer may be carried to the client by a form (response_mode=form_post)."""
 
+    registration: Registration = "off"
+    """Who may register apps by themselves (RFC 7591): nobody; who was given an initial access token (login-bridge
+    registration add); or everybody ("open").  People are always asked before such an app learns anything."""
+
+    registration_require_pkce: bool = True
+    """Whether an app that registered itself must use PKCE.  Off is for the conformance suite, which does not."""
+
+    registrations_per_hour: int = 20
+    """So many may be registered from one address (IPv6: from one /64) in an hour."""
+
+    registration_unused: int = 7_776_000
+    """An app that registered itself, and that nobody ever allowed anything, is forgotten after so long; 0: never."""
+
     visits_per_minute: int = 120
     """So many sign-ins and sign-outs of apps may be begun from one address (IPv6: from one /64) in a minute; those by
     a ticket too (sessions.ticket_origins)."""
@@ -31,6 +47,12 @@ class OidcOptions:
             for name, what, right in (
                 ("id_token", "60 to 3600", 60 <= self.id_token <= 3_600),
                 ("jwks_max_age", "0 to 86400", 0 <= self.jwks_max_age <= 86_400),
+                ("registrations_per_hour", "1 to 1000000", 1 <= self.registrations_per_hour <= 1_000_000),
+                (
+                    "registration_unused",
+                    "0, or 3600 and more",
+                    self.registration_unused == 0 or self.registration_unused >= 3_600,
+                ),
                 ("visits_per_minute", "1 to 1000000", 1 <= self.visits_per_minute <= 1_000_000),
             )
             if not right

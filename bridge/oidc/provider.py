@@ -25,6 +25,8 @@ from bridge.oidc.issue import Issuing
 from bridge.oidc.jwks import JwksEndpoint, Publishes
 from bridge.oidc.logout import LogoutEndpoint
 from bridge.oidc.options import OidcOptions
+from bridge.oidc.registration import PATH as REGISTER
+from bridge.oidc.registration import RegistrationEndpoint
 from bridge.oidc.response_modes import FormPostPage, Responses
 from bridge.oidc.revocation import RevocationEndpoint
 from bridge.oidc.token import Grant, TokenEndpoint
@@ -64,6 +66,7 @@ class Provider:
         proxies: Proxies,
         languages: Sequence[str] = ("en",),
         single_sign_on: Grant | None = None,
+        registration: RegistrationEndpoint | None = None,
     ) -> None:
         """`single_sign_on`: for credentials of WHMCS's own kind, which no document of ours names."""
         self._issuer = issuer
@@ -79,7 +82,13 @@ class Provider:
         )
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
         grants = _grants(issuing, id_tokens)
-        self._metadata = metadata(issuer, grant_types=sorted(grants), form_post=options.form_post, languages=languages)
+        self._metadata = metadata(
+            issuer,
+            grant_types=sorted(grants),
+            form_post=options.form_post,
+            languages=languages,
+            registration=registration is not None,
+        )
 
         if single_sign_on is not None:
             grants |= {
@@ -121,6 +130,7 @@ class Provider:
             )
             for by_query in (False, True)
         )
+        self._registration = registration
         self._jwks = JwksEndpoint(keys=keys, max_age=options.jwks_max_age)
 
     @property
@@ -131,7 +141,9 @@ class Provider:
     def endpoints(self) -> Endpoints:
         """Path below the mount point → endpoint.  Scripts of other origins may read five of them (security §28)."""
         discovery = self._discovery(self._metadata)
+        registering = {REGISTER: self._registration} if self._registration else {}
         return {
+            **registering,
             "/.well-known/openid-configuration": discovery,
             "/.well-known/oauth-authorization-server": discovery,
             authorize.PATH: self._authorize,

@@ -2,14 +2,15 @@
 
 import shutil
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from bridge.database.database import Database
 from bridge.keys.keyring import Keyring
+from bridge.oidc.registration import Who
 from bridge.stores.memory import MemoryStore
 from bridge.stores.store import Store
 from bridge.stores.url import open_store
@@ -40,6 +41,13 @@ async def world(furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
+@pytest.fixture
+def registering(furnished: Furnished, tmp_path: Path) -> Callable[[Who], AbstractAsyncContextManager[World]]:
+    """On a store in memory, where apps register themselves."""
+    clock = Hands(time.time())
+    return lambda who: _world(furnished, tmp_path, MemoryStore(clock), clock, who)
+
+
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 async def any_world(request: pytest.FixtureRequest, furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
     """On each kind of store."""
@@ -56,12 +64,14 @@ async def any_world(request: pytest.FixtureRequest, furnished: Furnished, tmp_pa
 
 
 @asynccontextmanager
-async def _world(furnished: Furnished, folder: Path, store: Store, clock: Hands) -> AsyncIterator[World]:
+async def _world(
+    furnished: Furnished, folder: Path, store: Store, clock: Hands, registration: Who | None = None
+) -> AsyncIterator[World]:
     file = Path(shutil.copy(furnished[0], folder / "bridge.db"))
     await store.open()
     try:
         async with _database(file, clock) as db:
-            world = await World(db, store, clock, keyring=furnished[1]).open()
+            world = await World(db, store, clock, keyring=furnished[1], registration=registration).open()
             yield world
             await world.http.aclose()
     finally:

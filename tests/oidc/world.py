@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -18,22 +19,29 @@ from bridge.accounts.cached import CachedAccounts
 from bridge.accounts.members import Members
 from bridge.asgi import Proxies, Receive, Reply, Scope, Send
 from bridge.clients.clients import Clients
+from bridge.clients.registrations import Registrations
 from bridge.database.consents import ConsentRows
 from bridge.database.database import Database
 from bridge.database.endings import Endings
 from bridge.database.versions import VersionTable
+from bridge.events.audit import AuditLog
 from bridge.events.event import Event, Events
+from bridge.events.ledger import Ledger
+from bridge.events.options import EventsOptions
+from bridge.fetch.answers import Fetched, NotFetched
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.grants.options import GrantOptions
 from bridge.grants.wrap import Wrap
-from bridge.interactions.arrivals import Arrivals
+from bridge.interactions.arrivals import HOUR, Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
 from bridge.mint import TokenMint
 from bridge.oidc.issue import Issuing
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.provider import Provider
+from bridge.oidc.registration import RegistrationEndpoint, Who
+from bridge.oidc.sector import check_sector
 from bridge.ring import Ring
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
@@ -124,6 +132,7 @@ class World:
         *,
         grants: GrantOptions | None = None,
         keyring: Keyring | None = None,
+        registration: Who | None = None,
     ) -> None:
         self.db, self.store, self.clock = db, store, clock
         self.names, self.slots = Names(ISSUER), Slots(SLOT_KEY)
@@ -177,6 +186,8 @@ class World:
             events=self.events,
         )
         self.members = Members(db, clock)
+        self.registrations = Registrations(db=db, clients=self.clients, ring=RING, clock=clock, unused=86_400)
+        self.sectors: dict[str, Fetched | NotFetched] = {}
         self.provider = Provider(
             issuer=ISSUER,
             options=OidcOptions(),
@@ -189,11 +200,12 @@ class World:
             consents=self.consents,
             interactions=self.interactions,
             arrivals=Arrivals(
-                guard=MemoryGuard(clock), names=self.names, ring=RING, per_minute=OidcOptions().visits_per_minute
+                guard=MemoryGuard(clock), names=self.names, ring=RING, limit=OidcOptions().visits_per_minute
             ),
             cookies=self.cookies,
             pages=PlainPages(),
             proxies=Proxies(),
+            registration=self._registration(registration) if registration else None,
         )
         self.endpoints = {**self.provider.endpoints(), **self.provider.aliases()}
         self.http = httpx2.AsyncClient(
@@ -204,6 +216,22 @@ class World:
             # many browsers share it: it must not keep what one of them was given
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+
+    def _registration(self, who: Who) -> RegistrationEndpoint:
+        audit = AuditLog(self.db, self.clock, EventsOptions())
+        return RegistrationEndpoint(
+            issuer=ISSUER,
+            who=who,
+            registrations=self.registrations,
+            ledger=Ledger(db=self.db, audit=audit, events=self.events, versions=self.versions),
+            arrivals=Arrivals(guard=MemoryGuard(self.clock), names=self.names, ring=RING, limit=20, seconds=HOUR),
+            sector_of=partial(check_sector, fetch=self),
+            proxies=Proxies(),
+        )
+
+    async def get(self, url: str) -> Fetched | NotFetched:
+        """What lies at that address of the world outside."""
+        return self.sectors.get(url, NotFetched("unreachable"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self.endpoints.get(scope["path"], Reply(404))
