@@ -92,6 +92,7 @@ PRODUCTION: Final[Given] = {
     ("preset",): "whmcs",
     ("server", "base_url"): PUBLIC_URL,
     ("sessions", "ticket_origins"): [SHOP],
+    ("oidc", "registration"): "token",
 }
 
 

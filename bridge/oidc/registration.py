@@ -1,4 +1,4 @@
-"""An application registers itself, and looks after what it registered — RFC 7591 §3; RFC 7592 §2; Registration 1.0 §3, §4.
+"""An application registers itself, and looks after what it registered — RFC 7591 §3; RFC 7592 §2; Registration 1.0.
 
 One address: POST registers; GET, PUT and DELETE with `?client_id=` are for who holds the client's registration access
 token.  Nobody's browser comes here, so no script of another origin may read it (security §28).

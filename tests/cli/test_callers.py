@@ -255,3 +255,20 @@ async def _may(rooms: Rooms, identifier: str, action: str) -> bool:
 async def _client_opens(rooms: Rooms, client_id: str, secret: str) -> Any:
     found = await rooms.clients.get(client_id)
     return found is not None and await rooms.clients.check_secret(found, Secret(secret))
+
+
+def test_an_initial_access_token_is_shown_once_listed_and_removed(place: Path, command: Command) -> None:
+    """RFC 7591 §1.2."""
+    said = command("registration", "add", "them", "--uses", "3", "--scope", "openid email", "--json").json
+    token = said.pop("initial_access_token")
+    assert token.startswith("lbi_") and (said["uses_left"], said["scope"]) == (3, "openid email")
+    assert said["expires_at"] == said["created_at"] + 86_400
+    assert command("registration", "list", "--json").json == [said]
+    for arguments in (("registration", "list"), ("audit", "export", "--since", "1h")):
+        assert token not in command(*arguments).out
+    assert command("registration", "add", "them").status == 1
+    endless = command("registration", "add", "us", "--uses", "0", "--lifetime", "0", "--json").json
+    assert (endless["uses_left"], endless["expires_at"]) == (None, None)
+    assert command("registration", "remove", "them").out == "removed them\n"
+    assert [each["name"] for each in command("registration", "list", "--json").json] == ["us"]
+    assert "there is no initial access token them" in command("registration", "remove", "them").err

@@ -20,6 +20,7 @@ async def site(database: Furnished, mailbox: Mailbox) -> AsyncIterator[Site]:
         ("mail", "url"): f"file:{mailbox.folder}",
         ("sessions", "sources"): ["cookie", "bearer", "host-session"],
         ("sessions", "ticket_lifetime"): 120,  # a ticket is shown in a hundred wrong places first
+        ("oidc", "registrations_per_hour"): 1_000,
         ("events", "counted_only"): [],
         ("events", "log_level"): "debug",
         ("login", "codes_per_5_minutes"): 1_000,

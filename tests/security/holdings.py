@@ -17,6 +17,7 @@ from tests.running import ADA, API_SECRET, CLIENT_SECRET, IDENTIFIER, PASSWORD, 
 
 Visiting = Callable[[Site], Visitor]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+NEW_APP = {"redirect_uris": ["https://new.example/cb"], "client_name": "New"}
 LOCAL = ("127.0.0.1", 40_000)
 
 
@@ -32,6 +33,8 @@ class Holdings:
     app: App
     tokens: dict[str, str] = field(default_factory=dict)
 
+    managed: str = ""
+    """The app that registered itself."""
     guest: Form = field(default_factory=lambda: Form("", {}))
     """Where a passkey signs in, in a browser that nobody has signed in with: `stranger`."""
     adding: Form = field(default_factory=lambda: Form("", {}))
@@ -63,6 +66,8 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     held.guest = stranger.form("passkey-submit")
     held.tokens["passkey-signed"] = key.sign(asked(stranger))
     held.tokens |= await _of_apps(site, browser, app)
+    held.managed, more = await _registered(site, app)
+    held.tokens |= more
     await browser.open(app.request(prompt="login"))
     held.tokens["interaction"] = browser.query["interaction"]
     held.tokens["csrf"] = browser.form("login-submit").fields["csrf"]
@@ -98,6 +103,21 @@ async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
         "own": own.json()["access_token"],
         "robot-secret": secret.reveal(),
         "guard-secret": guards.reveal(),
+    }
+
+
+async def _registered(site: Site, app: App) -> tuple[str, dict[str, str]]:
+    """The id of an app that registered itself; what registers apps, and what manages this one."""
+    made = await site.bridge.rooms.registrations.invite("them", uses=None)
+    assert made is not None and made.token is not None
+    initial = made.token.reveal()
+    reply = await app.http.post("/oauth/register", json=NEW_APP, headers={"authorization": f"Bearer {initial}"})
+    assert reply.status_code == 201, reply.text
+    app_of = reply.json()
+    return app_of["client_id"], {
+        "initial": initial,
+        "managing": app_of["registration_access_token"],
+        "registered-secret": app_of["client_secret"],
     }
 
 

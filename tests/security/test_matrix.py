@@ -13,7 +13,18 @@ from tests.flows.mailbox import Mailbox
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
 from tests.running import ADA, PASSWORD, PUBLIC_URL, TOM, Site, code
-from tests.security.holdings import Holdings, Visiting, bring, call, gather, redeem, scope_with, toms_code, touch
+from tests.security.holdings import (
+    NEW_APP,
+    Holdings,
+    Visiting,
+    bring,
+    call,
+    gather,
+    redeem,
+    scope_with,
+    toms_code,
+    touch,
+)
 
 SESSIONS = {"app", "legacy", "sso"}
 RIGHT: dict[str, set[str]] = {
@@ -41,6 +52,8 @@ RIGHT: dict[str, set[str]] = {
     "interaction-php": {"interaction"},
     "revocation": {"access", "refresh"},
     "robots-revocation": {"own"},
+    "registration": {"initial"},
+    "registration-management": {"managing"},
     "as-code": {"code"},
     "as-refresh": {"refresh"},
     "pending-cookie": {"pending"},
@@ -61,6 +74,7 @@ RIGHT: dict[str, set[str]] = {
     "api-secret": {"api-secret"},
     "client-secret": {"client-secret"},
     "robots-secret": {"robot-secret"},
+    "registered-apps-secret": {"registered-secret"},
     "guards-secret": {"guard-secret"},
 }
 """Consumer → the kinds it takes.  `pre` and the other bindings open nothing anywhere."""
@@ -160,6 +174,20 @@ class Counter:
 
     async def guards_introspection(self, token: str) -> bool:
         return await self._active(token, ("guard", self.held["guard-secret"]))
+
+    async def registration(self, token: str) -> bool:
+        reply = await self.held.app.http.post("/oauth/register", json=NEW_APP, headers=_bearer(token))
+        assert reply.status_code in (201, 401)
+        return reply.status_code == 201
+
+    async def registration_management(self, token: str) -> bool:
+        path = f"/oauth/register?{httpx2.QueryParams(client_id=self.held.managed)}"
+        reply = await self.held.app.http.get(path, headers=_bearer(token))
+        assert reply.status_code in (200, 401)
+        return reply.status_code == 200
+
+    async def registered_apps_secret(self, token: str) -> bool:
+        return await self._authenticates(self.held.managed, token)
 
     async def as_code(self, token: str) -> bool:
         return (await self.held.app.redeem(token)).status_code == 200
@@ -293,6 +321,10 @@ class Counter:
         form = {"grant_type": "refresh_token", "refresh_token": "x"}
         reply = await self.held.app.http.post(path, data=form, auth=(client, secret))
         return bool(reply.json()["error"] != "invalid_client")
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
 async def test_off_the_diagonal_nothing_succeeds(site: Site, visit: Visiting, mailbox: Mailbox) -> None:
