@@ -36,6 +36,7 @@ from bridge.grants.families import Families
 from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
+from bridge.keys.rotation import Schedule
 from bridge.login.assemble import assemble_login
 from bridge.login.attempt import Login
 from bridge.login.challenge import Challenges
@@ -73,6 +74,8 @@ from bridge.users.sql import DrawStamp, SqlUsers
 from bridge.users.upkeep import UserUpkeep
 
 _DAY: Final = 86_400
+_LATE: Final = 60
+"""Seconds by which workers' clocks and caches of keys may be late, and more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +293,9 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         ),
         credentials=Credentials(db=database, ring=ring, versions=versions, hasher=passwords, clock=clock),
         roles=Roles(db=database, versions=versions, clock=clock),
-        keyring=Keyring(db=database, ring=ring, clock=clock, events=events),
+        keyring=Keyring(
+            db=database, ring=ring, clock=clock, events=events, schedule=_key_schedule(config), versions=versions
+        ),
         sessions=sessions,
         tickets=Tickets(
             store=store,
@@ -352,6 +357,16 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             events=events,
             steps=(families_again.reconcile, consents_again.reconcile, versions.republish),
         ),
+    )
+
+
+def _key_schedule(config: Config) -> Schedule:
+    """A key that does not sign any more is still there for the hints of whoever is signed in."""
+    before = config.oidc.jwks_max_age + _LATE
+    return Schedule(
+        every=config.oidc.key_rotation,
+        before=before,
+        after=max(config.oidc.id_token, config.sessions.longest) + before,
     )
 
 

@@ -23,6 +23,7 @@ from bridge.sessions import reconciler
 from bridge.users.send import EmailChangeSender
 
 KEYS_EVERY: Final = 0.5
+TEND_EVERY: Final = 60.0
 CLAIM_EVERY: Final = 60.0
 SWEEP_AFTER: Final = 60.0
 SWEEP_EVERY: Final = 3_600.0
@@ -77,6 +78,7 @@ class Work:
                 "the reconciler": self._reconcile,
                 "the watch over versions": rooms.versions.run,
                 "the watch over keys": self._follow_keys,
+                "the keys' schedule": self._tend_keys,
                 "the watch over the store's owner": self._stay_the_owner,
                 _OUTBOX: self._outbox.run,
                 "the audit": rooms.audit.run,
@@ -102,6 +104,13 @@ class Work:
                     await self._rooms.keyring.refresh()
                     seen = token  # from before: what changed meanwhile has another
             await asyncio.sleep(KEYS_EVERY)
+
+    async def _tend_keys(self) -> None:
+        """New signing keys come and old ones go; of all workers one does it."""
+        while True:
+            with suppress(Unavailable):
+                await self._rooms.keyring.tend()
+            await asyncio.sleep(TEND_EVERY)
 
     async def _stay_the_owner(self) -> None:
         """A store that lost everything has lost our claim too."""

@@ -45,7 +45,7 @@ def add(
     auth_method: Annotated[
         str, typer.Option(help="client_secret_basic or client_secret_post.")
     ] = "client_secret_basic",
-    id_token_alg: Annotated[str, typer.Option(help="RS256 or ES256.")] = "RS256",  # noqa: S107
+    id_token_alg: Annotated[str, typer.Option(help="RS256, ES256 or EdDSA.")] = "RS256",  # noqa: S107
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:

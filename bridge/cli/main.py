@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from bridge.cli import audit, check, client, config, credential, init, registration, role, serve, session, user
+from bridge.cli import audit, check, client, config, credential, init, keys, registration, role, serve, session, user
 from bridge.cli.output import Refusal, complain
 from bridge.errors import BridgeError
 
@@ -34,6 +34,7 @@ app.add_typer(credential.app, name="credential")
 app.add_typer(role.app, name="role")
 app.add_typer(client.app, name="client")
 app.add_typer(registration.app, name="registration")
+app.add_typer(keys.app, name="keys")
 app.add_typer(session.app, name="session")
 app.add_typer(audit.app, name="audit")
 

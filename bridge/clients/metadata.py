@@ -27,7 +27,7 @@ class Offered:
     grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token", "client_credentials"})
     response_types: frozenset[str] = frozenset({"code"})
     """Each with its words in alphabetical order."""
-    id_token_algs: frozenset[str] = frozenset({"RS256", "ES256"})
+    id_token_algs: frozenset[str] = frozenset({"RS256", "ES256", "EdDSA"})
 
 
 OFFERED: Final = Offered()

@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 
 from bridge.asgi import Receive, Scope, Send
+from bridge.keys.algorithms import ALGORITHMS
 from bridge.oidc.claims import CLAIMS, SCOPES
 from bridge.oidc.client_auth import METHODS
-from bridge.oidc.id_token import ALGORITHMS
 from bridge.oidc.introspection import INTROSPECTION_METHODS
 from bridge.oidc.jwks import document
 from bridge.oidc.request import PROMPTS

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from authlib.oidc.core.util import create_half_hash
 
 from bridge.clients.client import Client
 from bridge.clock import Clock
 from bridge.grants.terms import Tokens
-from bridge.keys.keyring import Algorithm
+from bridge.keys.algorithms import ALGORITHMS, Algorithm
 from bridge.types import Subject
-
-ALGORITHMS: Final[tuple[Algorithm, ...]] = ("RS256", "ES256")
 
 
 class Signs(Protocol):
@@ -82,6 +80,8 @@ def algorithm_of(client: Client) -> Algorithm:
 
 def half_hash(text: str, alg: str) -> str:
     """The left half of the text's hash, by the algorithm's own hash.  Raises ValueError rather than leave it out."""
+    if alg == "EdDSA":  # with Ed25519, which hashes with SHA-512 itself
+        alg = "RS512"
     made = create_half_hash(text, alg)
     if made is None:
         raise ValueError(f"no half hash for {alg}")

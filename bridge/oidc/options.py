@@ -21,6 +21,10 @@ class OidcOptions:
     jwks_max_age: int = 300
     """For how long clients may keep our public keys and our metadata without asking again."""
 
+    key_rotation: int = 90 * 86_400
+    """Signing keys are replaced when they are this old; 0: only by `login-bridge keys rotate`.  The new one is
+    published for longer than jwks_max_age before it signs."""
+
     form_post: bool = True
     """Whether an answer may be carried to the client by a form (response_mode=form_post)."""
 
@@ -52,6 +56,11 @@ class OidcOptions:
                     "registration_unused",
                     "0, or 3600 and more",
                     self.registration_unused == 0 or self.registration_unused >= 3_600,
+                ),
+                (
+                    "key_rotation",
+                    "0, or 86400 to 315360000",
+                    self.key_rotation == 0 or 86_400 <= self.key_rotation <= 315_360_000,
                 ),
                 ("visits_per_minute", "1 to 1000000", 1 <= self.visits_per_minute <= 1_000_000),
             )

@@ -27,7 +27,7 @@ def test_it_makes_settings_secrets_tables_and_keys(
     assert (config.preset, config.base_url, config.oidc.enabled) == ("provider", "https://login.example.com", True)
     for name in ("bridge.toml", "var/master.key", "var/slot.key", "var/bridge.db"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
-    assert within(_algorithms) == ["ES256", "RS256"]
+    assert within(_algorithms) == ["ES256", "EdDSA", "RS256"]
 
 
 def test_its_settings_are_the_reference_with_five_lines_filled_in(place: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_second_time_it_changes_nothing(place: Path, command: Command) -> None
     assert said["made"] == []
     assert said["kept"] == ["bridge.toml", "var/master.key", "var/slot.key"]
     assert {path: path.read_bytes() for path in before} == before
-    assert len(within(_algorithms)) == 2
+    assert len(within(_algorithms)) == 3
 
 
 def test_it_makes_a_secret_where_the_settings_expect_it(

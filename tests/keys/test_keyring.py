@@ -17,6 +17,7 @@ from bridge.database.tables import signing_keys
 from bridge.errors import ConfigError
 from bridge.events.event import Event, Events
 from bridge.keys.keyring import Keyring, b64url
+from bridge.keys.registry import Registry
 from bridge.ring import Ring
 from tests.databases import opened
 
@@ -52,12 +53,12 @@ async def test_of_workers_that_start_at_once_exactly_one_makes_the_keys(database
         told = Told()
         rings = [keyring(db, told) for db in (one, two, one, two)]
         await asyncio.gather(*(each.ensure() for each in rings))
-        assert len(told.kids) == 2
+        assert len(told.kids) == 3
         assert len({json.dumps(each.public_jwks(), sort_keys=True) for each in rings}) == 1
 
 
-async def test_there_is_one_key_for_rs256_and_one_for_es256(keys: Keyring) -> None:
-    assert {key["alg"] for key in keys.public_jwks()["keys"]} == {"RS256", "ES256"}
+async def test_there_is_one_key_for_each_algorithm(keys: Keyring) -> None:
+    assert sorted(key["alg"] for key in keys.public_jwks()["keys"]) == ["ES256", "EdDSA", "RS256"]
 
 
 async def test_the_published_keys_have_distinct_kids_and_no_private_part(keys: Keyring) -> None:
@@ -67,16 +68,16 @@ async def test_the_published_keys_have_distinct_kids_and_no_private_part(keys: K
     assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {name for key in published for name in key}
 
 
-@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
 async def test_another_library_verifies_what_was_signed(keys: Keyring, alg: str) -> None:
     token = keys.sign(alg, CLAIMS)  # type: ignore[arg-type]
     published = KeySet.import_key_set(keys.public_jwks())  # type: ignore[arg-type]
-    decoded = jwt.decode(token, published, algorithms=[alg])
+    decoded = jwt.decode(token, published, registry=Registry(algorithms=[alg]))
     assert decoded.claims == CLAIMS
     assert decoded.header["typ"] == "JWT"
 
 
-@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
 async def test_our_own_token_verifies_also_when_its_time_is_over(keys: Keyring, alg: str) -> None:
     assert keys.verify(keys.sign(alg, CLAIMS)) == CLAIMS  # type: ignore[arg-type]
 
@@ -115,7 +116,7 @@ async def test_a_dump_of_the_database_holds_no_private_key(sqlite_url: str) -> N
         async with db.read() as tx:
             sealed = (await tx.execute(select(signing_keys.c.private_enc))).scalars().all()
         dump = b"".join(file.read_bytes() for file in Path(sqlite_url.removeprefix("sqlite:///")).parent.iterdir())
-    assert len(sealed) == 2
+    assert len(sealed) == 3
     assert b"PRIVATE KEY" not in dump
     assert b'"d":' not in dump
 

@@ -64,7 +64,7 @@ async def test_the_keys_are_public_and_distinct(world: World) -> None:
     """§12 no. 86."""
     reply = await world.http.get("/oauth/jwks")
     keys = reply.json()["keys"]
-    assert {key["alg"] for key in keys} == {"RS256", "ES256"} and all(key["use"] == "sig" for key in keys)
+    assert {key["alg"] for key in keys} == {"RS256", "ES256", "EdDSA"} and all(key["use"] == "sig" for key in keys)
     assert len({key["kid"] for key in keys}) == len(keys)
     assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {member for key in keys for member in key}
     assert reply.headers["cache-control"] == "public, max-age=300"

@@ -160,21 +160,38 @@ async def test_only_scopes_that_the_client_may_still_have_are_told(world: World)
     tokens = await world.signed_up("shop", "openid", "email")
     client = await world.clients.get("shop")
     assert client is not None
-    world.provider._introspect._clients = _Narrowed(world, client.client_id)
+    world.provider._introspect._clients = _Changed(world, client.client_id, scopes=("openid",))
     assert (await _ask(world, tokens["access_token"]))["scope"] == "openid"
 
 
-class _Narrowed:
-    """The clients, after one lost all scopes but `openid`."""
+async def test_the_refresh_token_of_a_client_that_may_not_refresh_any_more_is_inactive(world: World) -> None:
+    tokens = await world.signed_up("shop", "openid", "email")
+    world.provider._introspect._clients = _Changed(world, "shop", grant_types=("authorization_code",))
+    assert await _ask(world, tokens["refresh_token"]) == INACTIVE
+    assert (await _ask(world, tokens["access_token"]))["active"]
 
-    def __init__(self, world: World, client_id: str) -> None:
+
+async def test_a_refresh_token_that_lay_idle_is_inactive_though_its_family_lives(world: World) -> None:
+    tokens = await world.signed_up("ours", "openid", "offline_access")
+    options = world.issuing.options
+    assert (await _ask(world, tokens["refresh_token"], "ours"))["exp"] == int(world.clock.now()) + options.refresh_idle
+    world.clock.move(options.refresh_idle)
+    assert options.refresh_idle < options.refresh_absolute
+    assert await _ask(world, tokens["refresh_token"], "ours") == INACTIVE
+
+
+class _Changed:
+    """The clients, after one was registered anew."""
+
+    def __init__(self, world: World, client_id: str, **changes: Any) -> None:
         self._world = world
-        self._narrowed = client_id
+        self._client_id = client_id
+        self._changes = changes
         self.check_secret = world.clients.check_secret
 
     async def get(self, client_id: str) -> Any:
         found = await self._world.clients.get(client_id)
-        return replace(found, scopes=("openid",)) if found and client_id == self._narrowed else found
+        return replace(found, **self._changes) if found and client_id == self._client_id else found
 
 
 async def test_public_clients_are_refused(world: World) -> None:

@@ -164,7 +164,7 @@ async def test_new_keys_are_signed_with_and_published(workers: tuple[Site, Site]
     await app.tokens(browser)
     before = {key["kid"] for key in (await app.http.get("/oauth/jwks")).json()["keys"]}
     async with one.bridge.rooms.database.begin() as tx:
-        await tx.exec_driver_sql("UPDATE signing_keys SET state = 'retired'")
+        await tx.exec_driver_sql("UPDATE signing_keys SET state = 'retiring'")
     await one.bridge.rooms.keyring.ensure()
 
     async def followed() -> bool:
@@ -175,3 +175,38 @@ async def test_new_keys_are_signed_with_and_published(workers: tuple[Site, Site]
     token = (await app.tokens(browser))["id_token"]
     claims = one.bridge.rooms.keyring.verify(token)
     assert claims is not None and claims["aud"] == "notes"
+
+
+async def test_a_signing_key_that_leaked(workers: tuple[Site, Site], visit: Visiting) -> None:
+    one, other = workers
+    app, browser = App(other), visit(other)
+    await browser.sign_in(ADA)
+    hint = (await app.tokens(browser))["id_token"]
+    keyring = one.bridge.rooms.keyring
+    (leaked,) = [key.kid for key in keyring.published() if key.alg == "RS256"]
+    assert leaked in await _published(other)
+    await keyring.compromise(leaked, actor="command")
+
+    async def refused() -> bool:
+        return leaked not in await _published(other)
+
+    await within_the_bound(refused)
+    assert other.bridge.rooms.keyring.verify(hint) is None
+    new = (await app.tokens(browser))["id_token"]
+    assert one.bridge.rooms.keyring.verify(new) is not None
+
+
+async def test_signing_keys_that_were_rotated(workers: tuple[Site, Site]) -> None:
+    one, other = workers
+    before = await _published(other)
+    pending = {key.kid for key in await one.bridge.rooms.keyring.rotate(actor="command")}
+
+    async def known() -> bool:
+        return await _published(other) == before | pending
+
+    await within_the_bound(known)
+
+
+async def _published(site: Site) -> set[str]:
+    reply = await App(site).http.get("/oauth/jwks")
+    return {key["kid"] for key in reply.json()["keys"]}
