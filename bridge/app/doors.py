@@ -12,6 +12,7 @@ from bridge.api.touch import Touch
 from bridge.app.leaving import LateSignOuts
 from bridge.app.rooms import Rooms
 from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
+from bridge.fetch.fetch import Fetch
 from bridge.grants.wrap import Wrap
 from bridge.i18n import html_lang
 from bridge.interactions.arrivals import HOUR, Arrivals
@@ -37,6 +38,7 @@ from bridge.legacy.reset_password import ResetPassword
 from bridge.legacy.users import AddUser, GetUsers, UpdateUser
 from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
+from bridge.oidc.client_keys import ClientKeys
 from bridge.oidc.grants.single_sign_on import SingleSignOnGrant
 from bridge.oidc.issue import Issuing
 from bridge.oidc.provider import Provider
@@ -303,6 +305,9 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         options=config.oidc,
         issuing=issuing,
         clients=rooms.clients,
+        client_keys=ClientKeys(
+            fetch=Fetch(config.fetch), clock=rooms.clock, symmetric_secret=rooms.clients.symmetric_secret
+        ),
         users=rooms.cached_users,
         accounts=rooms.cached_accounts,
         keys=rooms.keyring,

@@ -43,8 +43,15 @@ def add(
     ] = None,
     scope: Annotated[str | None, typer.Option(help='What it may ask for, as "openid email"; default: all.')] = None,
     auth_method: Annotated[
-        str, typer.Option(help="client_secret_basic or client_secret_post.")
+        str, typer.Option(help="client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt.")
     ] = "client_secret_basic",
+    auth_alg: Annotated[
+        str | None, typer.Option(help="How its assertions are signed: HS256, RS256, PS256, ES256 or EdDSA.")
+    ] = None,
+    jwks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file with its public keys; or --jwks-uri.")
+    ] = None,
+    jwks_uri: Annotated[str | None, typer.Option(help="The https address of its public keys.")] = None,
     id_token_alg: Annotated[str, typer.Option(help="RS256, ES256 or EdDSA.")] = "RS256",  # noqa: S107
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -58,6 +65,9 @@ def add(
         "token_endpoint_auth_method": "none" if public else auth_method,
         "grant_types": grant_type or ["authorization_code", "refresh_token"],
         "id_token_signed_response_alg": id_token_alg,
+        "token_endpoint_auth_signing_alg": auth_alg,
+        "jwks": _documents(jwks) if jwks is not None else None,
+        "jwks_uri": jwks_uri,
         **({"scope": scope} if scope is not None else {}),
         **({"resource_server": True} if resource_server else {}),
     }

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from bridge.types import ClientId
 
-AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
 ApplicationType = Literal["web", "native"]
 SubjectType = Literal["public", "pairwise"]
 Source = Literal["command", "import", "registration", "legacy"]
@@ -23,6 +23,11 @@ class Client:
     client_id: ClientId
     name: str = ""
     auth_method: AuthMethod = "client_secret_basic"
+    auth_alg: str | None = None
+    """The one algorithm of its assertions; None: any that its method allows."""
+    jwks: str | None = None
+    """Its public keys, as JSON."""
+    jwks_uri: str | None = None
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code",)

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.clients.client import Client, Source
 from bridge.clients.hashes import SecretHashes
-from bridge.clients.metadata import OFFERED, InvalidMetadata, Offered, is_identifier
-from bridge.clients.rows import client_of, draft, imported_flags, needs_recoverable_secret
+from bridge.clients.metadata import OFFERED, SHORTEST_KEY, InvalidMetadata, Offered, is_identifier
+from bridge.clients.rows import client_of, draft, has_secret, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
 from bridge.database.lookup import LookUp
@@ -121,7 +121,7 @@ class Clients:
             first_party=first_party,
             allow_query_token=allow_query_token,
         )
-        secret = None if row["auth_method"] == "none" else new_secret(self._draw)
+        secret = new_secret(self._draw) if has_secret(row) else None
         self._complete(row, secret)
         async with self._db.begin() as tx:
             if not await self._add(tx, row):
@@ -246,10 +246,12 @@ def new_secret(draw: Chance) -> Secret:
 
 def _given_secret(row: Mapping[str, Any], document: Mapping[str, Any]) -> Secret | None:
     given = document.get("client_secret")
-    if row["auth_method"] == "none":
+    if not has_secret(row):
         return None
     if not isinstance(given, str) or not 0 < len(given) <= _LONGEST_SECRET:
         raise InvalidMetadata("client_secret", "is missing, and the client is not public")
+    if needs_recoverable_secret(row) and len(given.encode()) < SHORTEST_KEY:
+        raise InvalidMetadata("client_secret", f"is a key, and so must have {SHORTEST_KEY} bytes at least")
     return Secret(given)
 
 

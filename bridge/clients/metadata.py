@@ -10,9 +10,18 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod, SubjectType
+from bridge.clients.jwks import jwks_problem
 from bridge.clients.redirects import link_problem, only_https_problem, redirect_problem
 
 SYMMETRIC: Final = frozenset({"HS256"})
+WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
+ASSERTION_ALGS: Final[dict[str, tuple[str, ...]]] = {
+    "client_secret_jwt": ("HS256",),
+    "private_key_jwt": ("RS256", "PS256", "ES256", "EdDSA"),
+}
+"""How each method's assertions may be signed."""
+SHORTEST_KEY: Final = 32
+"""Bytes of a secret that is itself a key (RFC 7518 §3.2; Core §16.19)."""
 LONGEST_ID: Final = 255
 _LONGEST_NAME: Final = 255
 _IDENTIFIER: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_ID}}}")
@@ -46,6 +55,9 @@ class Metadata(Struct, frozen=True, kw_only=True):
 
     client_name: str = ""
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"  # noqa: S105  # a method
+    token_endpoint_auth_signing_alg: str | None = None
+    jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code",)
@@ -88,7 +100,13 @@ class Metadata(Struct, frozen=True, kw_only=True):
     @property
     def symmetric(self) -> bool:
         """Whether the secret itself is a key, and so must be recoverable (security §22)."""
-        return self.id_token_signed_response_alg in SYMMETRIC
+        by_secret = self.token_endpoint_auth_method == "client_secret_jwt"  # noqa: S105  # a method
+        return by_secret or self.id_token_signed_response_alg in SYMMETRIC
+
+    @property
+    def secret(self) -> bool:
+        """Whether it has one at all: whoever signs with a key of his own, or proves nothing, has none."""
+        return self.symmetric or self.token_endpoint_auth_method in WITH_SECRET
 
 
 def read_metadata(document: Mapping[str, Any]) -> Metadata:
@@ -103,7 +121,12 @@ def read_metadata(document: Mapping[str, Any]) -> Metadata:
 
 def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: bool = False) -> None:
     """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme is taken as it is."""
-    for field, why in (*_problems(metadata, imported=imported), *_protocol_problems(metadata, offered)):
+    problems = (
+        *_problems(metadata, imported=imported),
+        *_protocol_problems(metadata, offered),
+        *_key_problems(metadata),
+    )
+    for field, why in problems:
         raise InvalidMetadata(field, why)
 
 
@@ -137,6 +160,20 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
         yield "initiate_login_uri", why
     if metadata.sector_identifier_uri and (why := only_https_problem(metadata.sector_identifier_uri)):
         yield "sector_identifier_uri", why
+
+
+def _key_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+    method, alg = metadata.token_endpoint_auth_method, metadata.token_endpoint_auth_signing_alg
+    if metadata.jwks is not None and metadata.jwks_uri is not None:
+        yield "jwks", "must not stand beside jwks_uri"
+    if metadata.jwks is not None and (why := jwks_problem(metadata.jwks)):
+        yield "jwks", why
+    if metadata.jwks_uri is not None and (why := link_problem(metadata.jwks_uri, https=True)):
+        yield "jwks_uri", why
+    if method == "private_key_jwt" and metadata.jwks is None and metadata.jwks_uri is None:
+        yield "jwks", "or jwks_uri is needed for private_key_jwt"
+    if alg is not None and alg not in ASSERTION_ALGS.get(method, ()):
+        yield "token_endpoint_auth_signing_alg", f"{alg!r} is not offered for {method}"
 
 
 def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[str, str]]:

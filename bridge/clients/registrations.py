@@ -19,7 +19,7 @@ from bridge.clients.client import DEFAULT_SCOPES, Client
 from bridge.clients.clients import VERSION, Clients, new_secret, withdrawal
 from bridge.clients.hashes import SecretHashes
 from bridge.clients.metadata import OFFERED, InvalidMetadata, Metadata, Offered, read_metadata
-from bridge.clients.rows import Row, client_of, draft, needs_recoverable_secret
+from bridge.clients.rows import Row, client_of, draft, has_secret, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database, Tx
 from bridge.database.tables import consents, initial_access_tokens, oauth_clients
@@ -112,7 +112,7 @@ class Registrations:
         scopes = DEFAULT_SCOPES if by is None else await self._spend(deed.tx, by)
         client_id = new_id(self._draw)
         row = self._drafted(client_id, document, scopes, require_pkce=self._require_pkce)
-        secret = new_secret(self._draw) if row["auth_method"] != "none" else None
+        secret = new_secret(self._draw) if has_secret(row) else None
         managing, now = self._new_managing(), self._now()
         values = {
             **row,
@@ -145,7 +145,7 @@ class Registrations:
         secret = self._secret_after(before, row)
         new = self._new_managing()
         values = {name: row[name] for name in ("name", "auth_method", "metadata")}
-        if row["auth_method"] == "none":
+        if not has_secret(row):
             values |= {"secret_hash": None, "secret_enc": None}
         elif secret is not None:
             values |= self._clients.kept(row, secret)
@@ -252,7 +252,7 @@ class Registrations:
 
     def _secret_after(self, before: Row, row: Row) -> Secret | None:
         """A new one, where the client needs one now and what is kept does not do."""
-        if row["auth_method"] == "none":
+        if not has_secret(row):
             return None
         lacking = before["secret_hash"] is None or (needs_recoverable_secret(row) and before["secret_enc"] is None)
         return new_secret(self._draw) if lacking else None

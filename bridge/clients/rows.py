@@ -54,6 +54,11 @@ def needs_recoverable_secret(row: Row) -> bool:
     return read_metadata(json.loads(row["metadata"])).symmetric
 
 
+def has_secret(row: Row) -> bool:
+    """Whether it has one at all."""
+    return read_metadata(json.loads(row["metadata"])).secret
+
+
 def client_of(row: Row) -> Client:
     """The client that the row describes."""
     document = json.loads(row["metadata"])
@@ -62,6 +67,9 @@ def client_of(row: Row) -> Client:
         client_id=ClientId(row["client_id"]),
         name=row["name"],
         auth_method=row["auth_method"],
+        auth_alg=metadata.token_endpoint_auth_signing_alg,
+        jwks=None if metadata.jwks is None else json.dumps(metadata.jwks),
+        jwks_uri=metadata.jwks_uri,
         redirect_uris=metadata.redirect_uris,
         post_logout_redirect_uris=metadata.post_logout_redirect_uris,
         grant_types=metadata.grant_types,

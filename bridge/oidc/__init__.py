@@ -10,6 +10,8 @@
     RFC 6749 §3.1, §3.2                                       params.py
     RFC 6749 §3.2, §5; Core §3.1.3                            token.py
     RFC 6749 §2.3; Core §9                                    client_auth.py
+    RFC 7523 §3; Core §9; RFC 8725                            assertion.py
+    Registration 1.0 §2; Core §10.1.1                         client_keys.py
     RFC 6749 §4.1.3, §4.4, §4.5, §6                           grants/*.py
     Core §2, §3.1.3.6                                         id_token.py
     RFC 6750 §2, §3                                           access_token.py

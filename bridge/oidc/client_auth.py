@@ -1,4 +1,4 @@
-"""Who is the client? client_secret_basic, client_secret_post, none — RFC 6749 §2.3; Core §9."""
+"""Who is the client? A secret, an assertion that it signed, or nothing but its name — RFC 6749 §2.3; Core §9."""
 
 import base64
 import binascii
@@ -8,12 +8,21 @@ from urllib.parse import unquote, unquote_plus
 
 from msgspec import Struct
 
-from bridge.asgi import Headers, Scope, header
+from bridge.asgi import Headers, Scope, header, path_of
 from bridge.clients.client import AuthMethod, Client
+from bridge.clients.metadata import ASSERTION_ALGS
+from bridge.keys.foreign import read
+from bridge.oidc.assertion import TYPE as ASSERTION_TYPE
+from bridge.oidc.assertion import Assertions
 from bridge.oidc.errors import OAuthError
 from bridge.secret import Secret
 
-METHODS: Final[tuple[AuthMethod, ...]] = ("client_secret_basic", "client_secret_post", "none")
+METHODS: Final[tuple[AuthMethod, ...]] = (
+    *("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"),
+)
+ASSERTION_ALGORITHMS: Final = tuple(sorted({alg for algs in ASSERTION_ALGS.values() for alg in algs}))
+TOKEN_PATH: Final = "/oauth/token"  # noqa: S105  # a path
+"""An assertion may name the token endpoint wherever it is shown (RFC 7523 §3)."""
 _CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Basic realm="login", charset="UTF-8"'),)
 
 
@@ -26,7 +35,7 @@ class Clients(Protocol):
 
 
 class AuthenticatedClient(Struct, frozen=True):
-    """A client that has proved who it is by its registered method; only `authenticate` makes one."""
+    """A client that has proved who it is by its registered method; only `Authenticator` makes one."""
 
     client: Client
     method: AuthMethod
@@ -49,35 +58,66 @@ class _Shown(Struct, frozen=True):
     secrets: tuple[str, ...]
 
 
-async def authenticate(scope: Scope, form: Mapping[str, str], clients: Clients) -> AuthenticatedClient:
-    """The client of a token, revocation or introspection request.  Raises OAuthError, Unavailable."""
-    authorization = header(scope, b"authorization")
-    shown = _by_header(authorization, form) if authorization is not None else _by_body(form)
-    tried: Client | None = None
-    for client_id in shown.client_ids:
-        client = await clients.get(client_id)
-        if client is not None and await _proves(client, shown, clients):
-            return AuthenticatedClient(client, shown.method)
-        tried = client or tried
-    why = (
-        "client authentication failed" if shown.secrets else "client credentials are required: client_secret is missing"
-    )
-    raise ClientRefused(why, basic=authorization is not None, client=tried)
+class Authenticator:
+    """Tells the client of a token, revocation or introspection request."""
 
+    def __init__(self, *, issuer: str, clients: Clients, assertions: Assertions) -> None:
+        self._issuer = issuer
+        self._clients = clients
+        self._assertions = assertions
 
-async def _proves(client: Client, shown: _Shown, clients: Clients) -> bool:
-    if client.disabled or not client.may_authenticate_by(shown.method):
-        return False
-    if shown.method == "none":
-        return True
-    for secret in shown.secrets:
-        if await clients.check_secret(client, Secret(secret)):
+    async def __call__(self, scope: Scope, form: Mapping[str, str]) -> AuthenticatedClient:
+        """Raises OAuthError, Unavailable."""
+        authorization = header(scope, b"authorization")
+        if authorization is None and ("client_assertion" in form or "client_assertion_type" in form):
+            return await self._by_assertion(scope, form)
+        shown = _by_header(authorization, form) if authorization is not None else _by_body(form)
+        tried: Client | None = None
+        for client_id in shown.client_ids:
+            client = await self._clients.get(client_id)
+            if client is not None and await self._proves(client, shown):
+                return AuthenticatedClient(client, shown.method)
+            tried = client or tried
+        why = (
+            "client authentication failed"
+            if shown.secrets
+            else "client credentials are required: client_secret is missing"
+        )
+        raise ClientRefused(why, basic=authorization is not None, client=tried)
+
+    async def _proves(self, client: Client, shown: _Shown) -> bool:
+        if client.disabled or not client.may_authenticate_by(shown.method):
+            return False
+        if shown.method == "none":
             return True
-    return False
+        for secret in shown.secrets:
+            if await self._clients.check_secret(client, Secret(secret)):
+                return True
+        return False
+
+    async def _by_assertion(self, scope: Scope, form: Mapping[str, str]) -> AuthenticatedClient:
+        """RFC 7521 §4.2.  Whom it names is only who has to have signed it."""
+        if "client_secret" in form:
+            raise OAuthError("invalid_request", "the client must authenticate in one way only")
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise ClientRefused(f"client_assertion_type must be {ASSERTION_TYPE}")
+        token = read(form.get("client_assertion", ""))
+        named = token.claims.get("sub") if token is not None else None
+        if token is None or not isinstance(named, str):
+            raise ClientRefused("client_assertion is no signed JWT with a sub")
+        if form.get("client_id", named) != named:
+            raise ClientRefused("client_id is not the one that authenticated")
+        client = await self._clients.get(named)
+        if client is None or client.disabled or client.auth_method not in ASSERTION_ALGS:
+            raise ClientRefused("client authentication failed", client=client)
+        audiences = (self._issuer, self._issuer + TOKEN_PATH, self._issuer + path_of(scope))
+        if (why := await self._assertions.objection(client, token, audiences)) is not None:
+            raise ClientRefused(why, client=client)
+        return AuthenticatedClient(client, client.auth_method)
 
 
 def _by_header(authorization: str, form: Mapping[str, str]) -> _Shown:
-    if "client_secret" in form or "client_assertion" in form:
+    if {"client_secret", "client_assertion", "client_assertion_type"} & form.keys():
         raise OAuthError("invalid_request", "the client must authenticate in one way only")
     shown, secret = _basic(authorization)
     client_ids, named = _readings(shown), form.get("client_id")
@@ -87,8 +127,6 @@ def _by_header(authorization: str, form: Mapping[str, str]) -> _Shown:
 
 
 def _by_body(form: Mapping[str, str]) -> _Shown:
-    if "client_assertion" in form or "client_assertion_type" in form:
-        raise ClientRefused("client assertions are not offered")
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if client_id is None:
         missing = "client_id is" if secret else "client_id and client_secret are"

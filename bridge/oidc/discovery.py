@@ -8,7 +8,7 @@ import msgspec
 from bridge.asgi import Receive, Scope, Send
 from bridge.keys.algorithms import ALGORITHMS
 from bridge.oidc.claims import CLAIMS, SCOPES
-from bridge.oidc.client_auth import METHODS
+from bridge.oidc.client_auth import ASSERTION_ALGORITHMS, METHODS
 from bridge.oidc.introspection import INTROSPECTION_METHODS
 from bridge.oidc.jwks import document
 from bridge.oidc.request import PROMPTS
@@ -42,8 +42,11 @@ def metadata(
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": list(INTROSPECTION_METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": sorted(PROMPTS),
         "claim_types_supported": ["normal"],

@@ -16,7 +16,7 @@ from bridge.grants.bearer import Bearer, Refresher, judge_bearer, judge_refreshe
 from bridge.grants.redemption import keys_of
 from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken, kind_of
-from bridge.oidc.client_auth import METHODS, ClientRefused, Clients, authenticate
+from bridge.oidc.client_auth import METHODS, Authenticator, ClientRefused, Clients
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required, token_form
@@ -34,7 +34,16 @@ _JUDGES: Final = {"access": judge_bearer, "refresh": judge_refresher}
 class IntrospectionEndpoint:
     """One read, no write.  `issuer` is named in every answer."""
 
-    def __init__(self, *, issuer: str, clients: Clients, issuing: Issuing, proxies: Proxies) -> None:
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        authenticate: Authenticator,
+        clients: Clients,
+        issuing: Issuing,
+        proxies: Proxies,
+    ) -> None:
+        self._authenticate = authenticate
         self._issuer = issuer
         self._clients = clients
         self._issuing = issuing
@@ -65,7 +74,7 @@ class IntrospectionEndpoint:
 
     async def _asking(self, scope: Scope, form: Mapping[str, str]) -> Client:
         """Who asks must have proved who he is: a copied client_id is no proof (RFC 7662 §2.1, security §17)."""
-        shown = await authenticate(scope, form, self._clients)
+        shown = await self._authenticate(scope, form)
         if shown.method == "none":
             raise ClientRefused("a public client proves nothing: it may not introspect", client=shown.client)
         if shown.client.source == "registration":

@@ -9,9 +9,11 @@ from bridge.grants.consents import Consents
 from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.oidc import aliases, authorize, logout
+from bridge.oidc.assertion import Assertions
 from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
 from bridge.oidc.browser import Browsers
-from bridge.oidc.client_auth import Clients
+from bridge.oidc.client_auth import Authenticator, Clients
+from bridge.oidc.client_keys import ClientKeys
 from bridge.oidc.cors import Open
 from bridge.oidc.discovery import DiscoveryEndpoint, addresses, metadata
 from bridge.oidc.grants.authorization_code import AuthorizationCode
@@ -54,6 +56,7 @@ class Provider:
         options: OidcOptions,
         issuing: Issuing,
         clients: Clients,
+        client_keys: ClientKeys,
         users: Users,
         accounts: Accounts,
         keys: Keys,
@@ -121,9 +124,23 @@ class Provider:
             browsers=browsers,
             errors=pages,
         )
-        self._token = TokenEndpoint(clients=clients, grants=grants, proxies=proxies, events=issuing.events)
-        self._introspect = IntrospectionEndpoint(issuer=issuer, clients=clients, issuing=issuing, proxies=proxies)
-        self._revoke = RevocationEndpoint(clients=clients, issuing=issuing, proxies=proxies)
+        authenticate = Authenticator(
+            issuer=issuer,
+            clients=clients,
+            assertions=Assertions(
+                keys=client_keys,
+                store=issuing.store,
+                names=issuing.names,
+                slots=issuing.slots,
+                clock=issuing.clock,
+                chance=issuing.chance,
+            ),
+        )
+        self._token = TokenEndpoint(authenticate=authenticate, grants=grants, proxies=proxies, events=issuing.events)
+        self._introspect = IntrospectionEndpoint(
+            issuer=issuer, authenticate=authenticate, clients=clients, issuing=issuing, proxies=proxies
+        )
+        self._revoke = RevocationEndpoint(authenticate=authenticate, issuing=issuing, proxies=proxies)
         self._userinfo, self._userinfo_by_query = (
             UserinfoEndpoint(
                 issuing=issuing, users=users, accounts=accounts, clients=clients, proxies=proxies, by_query=by_query

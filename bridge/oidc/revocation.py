@@ -10,7 +10,7 @@ from bridge.asgi import NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.errors import Unavailable
 from bridge.grants.records import read_family
 from bridge.mint import OAuthToken
-from bridge.oidc.client_auth import Clients, authenticate
+from bridge.oidc.client_auth import Authenticator
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required, token_form
@@ -24,8 +24,8 @@ _DONE = Reply(200, headers=NO_STORE)
 class RevocationEndpoint:
     """Answers 200 to everything that is no error of the request itself: nobody learns which tokens there are."""
 
-    def __init__(self, *, clients: Clients, issuing: Issuing, proxies: Proxies) -> None:
-        self._clients = clients
+    def __init__(self, *, authenticate: Authenticator, issuing: Issuing, proxies: Proxies) -> None:
+        self._authenticate = authenticate
         self._issuing = issuing
         self._proxies = proxies
 
@@ -39,7 +39,7 @@ class RevocationEndpoint:
         await reply(scope, receive, send)
 
     async def _answer(self, scope: Scope, form: Mapping[str, str]) -> Reply:
-        client = await authenticate(scope, form, self._clients)
+        client = await self._authenticate(scope, form)
         text = required(form, "token")
         # §2.1: token_type_hint only saves time; the token itself says what it is.
         for kind in ("refresh", "access"):

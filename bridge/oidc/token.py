@@ -8,7 +8,7 @@ import msgspec
 from bridge.asgi import NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.errors import Unavailable
 from bridge.events.event import Events
-from bridge.oidc.client_auth import AuthenticatedClient, ClientRefused, Clients, authenticate
+from bridge.oidc.client_auth import AuthenticatedClient, Authenticator, ClientRefused
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.params import required, token_form
 from bridge.types import Visit
@@ -30,8 +30,10 @@ class Grant(Protocol):
 class TokenEndpoint:
     """`grants`: grant_type → the grant."""
 
-    def __init__(self, *, clients: Clients, grants: Mapping[str, Grant], proxies: Proxies, events: Events) -> None:
-        self._clients = clients
+    def __init__(
+        self, *, authenticate: Authenticator, grants: Mapping[str, Grant], proxies: Proxies, events: Events
+    ) -> None:
+        self._authenticate = authenticate
         self._grants = grants
         self._proxies = proxies
         self._events = events
@@ -49,7 +51,7 @@ class TokenEndpoint:
     async def _answer(self, scope: Scope, form: Mapping[str, str]) -> Mapping[str, object]:
         visit = Visit(door="oidc", ip=self._proxies.client(scope))
         try:
-            client = await authenticate(scope, form, self._clients)
+            client = await self._authenticate(scope, form)
         except ClientRefused as refused:
             tried = refused.client.client_id if refused.client else None
             self._events.tell("token.refused", visit, client=tried, reason="client authentication failed")

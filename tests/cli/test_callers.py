@@ -272,3 +272,21 @@ def test_an_initial_access_token_is_shown_once_listed_and_removed(place: Path, c
     assert command("registration", "remove", "them").out == "removed them\n"
     assert [each["name"] for each in command("registration", "list", "--json").json] == ["us"]
     assert "there is no initial access token them" in command("registration", "remove", "them").err
+
+
+def test_a_client_that_signs_has_no_secret_to_print(place: Path, command: Command) -> None:
+    """`--jwks` is a file of public keys; one with a private key never gets in."""
+    known = {"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "B" * 43, "kid": "one"}
+    (place / "jwks.json").write_text(json.dumps({"keys": [known]}))
+    options = ("--auth-method", "private_key_jwt", "--auth-alg", "ES256", "--jwks", "jwks.json", "--json")
+    made = command("client", "add", "--name", "Signer", "--redirect-uri", "https://rp.example/cb", *options).json
+    assert "client_secret" not in made
+    assert made["jwks"] == {"keys": [known]} and made["token_endpoint_auth_signing_alg"] == "ES256"
+    (place / "jwks.json").write_text(json.dumps({"keys": [{**known, "d": "C" * 43}]}))
+    refused = command("client", "add", "--name", "Signer", "--redirect-uri", "https://rp.example/cb", *options)
+    assert refused.status == 1 and refused.err == "login-bridge: jwks: holds a key that is not public\n"
+
+
+def test_a_resource_server_is_made_by_an_option_of_its_own(place: Path, command: Command) -> None:
+    options = ("--resource-server", "--grant-type", "client_credentials", "--json")
+    assert command("client", "add", "--name", "Files", *options).json["resource_server"] is True

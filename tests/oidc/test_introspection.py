@@ -160,13 +160,13 @@ async def test_only_scopes_that_the_client_may_still_have_are_told(world: World)
     tokens = await world.signed_up("shop", "openid", "email")
     client = await world.clients.get("shop")
     assert client is not None
-    world.provider._introspect._clients = _Changed(world, client.client_id, scopes=("openid",))
+    world.provider._introspect._authenticate._clients = _Changed(world, client.client_id, scopes=("openid",))
     assert (await _ask(world, tokens["access_token"]))["scope"] == "openid"
 
 
 async def test_the_refresh_token_of_a_client_that_may_not_refresh_any_more_is_inactive(world: World) -> None:
     tokens = await world.signed_up("shop", "openid", "email")
-    world.provider._introspect._clients = _Changed(world, "shop", grant_types=("authorization_code",))
+    world.provider._introspect._authenticate._clients = _Changed(world, "shop", grant_types=("authorization_code",))
     assert await _ask(world, tokens["refresh_token"]) == INACTIVE
     assert (await _ask(world, tokens["access_token"]))["active"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from bridge.fetch.answers import Fetched, NotFetched
+from bridge.fetch.answers import Fetched
 from bridge.oidc.registration import Who
 from tests.oidc.world import ISSUER, VERIFIER, World, answer, authorize_path, basic, page
 
@@ -376,24 +376,27 @@ SECTOR = "https://sector.example/uris.json"
 @pytest.mark.parametrize(
     ("reply", "status"),
     [
-        (Fetched(200, {}, b'["https://new.example/cb", "https://more.example/"]'), 201),
-        (Fetched(200, {}, b'["https://more.example/"]'), 400),
-        (Fetched(200, {}, b'{"https://new.example/cb": 1}'), 400),
-        (Fetched(200, {}, b"\xff"), 400),
+        (b'["https://new.example/cb", "https://more.example/"]', 201),
+        (b'["https://more.example/"]', 400),
+        (b'{"https://new.example/cb": 1}', 400),
+        (b"\xff", 400),
         (Fetched(404, {}, b'["https://new.example/cb"]'), 400),
-        (NotFetched("not-allowed"), 400),
+        (None, 400),
     ],
 )
-async def test_a_sector_s_document_lists_every_address(world: World, reply: Fetched | NotFetched, status: int) -> None:
+async def test_a_sector_s_document_lists_every_address(
+    world: World, reply: bytes | Fetched | None, status: int
+) -> None:
     """§12 no. 92."""
-    world.sectors[SECTOR] = reply
+    if reply is not None:
+        world.web.pages[SECTOR] = reply
     made = await _register(world, subject_type="pairwise", sector_identifier_uri=SECTOR)
     assert made.status_code == status
     assert made.json().get("error") == (None if status == 201 else "invalid_client_metadata")
 
 
 async def test_a_change_cannot_leave_the_sector_s_document(world: World) -> None:
-    world.sectors[SECTOR] = Fetched(200, {}, b'["https://new.example/cb"]')
+    world.web.pages[SECTOR] = b'["https://new.example/cb"]'
     made = await _registered(world, sector_identifier_uri=SECTOR)
     document = {**DOCUMENT, "client_id": made["client_id"], "sector_identifier_uri": SECTOR}
     document["redirect_uris"] = [CALLBACK, "https://new.example/other"]
@@ -420,7 +423,7 @@ async def _sub(world: World, made: dict[str, Any]) -> set[str]:
 
 async def test_a_pairwise_client_knows_people_by_a_sub_of_its_sector(world: World) -> None:
     """§12 no. 74: the same everywhere, and another one for another sector."""
-    world.sectors[SECTOR] = Fetched(200, {}, b'["https://new.example/cb", "https://b.example/cb"]')
+    world.web.pages[SECTOR] = b'["https://new.example/cb", "https://b.example/cb"]'
     b = ["https://b.example/cb"]
     public = await _sub(world, await _registered(world))
     alone = await _sub(world, await _registered(world, subject_type="pairwise"))

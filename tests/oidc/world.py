@@ -37,6 +37,7 @@ from bridge.interactions.arrivals import HOUR, Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
 from bridge.mint import TokenMint
+from bridge.oidc.client_keys import ClientKeys
 from bridge.oidc.issue import Issuing
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.provider import Provider
@@ -105,6 +106,21 @@ class Told:
 
     def hear(self, event: Event) -> None:
         self.events.append(event)
+
+
+class Web:
+    """What lies at addresses that clients name."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes | Fetched] = {}
+        self.asked: list[str] = []
+
+    async def get(self, url: str, *, accept: str = "") -> Fetched | NotFetched:
+        self.asked.append(url)
+        found = self.pages.get(url)
+        if found is None:
+            return NotFetched("unreachable")
+        return found if isinstance(found, Fetched) else Fetched(200, {}, found)
 
 
 class PlainPages:
@@ -185,14 +201,16 @@ class World:
             publish_stamp=self.sessions.publish_stamp,
             events=self.events,
         )
+        self.web = Web()
+        self.client_keys = ClientKeys(fetch=self.web, clock=clock, symmetric_secret=self.clients.symmetric_secret)
         self.members = Members(db, clock)
         self.registrations = Registrations(db=db, clients=self.clients, ring=RING, clock=clock, unused=86_400)
-        self.sectors: dict[str, Fetched | NotFetched] = {}
         self.provider = Provider(
             issuer=ISSUER,
             options=OidcOptions(),
             issuing=self.issuing,
             clients=self.clients,
+            client_keys=self.client_keys,
             users=CachedUsers(self.users, self.versions),
             accounts=CachedAccounts(self.members, self.versions),
             keys=self.keyring,
@@ -225,13 +243,9 @@ class World:
             registrations=self.registrations,
             ledger=Ledger(db=self.db, audit=audit, events=self.events, versions=self.versions),
             arrivals=Arrivals(guard=MemoryGuard(self.clock), names=self.names, ring=RING, limit=20, seconds=HOUR),
-            sector_of=partial(check_sector, fetch=self),
+            sector_of=partial(check_sector, fetch=self.web),
             proxies=Proxies(),
         )
-
-    async def get(self, url: str) -> Fetched | NotFetched:
-        """What lies at that address of the world outside."""
-        return self.sectors.get(url, NotFetched("unreachable"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self.endpoints.get(scope["path"], Reply(404))
