@@ -46,6 +46,7 @@ from bridge.oidc.registration import RegistrationEndpoint
 from bridge.oidc.sector import check_sector
 from bridge.outbox.notices import PASSWORD_CHANGED, payload
 from bridge.pages.accounting import Accounting
+from bridge.pages.addressing import Addressing
 from bridge.pages.arriving import Arriving
 from bridge.pages.browser import Desk
 from bridge.pages.consenting import Consenting
@@ -62,6 +63,7 @@ from bridge.pages.trouble import Troubles
 from bridge.resets.change import PasswordChange
 from bridge.resets.complete import ResetCompletion
 from bridge.resets.judge import NewPasswords
+from bridge.resets.new_address import NewAddresses
 from bridge.resets.readdress import Readdress
 from bridge.types import Visit
 from bridge.users.user import User
@@ -129,6 +131,17 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
     change = PasswordChange(
         users=rooms.users, sessions=rooms.sessions, notify=partial(_password_changed, rooms), events=rooms.events
     )
+    addresses = NewAddresses(
+        changes=rooms.email_changes,
+        authority=rooms.users,
+        outbox=rooms.outbox,
+        ledger=rooms.ledger,
+        guard=rooms.guard,
+        names=rooms.names,
+        ring=rooms.ring,
+        events=rooms.events,
+        options=config.users,
+    )
     accounting = Accounting(
         desk=desk,
         login=rooms.login,
@@ -136,6 +149,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
         passwords=passwords,
         enrolment=rooms.enrolment,
         enrolled=rooms.factors.enrolled,
+        addresses=addresses,
         consents=rooms.consents,
         clients=rooms.clients.get,
         events=rooms.events,
@@ -167,6 +181,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
         ),
         accounting=accounting,
         securing=Securing(desk=desk, accounting=accounting, enrolment=rooms.enrolment),
+        addressing=Addressing(desk=desk, accounting=accounting, addresses=addresses),
         stylesheet=pages.stylesheet,
         script=pages.script,
         troubles=troubles,

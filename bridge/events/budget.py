@@ -11,7 +11,15 @@ from bridge.events.event import Event, EventKind
 
 MINUTE: Final = 60
 REFUSALS: Final[frozenset[EventKind]] = frozenset(
-    {"credential.refused", "token.refused", "session.refused", "reset.refused", "ticket.refused", "sso.refused"}
+    {
+        "credential.refused",
+        "token.refused",
+        "session.refused",
+        "reset.refused",
+        "ticket.refused",
+        "sso.refused",
+        "email.refused",
+    }
 )
 """What a request without any right causes, as often as it is sent."""
 ATTEMPTS: Final[frozenset[EventKind]] = frozenset({"login.fail", "login.blocked", "reset.requested", "upstream.down"})

@@ -40,6 +40,7 @@ EventKind = Literal[
     "email.changed",
     "email.cancelled",
     "email.undone",
+    "email.refused",
     "account.created",
     "account.changed",
     "account.closed",

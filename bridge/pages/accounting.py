@@ -27,9 +27,11 @@ from bridge.pages.browser import Desk
 from bridge.pages.models import (
     Account,
     AccountNotice,
+    AddressProblem,
     AllowedApp,
     ChangeProblem,
     Factors,
+    NewAddress,
     PasskeyRow,
     PasswordChanged,
     SessionRow,
@@ -37,6 +39,7 @@ from bridge.pages.models import (
 from bridge.pages.models import Scope as ScopeLine
 from bridge.resets.change import PasswordChange
 from bridge.resets.judge import NewPasswords
+from bridge.resets.new_address import NewAddresses
 from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Header
@@ -58,6 +61,7 @@ class Accounting:
     passwords: NewPasswords
     enrolment: Enrolment
     enrolled: Callable[[UserId], Awaitable[Enrolled]]
+    addresses: NewAddresses
     consents: Consents
     clients: Callable[[str], Awaitable[Client | None]]
     events: Events
@@ -92,12 +96,15 @@ class Accounting:
         problem: ChangeProblem | None = None,
         wait: int | None = None,
         notice: AccountNotice | None = None,
+        address_problem: AddressProblem | None = None,
+        typed: str = "",
         status: int = 200,
         kept: Alive | None = None,
         changed: User | None = None,
         cookies: tuple[Header, ...] = (),
     ) -> Reply:
-        """The page; `kept`, `changed`: the session and the person's row as they are now, after a change."""
+        """The page; `typed`: the address that he asked for; `kept`, `changed`: the session and the person's row as they
+        are now, after a change."""
         session, user = kept or asked.alive, changed or asked.user
         if session is None or user is None:
             return self.gone(asked)
@@ -111,6 +118,7 @@ class Accounting:
             apps=tuple([await self._app(row.client, row.scopes) for row in await self.consents.list_of(user.id)]),
             second_factor=user.second_factor if self.enrolment.kept_here(user) else "elsewhere",
             factors=await self._factors(user),
+            address=await self._address(user, address_problem, typed),
             shortest=self.passwords.shortest(user) if self.passwords.kept_here(user) else None,
             problem=problem,
             wait=wait,
@@ -230,6 +238,17 @@ class Accounting:
             passkeys=tuple(keys),
             codes_left=has.codes_left,
             offers_passkeys=self.enrolment.has_passkeys,
+        )
+
+    async def _address(self, user: User, problem: AddressProblem | None, typed: str) -> NewAddress | None:
+        if not self.addresses.kept_here(user):
+            return None
+        waiting = await self.addresses.waiting(user)
+        return NewAddress(
+            waits=waiting.new_email if waiting is not None else None,
+            until=waiting.expires_at if waiting is not None else None,
+            typed=typed,
+            problem=problem,
         )
 
     async def _row(self, view: SessionView, session: Alive) -> SessionRow:

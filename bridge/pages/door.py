@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from bridge.accounts.send import PATH as INVITE
 from bridge.asgi import ASGIApp, Endpoints, Receive, Reply, Scope, Send
 from bridge.pages.accounting import Accounting
+from bridge.pages.addressing import Addressing
 from bridge.pages.arriving import Arriving
 from bridge.pages.consenting import Consenting
 from bridge.pages.inviting import Inviting
@@ -45,6 +46,7 @@ class PagesDoor:
     readdressing: Readdressing
     accounting: Accounting
     securing: Securing
+    addressing: Addressing
     stylesheet: Stylesheet
     script: Script
     troubles: Troubles
@@ -68,6 +70,7 @@ class PagesDoor:
             PLACES["email"]: self._only(_ALL, self.readdressing.email),
             PLACES["account"]: self._only(_READ, self.accounting.account),
             PLACES["change_password"]: self._only(_ALL, self.accounting.password),
+            PLACES["change_email"]: self._only(_ALL, self.addressing.address),
             PLACES["end_sessions"]: self._only(_ALL, self.accounting.sessions),
             PLACES["withdraw"]: self._only(_ALL, self.accounting.apps),
             PLACES["totp"]: self._only(_ALL, self.securing.totp),

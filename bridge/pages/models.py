@@ -37,10 +37,12 @@ LinkProblem = Literal["expired", "used", "bad"]
 SetupProblem = Literal["wrong", "used", "stale"]
 AccountNotice = (
     Literal["session-ended", "others-ended", "nothing-ended", "withdrawn", "nothing-withdrawn", "factor-unchanged"]
+    | Literal["email-asked", "email-cancelled", "email-over"]
     | FactorChange
 )
 InviteFace = Literal["accept", "register", "sign-in", "other"]
 InviteProblem = PasswordProblem | Literal["no-name", "long-name"]
+AddressProblem = Literal["no-email", "same"]
 EmailChangeProblem = Literal["stale", "taken"]
 SecondStep = SecondFactorState | Literal["elsewhere"]
 ErrorKind = Literal["bad-request", "stale", "forbidden", "denied", "not-found", "method", "too-large", "ours"]
@@ -360,9 +362,19 @@ class RecoveryCodes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewAddress:
+    """The form for another address, and the one that waits for its confirmation until then."""
+
+    waits: str | None = None
+    until: int | None = None
+    typed: str = ""
+    problem: AddressProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The person's own page. `shortest` is None where the password is kept elsewhere and cannot be changed here,
-    `factors` where the second step is."""
+    `factors` where the second step is, `address` where the address is."""
 
     template: ClassVar[str] = "account.html"
     csrf: str
@@ -372,6 +384,7 @@ class Account:
     apps: tuple[AllowedApp, ...]
     second_factor: SecondStep
     factors: Factors | None
+    address: NewAddress | None
     shortest: int | None
     problem: ChangeProblem | None = None
     wait: int | None = None

@@ -21,6 +21,7 @@ PLACES: Final[Mapping[str, str]] = {
     "email": "/email",
     "account": "/account",
     "change_password": "/account/password",
+    "change_email": "/account/email",
     "end_sessions": "/account/sessions",
     "withdraw": "/account/apps",
     "totp": "/account/totp",

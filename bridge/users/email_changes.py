@@ -3,8 +3,9 @@
     waiting ──confirm──▶ confirmed ──undo──▶ undone        cancelled: by its owner, or by a newer request
 
 While it waits nothing of the account changes.  A link that confirms goes to the new address; one that undoes goes to
-the old one, for seven days: it shuts the account, and signs nobody in (security §24).  This room keeps the rows and
-their tokens; letters and pages are others'.
+the old one, for seven days: it shuts the account, and signs nobody in (security §24).  What a person asked for himself
+is over as soon as all his sessions are: whoever had got into the account cannot have left a way back.  This room keeps
+the rows and their tokens; letters and pages are others'.
 """
 
 from dataclasses import dataclass
@@ -96,48 +97,37 @@ class EmailChanges:
         Another spelling of the same address waits too: mail to it may reach somebody else.  Raises InvalidField for
         what is no address.
         """
-        key, now = email_key(email), self._now()
-        if key is None:
-            raise InvalidField("email", "not an e-mail address")
+        key = _key_of(email)
         row = (await deed.tx.execute(self._held(user))).first()
-        if row is None:
-            return None
-        if row.email == email.strip():
-            return Unchanged()
+        if row is None or row.email == email.strip():
+            return None if row is None else Unchanged()
         taken = select(users.c.id).where(users.c.email_key == key, users.c.id != user)
         if (await deed.tx.execute(taken)).first() is not None:
             return AddressTaken()
-        await self._cancel(deed, user)
-        values = {
-            "user_id": user,
-            "old_email": row.email,
-            "new_email": email.strip(),
-            "state": "waiting",
-            "requested_by": deed.actor,
-            "created_at": now,
-            "expires_at": now + self._lifetime,
-            **self._tokens.new(),
-        }
-        key_of = (await deed.tx.execute(insert(email_changes).values(values))).inserted_primary_key
-        assert key_of is not None
-        await deed.record("email.requested", user=user)
-        return _change_of((await deed.tx.execute(select(email_changes).where(email_changes.c.id == key_of[0]))).one())
+        return await self._wait(deed, row, email)
+
+    async def ask(self, deed: Deed, user: UserId, email: str) -> EmailChange | Unchanged | None:
+        """The same for the person himself, who must not learn whose address that is: it waits, whoever has it."""
+        _key_of(email)
+        row = (await deed.tx.execute(self._held(user))).first()
+        if row is None or row.email == email.strip():
+            return None if row is None else Unchanged()
+        return await self._wait(deed, row, email)
 
     async def waiting(self, user: UserId) -> EmailChange | None:
         """The address that waits for its confirmation; None: none does."""
-        row = await self._db.first(_WAITING, user=user, now=self._now())
-        return _change_of(row) if row is not None else None
+        return _still_on(await self._db.first(_WAITING, user=user, now=self._now()))
 
     async def by_token(self, token: Secret) -> EmailChange | None:
         """What the token confirms or undoes, for a page that asks; None: nothing, or no longer."""
-        row = await self._db.first(_BY_TOKEN, hash=hash_of(token) or "", now=self._now())
-        return _change_of(row) if row is not None else None
+        return _still_on(await self._db.first(_BY_TOKEN, hash=hash_of(token) or "", now=self._now()))
 
     async def token_of(self, change: int) -> tuple[EmailChange, Secret] | None:
         """For the letter: the request and the token that is out; None: nothing can come of it any more."""
         row = await self._db.first(_BY_ID, id=change, now=self._now())
-        token = self._tokens.open(row) if row is not None else None
-        return (_change_of(row), token) if token is not None else None
+        found = _still_on(row)
+        token = self._tokens.open(row) if found is not None else None
+        return (found, token) if found is not None and token is not None else None
 
     async def confirm(self, deed: Deed, token: Secret) -> User | AddressTaken | Gone:
         """Make it his address, verified.  His stamp changes: whoever calls publishes it, and sends the letter that
@@ -187,6 +177,24 @@ class EmailChanges:
         async with self._db.begin() as tx:
             return (await tx.execute(delete(email_changes).where(old))).rowcount
 
+    async def _wait(self, deed: Deed, row: Any, email: str) -> EmailChange:
+        user, now = UserId(row.id), self._now()
+        await self._cancel(deed, user)
+        values = {
+            "user_id": user,
+            "old_email": row.email,
+            "new_email": email.strip(),
+            "state": "waiting",
+            "requested_by": deed.actor,
+            "created_at": now,
+            "expires_at": now + self._lifetime,
+            **self._tokens.new(),
+        }
+        key_of = (await deed.tx.execute(insert(email_changes).values(values))).inserted_primary_key
+        assert key_of is not None
+        await deed.record("email.requested", user=user)
+        return _change_of((await deed.tx.execute(select(email_changes).where(email_changes.c.id == key_of[0]))).one())
+
     async def _open(self, deed: Deed, token: Secret, state: EmailChangeState) -> tuple[Any, Any] | None:
         """The request of that token and its user's row, both held until the transaction ends."""
         wanted = select(email_changes).where(self._live(token), email_changes.c.state == state)
@@ -196,7 +204,9 @@ class EmailChanges:
         user = (await deed.tx.execute(self._held(UserId(seen.user_id)))).first()
         # Again, now that nobody else can change it: of two who show one token, the second finds it used.
         change = (await deed.tx.execute(wanted.with_for_update())).first()
-        return (change, user) if change is not None and user is not None else None
+        if change is None or user is None or _overtaken(change, user.stamp_changed_at):
+            return None
+        return change, user
 
     async def _cancel(self, deed: Deed, user: UserId) -> bool:
         waiting = (email_changes.c.user_id == user) & (email_changes.c.state == "waiting")
@@ -222,6 +232,26 @@ class EmailChanges:
         return int(self._clock.now())
 
 
+def _key_of(email: str) -> str:
+    key = email_key(email)
+    if key is None:
+        raise InvalidField("email", "not an e-mail address")
+    return key
+
+
+def _still_on(row: Any) -> EmailChange | None:
+    """The request of a row of `_ROWS`, unless there is none or nothing can come of it."""
+    return None if row is None or _overtaken(row, row.stamp_changed_at) else _change_of(row)
+
+
+def _overtaken(change: Any, stamp_changed_at: int) -> bool:
+    """Whether all sessions of the person have ended since he asked: it may have been another who did (security §14).
+
+    In whole seconds: what ended in the same second ended it too.
+    """
+    return change.state == "waiting" and not change.requested_by and stamp_changed_at >= change.created_at
+
+
 def _change_of(row: Any) -> EmailChange:
     return EmailChange(
         id=row.id,
@@ -242,12 +272,13 @@ def _useful(hashed: str | BindParameter[str], now: int | BindParameter[int]) -> 
     return mine & ((state == "waiting") | (state == "confirmed"))
 
 
-_BY_TOKEN: Final = LookUp(select(email_changes).where(_useful(bindparam("hash"), bindparam("now"))))
+_ROWS: Final = select(email_changes, users.c.stamp_changed_at).join(users, users.c.id == email_changes.c.user_id)
+_BY_TOKEN: Final = LookUp(_ROWS.where(_useful(bindparam("hash"), bindparam("now"))))
 _BY_ID: Final = LookUp(
-    select(email_changes).where(email_changes.c.id == bindparam("id"), email_changes.c.expires_at > bindparam("now"))
+    _ROWS.where(email_changes.c.id == bindparam("id"), email_changes.c.expires_at > bindparam("now"))
 )
 _WAITING: Final = LookUp(
-    select(email_changes).where(
+    _ROWS.where(
         email_changes.c.user_id == bindparam("user"),
         email_changes.c.expires_at > bindparam("now"),
         email_changes.c.state == "waiting",

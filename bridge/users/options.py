@@ -28,6 +28,10 @@ class UserOptions:
     """Characters of a new password for somebody with a second factor."""
     email_change_lifetime: int = 86_400
     """Seconds for which a new e-mail address waits for its confirmation."""
+    email_changes_per_account: int = 5
+    """Requests an hour for another address by one person at his account page."""
+    email_changes_per_address: int = 5
+    """The same for one new address, by whoever asks: so many letters come to somebody who wants none."""
     site_names: tuple[str, ...] = ()
     """Words that a new password may not consist of: the names of the company and its products."""
 
@@ -38,3 +42,5 @@ class UserOptions:
             raise ConfigError("users.threads must be 1 or more, users.queue 0 or more")
         if not 300 <= self.email_change_lifetime <= 604_800:
             raise ConfigError("users.email_change_lifetime must be 300 to 604800")
+        if self.email_changes_per_account < 1 or self.email_changes_per_address < 1:
+            raise ConfigError("users.email_changes_per_account and users.email_changes_per_address must be 1 or more")

@@ -49,10 +49,15 @@ class EmailChangeSender:
             return
         change, token = found
         user = await self.users.by_id(change.user)
-        if user is None:
+        if user is None or await self._taken(change):
             return
         letter = _letter(change, f"{self.base_url}{PATH}{token.reveal()}")
         await self.post.send(delivery, _Address(user.id, letter.email, user.language), letter)
+
+    async def _taken(self, change: EmailChange) -> bool:
+        """Whether another user has the address: he is told nothing, and whoever asked cannot tell (security §24)."""
+        holder = await self.users.by_email(change.new_email) if change.state == "waiting" else None
+        return holder is not None and holder.id != change.user
 
 
 def _letter(change: EmailChange, link: str) -> Letter:

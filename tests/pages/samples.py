@@ -8,6 +8,7 @@ from bridge.pages.app import App
 from bridge.pages.models import (
     Account,
     AccountNotice,
+    AddressProblem,
     AllowedApp,
     Arrive,
     ChangeProblem,
@@ -34,6 +35,7 @@ from bridge.pages.models import (
     LoginNotice,
     LoginProblem,
     Logout,
+    NewAddress,
     NewPassword,
     Onward,
     Page,
@@ -123,6 +125,7 @@ ACCOUNT: Final = Account(
         codes_left=7,
         offers_passkeys=True,
     ),
+    address=NewAddress(),
     shortest=8,
 )
 ASKED: Final = '{"challenge": "AAAA", "rpId": "login.example.com"}'
@@ -200,7 +203,16 @@ SCREENS: Final[dict[str, Page]] = {
         second_factor="none",
         factors=NO_FACTORS,
     ),
-    "account-elsewhere": replace(ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere", factors=None),
+    "account-elsewhere": replace(
+        ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere", factors=None, address=None
+    ),
+    "account-with-another-address": replace(
+        ACCOUNT,
+        notice="email-asked",
+        address=NewAddress(
+            waits="ada.lovelace@example.org", until=NOW + 86_400, typed="ada@example", problem="no-email"
+        ),
+    ),
     "totp-setup": TOTP_SETUP,
     "totp-setup-wrong": replace(TOTP_SETUP, problem="wrong"),
     "passkey-setup": PASSKEY_SETUP,
@@ -259,6 +271,8 @@ def faces() -> Iterator[list[Page]]:
     yield [NEW_PASSWORD, *(replace(NEW_PASSWORD, problem=each) for each in choices(PasswordProblem))]
     yield [ACCOUNT, *(replace(ACCOUNT, problem=each) for each in choices(ChangeProblem))]
     yield [ACCOUNT, *(replace(ACCOUNT, notice=each) for each in choices(AccountNotice))]
+    yield [ACCOUNT, *(replace(ACCOUNT, address=NewAddress(problem=each)) for each in get_args(AddressProblem))]
+    yield [replace(ACCOUNT, address=each) for each in (None, NewAddress(), NewAddress(waits="a@b.example", until=NOW))]
     yield [replace(ACCOUNT, second_factor=each) for each in choices(SecondStep)]
     yield [replace(INVITE, face=each) for each in get_args(InviteFace)]
     yield [INVITE, *(replace(INVITE, problem=each) for each in choices(InviteProblem) if each != "unreachable")]

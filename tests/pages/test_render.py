@@ -133,6 +133,7 @@ def test_the_ids_that_drivers_look_for_are_there() -> None:
         (
             ACCOUNT,
             {
+                "new_email": "email",
                 "current_password": "current-password",
                 "new_password": "new-password",
                 "new_password_again": "new-password",

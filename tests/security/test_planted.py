@@ -109,6 +109,7 @@ SETTINGS: Given = {
     ("events", "log_level"): "debug",
     ("login", "account_per_5_minutes"): 3,
     ("sessions", "ticket_lifetime"): 120,
+    ("users", "email_changes_per_account"): 1,
 }
 
 
@@ -242,7 +243,7 @@ class Scenario:
         await browser.post("/account/apps", {**fields, **({"client": clients[0]} if clients else {})})
 
     async def passwords(self) -> None:
-        """password.changed, reset.*, mail.sent, mail.failed, sessions.ended-all, session.ended."""
+        """password.changed, reset.*, email.refused, mail.sent, mail.failed, sessions.ended-all, session.ended."""
         site, browser = self.site, self.visit(self.site)
         await browser.open(f"/reset/t/{WRONG['wrong link']}")
         await browser.open(f"/reset/t/{self.held['reset']}")
@@ -261,6 +262,9 @@ class Scenario:
         await browser.press("change-password-submit", current_password=NEW_PASSWORD, **change)
         self.keep("after the change", browser)
         await self.visit(site).sign_in(ADA, PASSWORD + " 2")
+        for address in ("ada.first@example.com", "ada.second@example.com"):
+            await browser.open("/account")
+            await browser.press("change-email-submit", new_email=address)
         await browser.open("/account")
         await browser.press("end-others")
         await browser.open("/logout")

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from bridge.database.tables import email_changes as table
+from bridge.database.tables import users as people
 from bridge.database.text import InvalidField
 from bridge.secret import Secret
-from bridge.types import UserId
+from bridge.types import UserId, Visit
 from bridge.users.email_changes import KEPT_SECONDS, UNDO_SECONDS, EmailChange, Gone, Unchanged
 from bridge.users.user import AddressTaken, User
 from tests.accounts.world import GHOST, World
@@ -177,6 +179,75 @@ async def test_what_is_no_address_and_no_user_of_ours_is_told(on_each: World) ->
     assert await on_each.ask(on_each.changes.request, GHOST, NEW) is None
     assert await on_each.ask(on_each.changes.request, far.id, NEW) is None
     assert await on_each.count(table) == 0 and on_each.kinds == []
+
+
+def by_himself(world: World, user: UserId, email: str = NEW) -> Awaitable[Any]:
+    """As at his account page."""
+    return world.ledger.do(Visit("pages"), lambda deed: world.changes.ask(deed, user, email))
+
+
+async def test_a_person_does_not_learn_that_another_has_the_address(on_each: World) -> None:
+    user = await ada(on_each)
+    await on_each.users.create(email="bob@example.com")
+    on_each.clock.move(1)
+    change = await by_himself(on_each, user.id, "BOB@example.com")
+    assert isinstance(change, EmailChange) and change.requested_by == ""
+    assert await on_each.changes.waiting(user.id) == change
+    assert await by_himself(on_each, user.id, "ada@example.com") == Unchanged()
+    assert await on_each.ask(on_each.changes.confirm, await token_of(on_each, change.id)) == AddressTaken()
+
+
+@pytest.mark.parametrize("later", [0, 1])
+async def test_s14_what_he_asked_for_himself_is_over_with_all_his_sessions(on_each: World, later: int) -> None:
+    """Somebody had got in and asked; the owner ended everything."""
+    user = await ada(on_each)
+    on_each.clock.move(1)
+    change = await by_himself(on_each, user.id)
+    token = await token_of(on_each, change.id)
+    on_each.clock.move(later)
+    await _set(on_each, stamp="another", stamp_changed_at=int(on_each.clock.now()))
+    assert await on_each.changes.waiting(user.id) is None and await on_each.changes.by_token(token) is None
+    assert await on_each.changes.token_of(change.id) is None
+    assert await on_each.ask(on_each.changes.confirm, token) == Gone()
+    assert (await row(on_each, user.id)).email == "ada@example.com"
+
+
+async def test_s14_the_end_that_comes_between_look_and_write_counts(
+    on_each: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await ada(on_each)
+    on_each.clock.move(1)
+    token = await token_of(on_each, (await by_himself(on_each, user.id)).id)
+    held = on_each.changes._held
+
+    def late(one: UserId) -> Any:
+        """The row is there to be locked, and was changed before."""
+        return held(one).with_only_columns(
+            *(
+                column if column.name != "stamp_changed_at" else literal(10**10).label(column.name)
+                for column in people.c
+            )
+        )
+
+    monkeypatch.setattr(on_each.changes, "_held", late)
+    assert await on_each.ask(on_each.changes.confirm, token) == Gone()
+
+
+async def test_what_a_caller_asked_for_stays_when_his_sessions_end(on_each: World) -> None:
+    user = await ada(on_each)
+    token = await token_of(on_each, (await request(on_each, user.id)).id)
+    await _set(on_each, stamp="another", stamp_changed_at=int(on_each.clock.now()) + 1)
+    assert isinstance(await on_each.ask(on_each.changes.confirm, token), User)
+
+
+async def test_the_link_that_undoes_outlives_the_end_that_confirming_was(on_each: World) -> None:
+    user = await ada(on_each)
+    on_each.clock.move(1)
+    change = await by_himself(on_each, user.id)
+    await on_each.ask(on_each.changes.confirm, await token_of(on_each, change.id))
+    on_each.clock.move(60)
+    await _set(on_each, stamp="another", stamp_changed_at=int(on_each.clock.now()))
+    assert (await on_each.ask(on_each.changes.undo, await token_of(on_each, change.id))).disabled
 
 
 async def test_s5_the_database_holds_no_token(on_each: World) -> None:
