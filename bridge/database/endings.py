@@ -12,6 +12,7 @@ from sqlalchemy import Column, Table, bindparam, case, delete, select, update
 from bridge.clock import Clock
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
+from bridge.database.once import NO_SESSION
 from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users, versions
 from bridge.database.upsert import insert_or_update, insert_unless_there
 from bridge.errors import Unavailable
@@ -150,6 +151,7 @@ class Endings:
             return await tx.execute(query if since is None else query.where(table.c.ended_at >= start))
 
         s, k, f = ended_sessions.c, ended_keys.c, ended_families.c
+        replaced = await ended(ended_keys, k.key, k.session_id, k.user_id, k.tag)
         return Recent(
             users=[Standing(user, tag, stamp) for user, tag, stamp in await tx.execute(changed)],
             sessions=[
@@ -160,7 +162,8 @@ class Endings:
             ],
             keys=[
                 EndedKey(key=key, session_id=session_id, user=user, tag=tag)
-                for key, session_id, user, tag in await ended(ended_keys, k.key, k.session_id, k.user_id, k.tag)
+                for key, session_id, user, tag in replaced
+                if session_id != NO_SESSION
             ],
             families=[(tag, family) for tag, family in await ended(ended_families, f.tag, f.family)],
             consents=[

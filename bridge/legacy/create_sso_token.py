@@ -19,7 +19,6 @@ from bridge.legacy.actions import Action, Answer, Caller, failure, success
 from bridge.legacy.params import Params
 from bridge.legacy.relative import relative_path
 from bridge.login.sso import BASE, SingleSignOn, SsoRefused, SsoWish
-from bridge.tokens import LoginToken
 from bridge.types import AccountId, UserId
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
@@ -173,7 +172,7 @@ class CreateSsoToken:
         )
         await self._ledger.do(caller.visit(), partial(_record, person=person, wish=wish))
         token = await self._links.issue(person.user, wish)
-        if not isinstance(token, LoginToken):
+        if token is None:
             raise Unavailable("the user changed meanwhile")
         text = token.text.reveal()
         return success(access_token=text, redirect_url=f"{self._base_url}{PATH}?access_token={text}")

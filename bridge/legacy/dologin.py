@@ -1,7 +1,9 @@
 """`/dologin.php`: AutoAuth, as WHMCS had it until 8.0 — whmcs-api §5.3, §10 no. 21, security §8.
 
 Whoever has the key signs anybody in, by a link that he makes himself.  A good one is exchanged for a link of our own,
-once, and goes on at `singlesignon.php`: who is asked, and what is owed, is decided there.
+once, and goes on at `singlesignon.php`: who is asked, and what is owed, is decided there.  That it was used is written
+in SQL, with the audit's row: a link that we did not make carries no epoch, and a store that was set back would take it
+again (security §3).
 """
 
 import hashlib
@@ -9,8 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from bridge.asgi import (
     NO_REFERRER,
@@ -29,15 +30,17 @@ from bridge.asgi import (
 )
 from bridge.clients.credential import SessionTerms
 from bridge.clock import Clock
+from bridge.database.once import first_use
 from bridge.errors import ConfigError, Unavailable
+from bridge.events.event import Events
 from bridge.events.ledger import Deed, Ledger
 from bridge.legacy.create_sso_token import PATH as REDEEM
 from bridge.legacy.create_sso_token import Destinations
 from bridge.legacy.options import AutoAuth
-from bridge.login.sso import BASE, SingleSignOn, SsoRefused, SsoWish
+from bridge.login.sso import BASE, SingleSignOn, SsoRefusal, SsoWish
 from bridge.secret import Secret
-from bridge.tokens import digest
-from bridge.types import Visit
+from bridge.tokens import Names, digest
+from bridge.types import UserId, Visit
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
 
@@ -58,8 +61,17 @@ class Errors(Protocol):
     ) -> Reply: ...
 
 
+Why = SsoRefusal | Literal["malformed", "not-followed", "not-genuine", "leads-elsewhere", "no-such-user"]
+"""not-followed: it was fetched, not gone to by a person."""
+
+
 class Refused(Exception):
-    """What a person is told, and the log."""
+    """What a person is told; `why` and `user` are for the log."""
+
+    def __init__(self, why: Why, words: str, user: UserId | None = None) -> None:
+        super().__init__(words)
+        self.why: Why = why
+        self.user = user
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,9 @@ class DoLogin:
         key: Secret | None,
         users: UserBackend,
         links: SingleSignOn,
+        names: Names,
         ledger: Ledger,
+        events: Events,
         destinations: Destinations,
         errors: Errors,
         proxies: Proxies,
@@ -96,7 +110,9 @@ class DoLogin:
         self._key = key
         self._users = users
         self._links = links
+        self._names = names
         self._ledger = ledger
+        self._events = events
         self._destinations = destinations
         self._errors = errors
         self._proxies = proxies
@@ -119,13 +135,18 @@ class DoLogin:
         visit = Visit("legacy", self._proxies.client(scope), caller=VIA)
         try:
             if looks_ahead(scope) or not is_navigation(scope):
-                raise Refused("it is to be followed by a person")
+                raise Refused("not-followed", "it is to be followed by a person")
             link = self._read(query(scope))
             token = await self._exchanged(link, visit)
-        except (Refused, BadRequest) as refused:
-            self._links.tell_refused(SsoRefused("unknown"), visit)
-            return self._errors.render_error(scope, status=400, text=str(refused), parameter=_LINK)
+        except BadRequest as bad:
+            return self._refuse(scope, visit, Refused("malformed", str(bad)))
+        except Refused as refused:
+            return self._refuse(scope, visit, refused)
         return see_other(f"{self._base}{REDEEM}?access_token={token.reveal()}", NO_REFERRER)
+
+    def _refuse(self, scope: Scope, visit: Visit, refused: Refused) -> Reply:
+        self._events.tell("sso.refused", visit, user=refused.user, reason=refused.why)
+        return self._errors.render_error(scope, status=400, text=str(refused), parameter=_LINK)
 
     def _read(self, given: Mapping[str, str]) -> Link:
         """What the link says, if it is genuine and of now.  Raises Refused."""
@@ -135,12 +156,12 @@ class DoLogin:
             self._hash(email, timestamp, goto).encode(), shown.encode("utf-8", "replace")
         )
         if not right:
-            raise Refused("it is not genuine")
+            raise Refused("not-genuine", "it is not genuine")
         if not -SKEW <= self._clock.now() - int(timestamp) < LIFETIME:
-            raise Refused("it is too old, or of a clock that is wrong")
+            raise Refused("too-old", "it is too old, or of a clock that is wrong")
         target = self._destinations.custom(goto) if goto else self._destinations.named(BASE, {})
         if target is None:
-            raise Refused("it leads to another place")
+            raise Refused("leads-elsewhere", "it leads to another place")
         return Link(email, target, digest(shown))
 
     def _hash(self, email: str, timestamp: str, goto: str) -> str:
@@ -154,20 +175,21 @@ class DoLogin:
         """A link of our own for it, once.  Raises Refused."""
         user = await self._users.by_email(link.email)
         if user is None:
-            raise Refused("there is nobody of that address")
+            raise Refused("no-such-user", "there is nobody of that address")
         if (refused := await self._links.objection(user, None)) is not None:
-            raise Refused(refused.words)
-        if await self._links.was_used(user, link.once):
-            raise Refused("it was used before")
-        wish = SsoWish(target=link.target, via=VIA, terms=SessionTerms())
-        await self._ledger.do(visit, partial(_record, user=user, wish=wish))
-        token = await self._links.issue(user, wish, once=link.once, kept=LIFETIME + SKEW)
+            raise Refused(refused.why, refused.words, user.id)
+        if not await self._ledger.do(visit, lambda deed: self._use(deed, user, link)):
+            raise Refused("used", "it was used before", user.id)
+        token = await self._links.issue(user, SsoWish(target=link.target, via=VIA, terms=SessionTerms()))
         if token is None:
             raise Unavailable("the user changed meanwhile")
-        if isinstance(token, SsoRefused):
-            raise Refused("it was used before")
         return token.text
 
-
-async def _record(deed: Deed, *, user: User, wish: SsoWish) -> None:
-    await deed.record("sso.created", user=user.id, target=wish.target.partition("?")[0])
+    async def _use(self, deed: Deed, user: User, link: Link) -> bool:
+        """Before there is a link of ours: rather one that nobody got than two."""
+        now = int(self._clock.now())
+        name = self._names.mark(user.tag, "sso", link.once)
+        if not await first_use(deed.tx, name, user.id, user.tag, now=now, until=now + LIFETIME + SKEW):
+            return False
+        await deed.record("sso.created", user=user.id, target=link.target.partition("?")[0])
+        return True

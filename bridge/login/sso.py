@@ -189,33 +189,21 @@ class SingleSignOn:
             case None:
                 return None
 
-    async def issue(
-        self, user: User, wish: SsoWish, *, once: str | None = None, kept: int = 0
-    ) -> LoginToken | SsoRefused | None:
-        """A token for that very row of a user; None: the row has changed meanwhile.
-
-        `once`: names what it is made for, which is good once and for `kept` seconds: SsoRefused where it was used.
-        """
+    async def issue(self, user: User, wish: SsoWish) -> LoginToken | None:
+        """A token for that very row of a user; None: the row has changed meanwhile."""
         token = LoginToken.draw(user.tag, self._chance)
         key = self._names.sso(token)
         until = int(self._clock.now()) + self._options.sso_seconds
         record = SsoToken(uid=user.id, stamp=user.stamp, epoch=self._epoch(), until=until, wish=wish)
         changes = (
             Add(key, self._seal.encode(key, record), self._options.sso_seconds + _KEPT),
-            *([Add(self._mark(user, once), self._chance(16), kept + _KEPT)] if once else ()),
             Expect(self._names.stamp(user.tag), stamp_value(user.id, user.stamp)),
         )
 
-        async def attempt() -> LoginToken | SsoRefused | Stale:
-            if await self._store.commit(*changes):
-                return token
-            return SsoRefused("used", user.id) if once and await self.was_used(user, once) else Stale()
+        async def attempt() -> LoginToken | Stale:
+            return token if await self._store.commit(*changes) else Stale()
 
         return await self._entry.against(user, attempt)
-
-    async def was_used(self, user: User, once: str) -> bool:
-        """Whether a token was made for that already."""
-        return (await self._store.read(self._mark(user, once)))[0] is not None
 
     async def look(self, text: str) -> Offer | SsoRefused:
         """What the token is good for now.  Nothing is used up."""
@@ -282,9 +270,6 @@ class SingleSignOn:
     def tell_refused(self, refused: SsoRefused, visit: Visit) -> None:
         """Nobody came in."""
         self._events.tell("sso.refused", visit, user=refused.user, reason=refused.why)
-
-    def _mark(self, user: User, once: str) -> Key:
-        return self._names.mark(user.tag, "sso", once)
 
     async def _may_still(self, client_id: ClientId) -> bool:
         client = await self._clients.get(client_id)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import select
 
-from bridge.database.tables import audit
+from bridge.database.tables import audit, ended_keys
 from bridge.errors import ConfigError
 from bridge.legacy.options import LegacyOptions
 from bridge.secret import Secret
@@ -78,6 +78,51 @@ async def test_a_link_signs_its_person_in_once(site: Site, visit: Visiting, mode
     async with site.bridge.rooms.database.read() as tx:
         (row,) = (await tx.execute(select(audit).where(audit.c.kind == "sso.created"))).all()
     assert (row.user_id, row.actor, row.door) == (record.uid, "dologin", "legacy")
+
+
+async def test_s3_a_store_that_is_set_back_lets_no_link_in_again(
+    site: Site, visit: Visiting, mode: str, clock: Hands
+) -> None:
+    """Nobody need notice: what was used stands in SQL, and nothing of it in the store."""
+    store: Any = site.bridge.rooms.raw_store
+    path, before = link(mode, int(clock.now()) + 59), dict(store._values)
+    assert (await visit(site).get(path)).status_code == 303
+    store._values.clear()
+    store._values.update(before)
+    clock.move(958)
+    await site.bridge.rooms.endings.sweep()
+    assert await said(visit(site), path) == "it was used before"
+    clock.move(2)
+    await site.bridge.rooms.endings.sweep()
+    assert await said(visit(site), path) == "it is too old, or of a clock that is wrong"
+    async with site.bridge.rooms.database.read() as tx:
+        assert (await tx.execute(select(ended_keys))).all() == []
+
+
+async def test_the_log_says_why_nobody_came_in(site: Site, visit: Visiting, mode: str, clock: Hands) -> None:
+    rooms, now = site.bridge.rooms, clock.now()
+    ada, dan, li = await site.user(ADA), await site.user(DAN), await site.user(LI)
+    closed = await account(site, li.id)
+    await rooms.ledger.do(COMMAND, lambda deed: rooms.accounts.close(deed, closed.id))
+    used = link(mode, now)
+    await visit(site).get(used)
+    cases: list[tuple[str, str, Any, dict[str, str]]] = [
+        (used, "used", ada.id, {}),
+        (link(mode, now - 901), "too-old", None, {}),
+        (link(mode, now + 62), "too-old", None, {}),
+        (link(mode, now, key=f"{KEY}x"), "not-genuine", None, {}),
+        (link(mode, now, then={"email": None}), "not-genuine", None, {}),
+        (link(mode, now, goto="//evil.example"), "leads-elsewhere", None, {}),
+        (link(mode, now, email="nobody@example.com"), "no-such-user", None, {}),
+        (link(mode, now, email=DAN), "disabled", dan.id, {}),
+        (link(mode, now, email=LI), "closed", li.id, {}),
+        (link(mode, now - 1), "not-followed", None, {"sec_purpose": "prefetch"}),
+        (link(mode, now - 1) + "&goto=x", "malformed", None, {}),
+    ]
+    for path, why, user, headers in cases:
+        await said(visit(site), path, **headers)
+        event = site.told.events[-1]
+        assert (event.kind, event.reason, event.user, event.actor) == ("sso.refused", why, user, "dologin"), path
 
 
 async def test_it_is_good_for_fifteen_minutes_and_not_before_its_time(

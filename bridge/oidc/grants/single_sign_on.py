@@ -16,7 +16,6 @@ from bridge.login.sso import BASE, SingleSignOn, SsoWish
 from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.token import Grant
-from bridge.tokens import LoginToken
 from bridge.types import AccountId, UserId, Visit
 from bridge.users.user import User
 
@@ -74,7 +73,7 @@ class SingleSignOnGrant:
         wish = self._wish(who, account.id, service, scopes)
         await self._ledger.do(visit, partial(_record, user=user, wish=wish))
         token = await self._links.issue(user, wish)
-        if not isinstance(token, LoginToken):
+        if token is None:
             raise Unavailable("the user changed meanwhile")
         return {
             "access_token": token.text.reveal(),
