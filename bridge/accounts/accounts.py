@@ -47,6 +47,9 @@ _COLUMNS: Final[dict[Order, Column[Any]]] = {
     "status": accounts.c.status,
 }
 
+PROFILES: Final = "profiles"
+"""The name under which caches of accounts themselves hear of a change (security §20)."""
+
 _BY_ID: Final = LookUp(select(accounts).where(accounts.c.id == bindparam("id")))
 _BY_EMAIL: Final = LookUp(select(accounts).where(accounts.c.email_key == bindparam("key")))
 
@@ -146,6 +149,7 @@ class Accounts:
         except IntegrityError:
             return EmailTaken()
         await deed.record("account.changed", account=str(account), fields=" ".join(changed))
+        deed.outdates(PROFILES)
         return await _read(deed.tx, account)
 
     async def close(self, deed: Deed, account: AccountId) -> Account | NoAccount:
@@ -154,6 +158,7 @@ class Accounts:
             return NoAccount()
         await deed.tx.execute(_one(account).values(status="Closed", updated_at=self._now()))
         await deed.record("account.closed", account=str(account))
+        deed.outdates(PROFILES)
         return await _read(deed.tx, account)
 
     async def remove(self, deed: Deed, account: AccountId, *, with_users: bool = False) -> Removed | NoAccount:
@@ -169,6 +174,7 @@ class Accounts:
         await deed.tx.execute(delete(accounts).where(accounts.c.id == account))
         await deed.record("account.removed", account=str(account), users=",".join(map(str, users)))
         deed.outdates(VERSION)
+        deed.outdates(PROFILES)
         gone = [await self._upkeep.remove(deed, UserId(user)) for user in users] if with_users else []
         return Removed(account=held, users=tuple(user for user in gone if user is not None))
 

@@ -3,7 +3,7 @@
 Nothing is opened here: making the rooms reads no file but the secrets' and reaches no server.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.accounts.accounts import Accounts
@@ -16,6 +16,7 @@ from bridge.accounts.numbers import ClientNumbers
 from bridge.accounts.single_sign_on import SingleSignOnRules
 from bridge.clients.clients import Clients
 from bridge.clients.credentials import Credentials
+from bridge.clients.metadata import OFFERED, Offered
 from bridge.clients.registrations import Registrations
 from bridge.clients.roles import Roles
 from bridge.clients.upkeep import ClientUpkeep
@@ -46,6 +47,7 @@ from bridge.login.passkeys import Passkeys
 from bridge.login.relying_party import RelyingParty
 from bridge.login.sso import SingleSignOn, sso_seal
 from bridge.mint import TokenMint
+from bridge.oidc.response_modes import offer_of
 from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
 from bridge.resets.ask import ResetRequests
@@ -207,7 +209,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     families, consents = _grants(store, names, endings, database, clock)
     families_again, consents_again = _grants(raw_store, names, endings, database, clock)
     accounts = Accounts(db=database, upkeep=upkeep, clock=clock, options=config.accounts, draw=chance)
-    cached_accounts = CachedAccounts(members, versions)
+    cached_accounts = CachedAccounts(members, accounts, versions)
     invites = Invites(
         db=database,
         members=members,
@@ -217,7 +219,8 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         lifetime=config.accounts.invite_lifetime,
         draw=chance,
     )
-    clients = Clients(db=database, ring=ring, versions=versions, clock=clock)
+    offered = _offered(config)
+    clients = Clients(db=database, ring=ring, versions=versions, clock=clock, offered=offered)
     login = assemble_login(
         users=users,
         factors=factors,
@@ -280,7 +283,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         joining=Joining(invites=invites, accounts=accounts, users=users, upkeep=upkeep, ledger=ledger),
         contacts=Contacts(database, clock),
         clients=clients,
-        client_upkeep=ClientUpkeep(db=database, clients=clients, clock=clock, draw=chance),
+        client_upkeep=ClientUpkeep(db=database, clients=clients, clock=clock, offered=offered, draw=chance),
         fetch=Fetch(config.fetch),
         registrations=Registrations(
             db=database,
@@ -367,6 +370,14 @@ def _key_schedule(config: Config) -> Schedule:
         every=config.oidc.key_rotation,
         before=before,
         after=max(config.oidc.id_token, config.sessions.longest) + before,
+    )
+
+
+def _offered(config: Config) -> Offered:
+    """What clients may register for."""
+    offer = offer_of(config.oidc)
+    return replace(
+        OFFERED, grant_types=OFFERED.grant_types | {*offer.grant_types}, response_types=frozenset(offer.types)
     )
 
 

@@ -41,6 +41,9 @@ def add(
     grant_type: Annotated[
         Many, typer.Option(help="Default: authorization_code and refresh_token; may be given again.")
     ] = None,
+    response_type: Annotated[
+        Many, typer.Option(help='What it is answered with, as "code id_token"; default: code; may be given again.')
+    ] = None,
     scope: Annotated[str | None, typer.Option(help='What it may ask for, as "openid email"; default: all.')] = None,
     auth_method: Annotated[
         str, typer.Option(help="client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt.")
@@ -64,6 +67,7 @@ def add(
         "application_type": "native" if native else "web",
         "token_endpoint_auth_method": "none" if public else auth_method,
         "grant_types": grant_type or ["authorization_code", "refresh_token"],
+        "response_types": response_type,
         "id_token_signed_response_alg": id_token_alg,
         "token_endpoint_auth_signing_alg": auth_alg,
         "jwks": _documents(jwks) if jwks is not None else None,

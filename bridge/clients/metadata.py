@@ -180,12 +180,9 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
     grants, responses = set(metadata.grant_types), set(metadata.responses)
     if unknown := sorted(grants - offered.grant_types):
         yield "grant_types", f"{unknown[0]!r} is not offered"
-    if unknown := sorted(responses - offered.response_types):
-        yield "response_types", f"{unknown[0]!r} is not offered"
+    yield from _response_problems(responses, grants, offered)
     if grants & {"authorization_code", "implicit"} and not metadata.redirect_uris:
         yield "redirect_uris", "at least one is needed"
-    if any("code" in response.split() for response in responses) and "authorization_code" not in grants:
-        yield "response_types", "code needs the grant type authorization_code"
     if "client_credentials" in grants and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
         yield "grant_types", "client_credentials needs a client that can authenticate"
     if metadata.id_token_signed_response_alg not in offered.id_token_algs:
@@ -200,6 +197,17 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
         yield "sector_identifier_uri", "is needed where redirect_uris name several hosts, or none (Core 8.1)"
     if unknown := [one for one in metadata.scopes if not _SCOPE.fullmatch(one)]:
         yield "scope", f"{unknown[0]!r} is no scope"
+
+
+def _response_problems(responses: set[str], grants: set[str], offered: Offered) -> Iterable[tuple[str, str]]:
+    """Registration 1.0 §2: each word of a response type has its grant type."""
+    if unknown := sorted(responses - offered.response_types):
+        yield "response_types", f"{unknown[0]!r} is not offered"
+    words = {word for response in responses for word in response.split()}
+    if "code" in words and "authorization_code" not in grants:
+        yield "response_types", "code needs the grant type authorization_code"
+    if {"id_token", "token"} & words and "implicit" not in grants:
+        yield "response_types", "id_token and token need the grant type implicit"
 
 
 def _one_sector(metadata: Metadata) -> bool:

@@ -24,6 +24,8 @@ class ConsentRow:
     version: int
     granted: bool
     scopes: tuple[str, ...]
+    claims: tuple[str, ...] = ()
+    """Those that were asked for by name (Core §5.5)."""
     changed_at: int = 0
 
 
@@ -73,9 +75,9 @@ class ConsentRows:
 
     async def _write(self, tx: Tx, new: ConsentRow, user: UserId) -> bool:
         state = {"granted": new.granted, "scopes": " ".join(new.scopes), "version": new.version}
-        state["changed_at"] = int(self._db.clock.now())
+        state |= {"claims": " ".join(new.claims), "changed_at": int(self._db.clock.now())}
         if new.version == NEVER_ASKED + 1:
-            await tx.execute(insert(consents).values(user_id=user, client_id=new.client, claims="", **state))
+            await tx.execute(insert(consents).values(user_id=user, client_id=new.client, **state))
             return True
         here = (consents.c.user_id == user, consents.c.client_id == new.client)
         written = await tx.execute(update(consents).where(*here, consents.c.version == new.version - 1).values(**state))
@@ -94,5 +96,6 @@ def _read(row: RowMapping) -> ConsentRow:
         version=row["version"],
         granted=bool(row["granted"]),
         scopes=tuple(row["scopes"].split()),
+        claims=tuple(row["claims"].split()),
         changed_at=row["changed_at"],
     )

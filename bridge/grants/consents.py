@@ -23,17 +23,26 @@ COPY_TTL: Final = 300.0
 """Seconds (security §20)."""
 
 
-class ConsentCopy(Struct, frozen=True, kw_only=True):
+class ConsentCopy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the store knows of a consent."""
 
     version: int
     granted: bool
     scopes: tuple[str, ...]
+    claims: tuple[str, ...] = ()
     stamp: Stamp
 
-    def covers(self, scopes: Sequence[str]) -> bool:
+    def covers(self, scopes: Sequence[str], claims: Sequence[str] = ()) -> bool:
         """Whether all of these were granted."""
-        return self.granted and set(scopes) <= set(self.scopes)
+        return self.granted and set(scopes) <= set(self.scopes) and (not claims or set(claims) <= set(self.claims))
+
+
+class Allowing(Struct, frozen=True):
+    """What a person allows a client now."""
+
+    scopes: tuple[str, ...]
+    claims: tuple[str, ...] = ()
+    """By name, beside those that the scopes give."""
 
 
 class Rows(Protocol):
@@ -77,9 +86,11 @@ class Consents:
         """What the person's account page shows."""
         return await self._rows.granted_by(user)
 
-    async def grant(self, user: UserId, tag: SlotTag, client: ClientId, scopes: Sequence[str]) -> None:
+    async def grant(
+        self, user: UserId, tag: SlotTag, client: ClientId, scopes: Sequence[str], claims: Sequence[str] = ()
+    ) -> None:
         """He allows these too.  An earlier withdrawal is finished first, lest this version hide it."""
-        await self._change(user, tag, client, tuple(scopes))
+        await self._change(user, tag, client, Allowing(tuple(scopes), tuple(claims)))
 
     async def withdraw(self, user: UserId, tag: SlotTag, client: ClientId) -> None:
         """He allows nothing any more; whatever stands on it is dead when this returns."""
@@ -93,9 +104,7 @@ class Consents:
         for user, withdrawn in await self._rows.withdrawn(answers):
             await self._finish(user, tags[user], withdrawn)
 
-    async def _change(
-        self, user: UserId, tag: SlotTag, client: ClientId, granting: tuple[str, ...] | None
-    ) -> ConsentRow:
+    async def _change(self, user: UserId, tag: SlotTag, client: ClientId, granting: Allowing | None) -> ConsentRow:
         for _ in range(6):
             found = await self._rows.of(user, client)
             if found is None:
@@ -121,7 +130,8 @@ _decode = msgspec.json.Decoder(ConsentCopy).decode
 
 def encode_copy(row: ConsentRow, stamp: Stamp) -> bytes:
     """The copy of a row."""
-    return _encode(ConsentCopy(version=row.version, granted=row.granted, scopes=row.scopes, stamp=stamp))
+    copy = ConsentCopy(version=row.version, granted=row.granted, scopes=row.scopes, claims=row.claims, stamp=stamp)
+    return _encode(copy)
 
 
 def read_copy(raw: bytes | None, stamp: Stamp) -> ConsentCopy | None:
@@ -135,7 +145,13 @@ def read_copy(raw: bytes | None, stamp: Stamp) -> ConsentCopy | None:
     return copy if copy.stamp == stamp else None
 
 
-def _after(old: ConsentRow, granting: tuple[str, ...] | None) -> ConsentRow:
+def _after(old: ConsentRow, granting: Allowing | None) -> ConsentRow:
     if granting is None:
-        return replace(old, version=old.version + 1, granted=False, scopes=())
-    return replace(old, version=old.version + 1, granted=True, scopes=tuple(dict.fromkeys((*old.scopes, *granting))))
+        return replace(old, version=old.version + 1, granted=False, scopes=(), claims=())
+    return replace(
+        old,
+        version=old.version + 1,
+        granted=True,
+        scopes=tuple(dict.fromkeys((*old.scopes, *granting.scopes))),
+        claims=tuple(dict.fromkeys((*old.claims, *granting.claims))),
+    )

@@ -1,4 +1,4 @@
-"""What an authorization writes: a code under a session, or a client's own token — store §2, security §15.
+"""What an authorization writes: a code or tokens under a session, or a client's own token — store §2, security §15.
 
 The birth expects everything that could end it, in the same commit: the session, the user's stamp, the consent.
 """
@@ -14,7 +14,7 @@ from bridge.sessions.birth import Tools, lifetime
 from bridge.sessions.judge import Alive, touch_due
 from bridge.sessions.record import SessionRecord
 from bridge.stores.store import Add, Change, Expect, Swap, Tag
-from bridge.types import ClientId, Subject
+from bridge.types import ClientId, FamilyId, Subject
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -28,6 +28,11 @@ class Asked(Struct, frozen=True, kw_only=True):
     nonce: str | None
     refreshable: bool
     """The client may refresh."""
+    userinfo: tuple[str, ...] = ()
+    """Claims that it asks for by name."""
+    id_token: tuple[str, ...] = ()
+    acr: str | None = None
+    """What the ID token says of the sign-in, to a client that asked."""
 
     @property
     def offline(self) -> bool:
@@ -38,38 +43,75 @@ class Asked(Struct, frozen=True, kw_only=True):
 class Drawn(Struct, frozen=True):
     """What was drawn for it before the decision."""
 
-    code: OAuthToken
+    family: FamilyId
     sid: str
     """What the client knows the session by, or will."""
+    code: OAuthToken | None
+    access: OAuthToken | None = None
+    """What the browser itself carries to the client; None: the client comes for all of it."""
 
 
-def code_births(alive: Alive, asked: Asked, *, drawn: Drawn, consent: int, epoch: int, moment: Moment) -> list[Change]:
-    """Code and family, the one that witnesses first.  The caller adds what they expect.
-
-    A family whose code nobody redeems goes with the code: it is lengthened at the redemption.  Where it is listed it
-    stays listed for as long as it may live.
-    """
-    family, names = _family(alive, asked, drawn, consent, moment), moment.names
-    code, options = drawn.code, moment.options
-    record = Code(
-        family=family.id,
-        stamp=alive.record.stamp,
-        epoch=epoch,
-        redirect_uri=asked.redirect_uri,
-        challenge=asked.challenge,
-        nonce=asked.nonce,
-        refreshable=asked.refreshable,
-        exp=int(moment.now) + options.code,
+def family_of(alive: Alive, asked: Asked, drawn: Drawn, *, consent: int, moment: Moment) -> Family:
+    """The authorization itself.  `consent`: the version that it stands on."""
+    record = alive.record
+    return Family(
+        id=drawn.family,
+        client=asked.client,
+        uid=record.uid,
+        sub=asked.sub,
+        session=None if asked.offline else record.id,
+        sid=drawn.sid,
+        scopes=asked.scopes,
+        consent=consent,
+        auth_time=record.auth_time,
+        amr=record.amr,
+        acr=asked.acr,
+        userinfo=asked.userinfo,
+        id_token=asked.id_token,
+        until=_until(record, asked, drawn, moment),
     )
-    key, ttl = names.family(code.tag, family.id), moment.left(family.until) + MEMORY
-    changes: list[Change] = [
-        Add(code.key(names), encode(record), options.code + MEMORY),
-        Add(key, encode(family), options.code + MEMORY),
-        Tag(names.families_of(code.tag, asked.client), key, ttl),
-    ]
+
+
+def authorization_births(
+    alive: Alive, family: Family, asked: Asked, *, drawn: Drawn, epoch: int, moment: Moment
+) -> list[Change]:
+    """Code, access token and family, one that witnesses first.  The caller adds what they expect.
+
+    A family whose code nobody redeems goes with the code, or with the token beside it: it is lengthened at the
+    redemption.  Where it is listed it stays listed for as long as it may live.
+    """
+    names, tag, kept = moment.names, alive.token.tag, 0.0
+    changes: list[Change] = []
+    if drawn.code is not None:
+        kept = moment.options.code
+        code = Code(
+            family=family.id,
+            stamp=alive.record.stamp,
+            epoch=epoch,
+            redirect_uri=asked.redirect_uri,
+            challenge=asked.challenge,
+            nonce=asked.nonce,
+            refreshable=asked.refreshable,
+            exp=int(moment.now) + moment.options.code,
+        )
+        changes.append(Add(drawn.code.key(names), encode(code), kept + MEMORY))
+    if drawn.access is not None:
+        now, exp = int(moment.now), access_exp(family, moment)
+        record = Access(family=family.id, stamp=alive.record.stamp, scopes=family.scopes, iat=now, exp=exp)
+        changes.append(Add(drawn.access.key(names), encode(record), moment.left(exp)))
+        kept = max(kept, moment.left(exp))
+    if not changes:
+        return changes  # an ID token is no key to anything
+    key, ttl = names.family(tag, family.id), moment.left(family.until) + MEMORY
+    changes += Add(key, encode(family), kept + MEMORY), Tag(names.families_of(tag, asked.client), key, ttl)
     if family.session is not None:
-        changes.append(Tag(names.born_under(code.tag, family.session), key, ttl))
+        changes.append(Tag(names.born_under(tag, family.session), key, ttl))
     return changes
+
+
+def access_exp(family: Family, moment: Moment) -> int:
+    """When an access token that is born now is over."""
+    return min(int(moment.now) + moment.options.access, family.until)
 
 
 def witnesses(
@@ -110,28 +152,13 @@ def own_token(
     return changes, Tokens(family=family, access=access.text, access_exp=family.until, scopes=scopes)
 
 
-def _family(alive: Alive, asked: Asked, drawn: Drawn, consent: int, moment: Moment) -> Family:
-    record = alive.record
-    return Family(
-        id=drawn.code.family,
-        client=asked.client,
-        uid=record.uid,
-        sub=asked.sub,
-        session=None if asked.offline else record.id,
-        sid=drawn.sid,
-        scopes=asked.scopes,
-        consent=consent,
-        auth_time=record.auth_time,
-        amr=record.amr,
-        acr=record.acr,
-        until=_until(record, asked, moment),
-    )
-
-
-def _until(record: SessionRecord, asked: Asked, moment: Moment) -> int:
+def _until(record: SessionRecord, asked: Asked, drawn: Drawn, moment: Moment) -> int:
     """What cannot be refreshed lives as long as one access token; what is not offline, at most as long as the
     session may."""
-    redeemed_by, options = int(moment.now) + moment.options.code, moment.options
+    options, now = moment.options, int(moment.now)
+    if drawn.code is None:
+        return now + options.access
+    redeemed_by = now + options.code
     if not asked.refreshable:
         return redeemed_by + options.access
     longest = redeemed_by + options.refresh_absolute

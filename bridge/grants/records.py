@@ -36,6 +36,10 @@ class Family(Struct, frozen=True, kw_only=True, omit_defaults=True):
     auth_time: int = 0
     amr: tuple[str, ...] = ()
     acr: str | None = None
+    userinfo: tuple[str, ...] = ()
+    """Claims that were asked for by name, beside the scopes (Core §5.5)."""
+    id_token: tuple[str, ...] = ()
+    """The same, for each ID token."""
     until: int
     """Nothing of it lives past this."""
 

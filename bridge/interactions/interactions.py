@@ -64,6 +64,7 @@ class Interactions:
         app: Display,
         *,
         scopes: tuple[str, ...] = (),
+        claims: tuple[str, ...] = (),
         login_hint: str = "",
         ui_locales: str = "",
     ) -> str:
@@ -76,6 +77,7 @@ class Interactions:
                 app=app,
                 parameters=parameters,
                 scopes=scopes,
+                claims=claims,
                 login_hint=login_hint,
                 ui_locales=ui_locales,
             )

@@ -76,6 +76,8 @@ class Interaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The request as it came, each parameter once; it is parsed again at every return."""
     scopes: tuple[str, ...] = ()
     """What the consent page lists."""
+    claims: tuple[str, ...] = ()
+    """What it lists by name, beside what the scopes give."""
     login_hint: str = ""
     ui_locales: str = ""
     answers: dict[Step, Answer] = {}

@@ -1,4 +1,4 @@
-"""The authorization endpoint — RFC 6749 §3.1, §4.1.1, §4.1.2; Core §3.1.2; RFC 9207.
+"""The authorization endpoint — RFC 6749 §3.1, §4.1.1, §4.1.2; Core §3.1.2, §3.2.2, §3.3.2; RFC 9207.
 
 Parse, read, decide, commit, render: a request that a living session and a remembered consent can answer costs one read
 and one commit.  Everything else begins a visit (`bridge.interactions`) and sends the person to a page, which sends him
@@ -13,13 +13,15 @@ from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.errors import Unavailable
 from bridge.grants.consents import ConsentCopy, Consents, read_copy
-from bridge.grants.issue import Asked, Drawn, code_births, witnesses
+from bridge.grants.issue import Asked, Drawn, authorization_births, family_of, witnesses
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Ongoing
 from bridge.interactions.record import Answer, Display, Step
+from bridge.oidc.acr import acr_for
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import SentBack, Shown, sending_back
+from bridge.oidc.front_channel import FrontChannel
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import Parameters
 from bridge.oidc.prompts import (
@@ -32,8 +34,8 @@ from bridge.oidc.prompts import (
     without_asking,
 )
 from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, kept, read_request, return_path, target_of
-from bridge.oidc.response_modes import Responses, modes
-from bridge.oidc.userinfo import Users
+from bridge.oidc.response_modes import CODE, Fields, Offer, Responses
+from bridge.oidc.telling import Users
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions
 from bridge.tokens import LoginToken, new_family, new_id
@@ -63,7 +65,8 @@ class _Seen(Struct, frozen=True):
 
     @property
     def who(self) -> SignedIn:
-        return SignedIn(self.alive.record.id, self.sub, self.alive.record.auth_time)
+        record = self.alive.record
+        return SignedIn(record.id, self.sub, record.auth_time, record.amr)
 
 
 class AuthorizationEndpoint:
@@ -82,7 +85,8 @@ class AuthorizationEndpoint:
         responses: Responses,
         errors: ErrorPage,
         sub_of: SubjectOfHint,
-        form_post: bool,
+        offer: Offer,
+        front: FrontChannel,
     ) -> None:
         self._issuing = issuing
         self._clients = clients
@@ -94,7 +98,8 @@ class AuthorizationEndpoint:
         self._responses = responses
         self._errors = errors
         self._sub_of = sub_of
-        self._form_post = form_post
+        self._offer = offer
+        self._front = front
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -130,10 +135,9 @@ class AuthorizationEndpoint:
 
     async def _read(self, parameters: Parameters) -> AuthorizationRequest:
         client = await self._client(parameters)
-        back = return_path(parameters, client, target_of(parameters, client), form_post=self._form_post)
+        back = return_path(parameters, client, target_of(parameters, client), self._offer)
         with sending_back(back):
-            offered = modes(form_post=self._form_post)
-            return read_request(parameters, client, back, offered=offered, sub_of=self._sub_of)
+            return read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
 
     async def _client(self, parameters: Parameters) -> Client:
         client_id = parameters.get("client_id")
@@ -158,8 +162,8 @@ class AuthorizationEndpoint:
             if visit is not None and not finished:
                 await self._finish(visit)
                 finished = True
-            if (code := await self._commit(scope, request, seen)) is not None:
-                return self._responses.send(scope, request.back, [("code", code)])
+            if (fields := await self._commit(scope, request, seen)) is not None:
+                return self._responses.send(scope, request.back, fields)
         raise Unavailable("contended")
 
     def _decide(
@@ -194,13 +198,17 @@ class AuthorizationEndpoint:
             return None
         return _Seen(alive, raw_stamp, raw_consent, consent, self._issuing.slots.subject_for(client.sector, user.sub))
 
-    async def _commit(self, scope: Scope, request: AuthorizationRequest, seen: _Seen) -> str | None:
-        """The code, once it is written together with what it stands on; None: somebody was first."""
-        issuing, client = self._issuing, request.client
-        tag = seen.alive.token.tag
-        code = issuing.mint.draw("code", tag, new_family(issuing.chance), issuing.chance)
-        known = seen.alive.record.clients.get(client.client_id)
-        drawn = Drawn(code, known or new_id(issuing.chance))
+    async def _commit(self, scope: Scope, request: AuthorizationRequest, seen: _Seen) -> Fields | None:
+        """The answer, once what it carries is written together with what it stands on; None: somebody was first."""
+        issuing, client, response = self._issuing, request.client, request.response
+        record, tag, family = seen.alive.record, seen.alive.token.tag, new_family(issuing.chance)
+        draw = issuing.mint.draw
+        drawn = Drawn(
+            family,
+            record.clients.get(client.client_id) or new_id(issuing.chance),
+            code=draw("code", tag, family, issuing.chance) if response.code else None,
+            access=draw("access", tag, family, issuing.chance) if response.token else None,
+        )
         asked = Asked(
             client=client.client_id,
             sub=seen.sub,
@@ -208,22 +216,28 @@ class AuthorizationEndpoint:
             redirect_uri=request.redirect_uri,
             challenge=request.challenge,
             nonce=request.nonce,
-            refreshable="refresh_token" in client.grant_types,
+            refreshable=response.code and "refresh_token" in client.grant_types,
+            userinfo=request.wanted.userinfo,
+            id_token=request.wanted.id_token,
+            acr=acr_for(request.acr, record.amr),
         )
         moment, tools = issuing.moment(), self._sessions.tools
+        granted = family_of(seen.alive, asked, drawn, consent=seen.consent.version, moment=moment)
         changes = (
-            *code_births(
-                seen.alive, asked, drawn=drawn, consent=seen.consent.version, epoch=issuing.epoch(), moment=moment
-            ),
+            *authorization_births(seen.alive, granted, asked, drawn=drawn, epoch=issuing.epoch(), moment=moment),
             *witnesses(
                 seen.alive, seen.raw_stamp, seen.raw_consent, asked=asked, drawn=drawn, tools=tools, now=moment.now
             ),
         )
         if not await issuing.store.commit(*changes):
             return None
-        record, visit = seen.alive.record, self._browsers.visit(scope)
-        issuing.events.tell("code.issued", visit, user=record.uid, client=client.client_id, session=record.id)
-        return code.text.reveal()
+        visit = self._browsers.visit(scope)
+        if drawn.code is not None:
+            issuing.events.tell("code.issued", visit, user=record.uid, client=client.client_id, session=record.id)
+            if response is CODE:
+                return [("code", drawn.code.text.reveal())]
+        issuing.tell_issued(granted, "implicit", visit)
+        return await self._front.fields(request, granted, drawn, moment)
 
     async def _finish(self, visit: Ongoing) -> None:
         """A visit leads to one code only: it lies in another slot, so it is its own commit, and comes first."""
@@ -243,6 +257,7 @@ class AuthorizationEndpoint:
             kept(parameters.values),
             display(request.client, request.back.target.uri),
             scopes=request.scopes,
+            claims=request.claims,
             login_hint=request.login_hint,
             ui_locales=request.ui_locales,
         )

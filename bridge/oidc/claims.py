@@ -1,15 +1,16 @@
-"""What is said of a person, by scope — Core §5.1, §5.4."""
+"""What may be said of a person: the claims, and the scopes that give them — Core §5.1, §5.4."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from bridge.accounts.account import Profile
 from bridge.accounts.membership import Membership
 from bridge.types import Subject
 from bridge.users.user import User
 
-Value: TypeAlias = str | bool | int | Sequence[Mapping[str, int | bool | Sequence[str]]]
+Value: TypeAlias = str | bool | int | Mapping[str, str] | Sequence[Mapping[str, int | bool | Sequence[str]]]
 
-_OF_SCOPE: Final[Mapping[str, Callable[[User], Mapping[str, Value]]]] = {
+_OF_USER: Final[Mapping[str, Callable[[User], Mapping[str, Value]]]] = {
     "profile": lambda user: {
         # Not `user.name`: that falls back to the address, which only the scope `email` may tell.
         "name": " ".join(part for part in (user.first_name, user.last_name) if part),
@@ -26,31 +27,60 @@ ACCOUNTS: Final = "clients"
 names it may ask for it."""
 
 SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access", ACCOUNTS)
-"""What may be asked for; of an address or a phone number nothing is known."""
+"""What may be asked for."""
 
-CLAIMS: Final = (
-    "sub",
-    "name",
-    "given_name",
-    "family_name",
-    "locale",
-    "updated_at",
-    "email",
-    "email_verified",
-    ACCOUNTS,
-)
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "profile": ("name", "given_name", "family_name", "locale", "updated_at"),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+    "phone": ("phone_number", "phone_number_verified"),
+    ACCOUNTS: (ACCOUNTS,),
+}
+
+SCOPE_OF: Final[Mapping[str, str]] = {name: scope for scope, names in _NAMES.items() for name in names}
+"""Claim → the scope that gives it, and without which no client is told it."""
+
+CLAIMS: Final = ("sub", *SCOPE_OF)
 """What may be said of a person."""
 
+OF_ACCOUNT: Final = frozenset({"address", "phone"})
+"""Scopes that tell of the customer account which a person owns."""
 
-def claims_of(user: User, sub: Subject, scopes: Collection[str]) -> dict[str, Value]:
-    """The claims that these scopes give, each of its right type; one without a value is left out (Core §5.3.2)."""
+
+def claims_of(user: User, sub: Subject, scopes: Collection[str], names: Collection[str] = ()) -> dict[str, Value]:
+    """What these scopes give, and what was asked for by name, each of its right type; a claim without a value is left
+    out (Core §5.3.2)."""
     claims: dict[str, Value] = {"sub": sub}
-    for scope, tell in _OF_SCOPE.items():
+    for scope, tell in _OF_USER.items():
         if scope in scopes:
             claims |= {name: value for name, value in tell(user).items() if value != ""}
+        elif names:
+            claims |= {name: value for name, value in tell(user).items() if value != "" and name in names}
     return claims
 
 
 def accounts_claim(memberships: Iterable[Membership]) -> Value:
     """Each account with what he may do there; who belongs to none has an empty list, which says so."""
     return [{"id": each.account, "owner": each.owner, "permissions": each.permissions} for each in memberships]
+
+
+def contact_claims(profile: Profile) -> dict[str, Value]:
+    """Where the owner of an account is reached.  Nobody has called that number."""
+    claims: dict[str, Value] = {}
+    if address := _address(profile):
+        claims["address"] = address
+    if profile.phone_number:
+        claims |= {"phone_number": profile.phone_number, "phone_number_verified": False}
+    return claims
+
+
+def _address(profile: Profile) -> dict[str, str]:
+    """Core §5.1.1: each member a text, none empty."""
+    parts = {
+        "street_address": "\n".join(line for line in (profile.address1, profile.address2) if line),
+        "locality": profile.city,
+        "region": profile.state,
+        "postal_code": profile.postcode,
+        "country": profile.country,
+    }
+    return {name: part for name, part in parts.items() if part}

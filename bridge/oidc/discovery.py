@@ -7,12 +7,13 @@ import msgspec
 
 from bridge.asgi import Receive, Scope, Send
 from bridge.keys.algorithms import ALGORITHMS
+from bridge.oidc.acr import ACRS
 from bridge.oidc.claims import CLAIMS, SCOPES
 from bridge.oidc.client_auth import ASSERTION_ALGORITHMS, METHODS
 from bridge.oidc.introspection import INTROSPECTION_METHODS
 from bridge.oidc.jwks import document
 from bridge.oidc.request import PROMPTS
-from bridge.oidc.response_modes import modes
+from bridge.oidc.response_modes import Offer
 
 PATHS: Final[Mapping[str, str]] = {
     "authorization_endpoint": "/oauth/authorize",
@@ -26,9 +27,11 @@ PATHS: Final[Mapping[str, str]] = {
 """Where each endpoint is, below the issuer."""
 REGISTRATION: Final[Mapping[str, str]] = {"registration_endpoint": "/oauth/register"}
 
+_OF_THE_SIGN_IN: Final = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr")
+
 
 def metadata(
-    issuer: str, *, grant_types: Sequence[str], form_post: bool, languages: Sequence[str], registration: bool
+    issuer: str, *, grant_types: Sequence[str], offer: Offer, languages: Sequence[str], registration: bool
 ) -> dict[str, object]:
     """The members of the document.  What is not in it is refused (checked by a property test)."""
     return {
@@ -36,9 +39,9 @@ def metadata(
         **addresses(issuer, PATHS),
         **(addresses(issuer, REGISTRATION) if registration else {}),
         "scopes_supported": list(SCOPES),
-        "response_types_supported": ["code"],
-        "response_modes_supported": list(modes(form_post=form_post)),
-        "grant_types_supported": list(grant_types),
+        "response_types_supported": list(offer.types),
+        "response_modes_supported": list(offer.modes),
+        "grant_types_supported": sorted({*grant_types, *offer.grant_types}),
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
@@ -50,8 +53,9 @@ def metadata(
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": sorted(PROMPTS),
         "claim_types_supported": ["normal"],
-        "claims_supported": [*CLAIMS, "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr"],
-        "claims_parameter_supported": False,
+        "claims_supported": [*CLAIMS, *_OF_THE_SIGN_IN, *(["c_hash"] if "code id_token" in offer.types else [])],
+        "acr_values_supported": list(ACRS),
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         # Discovery §3: left out, it would mean true.
         "request_uri_parameter_supported": False,

@@ -1,16 +1,32 @@
-"""The ID token — Core §2, §3.1.3.6 (at_hash), §12.2 (after a refresh)."""
+"""The ID token — Core §2, §3.1.3.6 (at_hash), §3.3.2.11 (c_hash), §12.2 (after a refresh)."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from authlib.oidc.core.util import create_half_hash
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 from bridge.clients.client import Client
 from bridge.clock import Clock
-from bridge.grants.terms import Tokens
+from bridge.grants.records import Family
 from bridge.keys.algorithms import ALGORITHMS, Algorithm
+from bridge.keys.keyring import b64url
+from bridge.secret import Secret
 from bridge.types import Subject
+
+_HASHES: Final[Mapping[str, Callable[[bytes], Any]]] = {
+    **{f"{family}256": hashlib.sha256 for family in ("HS", "RS", "PS", "ES")},
+    **{f"{family}384": hashlib.sha384 for family in ("HS", "RS", "PS", "ES")},
+    **{f"{family}512": hashlib.sha512 for family in ("HS", "RS", "PS", "ES")},
+    "ES256K": hashlib.sha256,
+    # Ed25519 hashes by SHA-512 itself (RFC 8032 §5.1); of EdDSA's curves we know no other.
+    "EdDSA": hashlib.sha512,
+    "Ed25519": hashlib.sha512,
+}
+
+
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+"""No more is said than who it is."""
 
 
 class Signs(Protocol):
@@ -28,20 +44,33 @@ class IdTokens:
         self._clock = clock
         self._lifetime = lifetime
 
-    def make(self, client: Client, tokens: Tokens) -> str:
-        """Who signed in, for that client, beside that access token."""
-        family, now = tokens.family, int(self._clock.now())
-        alg = algorithm_of(client)
+    def make(
+        self,
+        client: Client,
+        family: Family,
+        *,
+        nonce: str | None,
+        access: Secret | None = None,
+        code: Secret | None = None,
+        more: Mapping[str, object] = NOTHING,
+    ) -> str:
+        """Who signed in, for that client.  `access`, `code`: what goes with it, and must not be exchanged on the way;
+        `more`: what else is said of the person."""
+        now, alg = int(self._clock.now()), algorithm_of(client)
         claims: dict[str, object] = {
+            **more,
             "iss": self._issuer,
             "sub": family.sub,
             "aud": client.client_id,
             "exp": now + self._lifetime,
             "iat": now,
             "auth_time": family.auth_time,
-            "at_hash": half_hash(tokens.access.reveal(), alg),
         }
-        known = {"nonce": tokens.nonce, "sid": family.sid, "acr": family.acr, "amr": family.amr}
+        if access is not None:
+            claims["at_hash"] = half_hash(access.reveal(), alg)
+        if code is not None:
+            claims["c_hash"] = half_hash(code.reveal(), alg)
+        known = {"nonce": nonce, "sid": family.sid, "acr": family.acr, "amr": family.amr}
         claims |= {name: value for name, value in known.items() if value}
         return self._keys.sign(alg, claims)
 
@@ -79,10 +108,6 @@ def algorithm_of(client: Client) -> Algorithm:
 
 
 def half_hash(text: str, alg: str) -> str:
-    """The left half of the text's hash, by the algorithm's own hash.  Raises ValueError rather than leave it out."""
-    if alg == "EdDSA":  # with Ed25519, which hashes with SHA-512 itself
-        alg = "RS512"
-    made = create_half_hash(text, alg)
-    if made is None:
-        raise ValueError(f"no half hash for {alg}")
-    return made.decode() if isinstance(made, bytes) else str(made)
+    """The left half of the text's hash, by the algorithm's own hash.  Raises KeyError rather than leave it out."""
+    digest: bytes = _HASHES[alg](text.encode("ascii")).digest()
+    return b64url(digest[: len(digest) // 2]).decode()

@@ -28,6 +28,13 @@ class OidcOptions:
     form_post: bool = True
     """Whether an answer may be carried to the client by a form (response_mode=form_post)."""
 
+    implicit: bool = False
+    """Whether ID tokens and access tokens may come back through the browser (response types id_token, id_token token).
+    RFC 9700 advises against it: they lie in its history, and any script of that page can take them."""
+
+    hybrid: bool = False
+    """The same beside a code (code id_token, code token, code id_token token)."""
+
     registration: Registration = "off"
     """Who may register apps by themselves (RFC 7591): nobody; who was given an initial access token (login-bridge
     registration add); or everybody ("open").  People are always asked before such an app learns anything."""

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from bridge.grants.consents import ConsentCopy
 from bridge.interactions.record import Answer, Step
+from bridge.oidc.acr import met_by
+from bridge.oidc.claims import SCOPE_OF
+from bridge.oidc.claims_parameter import NOTHING
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.request import AuthorizationRequest
 from bridge.types import Subject
@@ -18,6 +21,7 @@ class SignedIn(Struct, frozen=True):
     """The session's `id`, which rotation keeps."""
     sub: Subject
     auth_time: int
+    amr: tuple[str, ...] = ()
 
 
 class LoginNeeded(Struct, frozen=True):
@@ -57,6 +61,10 @@ def next_step(
         return LoginNeeded()
     if "none" in request.prompt and not _consented(request, consent, answered):
         return ConsentNeeded()  # before it is judged who he is: a client that he never allowed does not learn that
+    if request.wanted.acr_essential and set(request.acr).isdisjoint(met_by(who.amr)):
+        if "login" in answered:
+            raise OAuthError("unmet_authentication_requirements", "the sign-in is none of the essential acr values")
+        return LoginNeeded()
     if request.expected_sub not in (None, who.sub):
         if "login" in answered:
             raise OAuthError("login_required", "somebody else than the expected person is signed in")
@@ -88,4 +96,9 @@ def _consented(request: AuthorizationRequest, consent: ConsentCopy | None, answe
         return True
     if request.asks_each_time and "consent" not in answered:
         return False
-    return consent is not None and consent.covers(request.scopes)
+    if consent is None:
+        return False
+    if request.wanted is NOTHING:
+        return consent.covers(request.scopes)
+    # what a scope of before gives he has allowed, by whichever name it is asked for
+    return consent.covers(request.scopes, [name for name in request.claims if SCOPE_OF[name] not in consent.scopes])

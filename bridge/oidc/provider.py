@@ -16,6 +16,7 @@ from bridge.oidc.client_auth import Authenticator, Clients
 from bridge.oidc.client_keys import ClientKeys
 from bridge.oidc.cors import Open
 from bridge.oidc.discovery import DiscoveryEndpoint, addresses, metadata
+from bridge.oidc.front_channel import FrontChannel
 from bridge.oidc.grants.authorization_code import AuthorizationCode
 from bridge.oidc.grants.client_credentials import ClientCredentials
 from bridge.oidc.grants.refresh_token import RefreshToken
@@ -29,10 +30,11 @@ from bridge.oidc.logout import LogoutEndpoint
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.registration import PATH as REGISTER
 from bridge.oidc.registration import RegistrationEndpoint
-from bridge.oidc.response_modes import FormPostPage, Responses
+from bridge.oidc.response_modes import FormPostPage, Responses, offer_of
 from bridge.oidc.revocation import RevocationEndpoint
+from bridge.oidc.telling import Accounts, Telling, Users
 from bridge.oidc.token import Grant, TokenEndpoint
-from bridge.oidc.userinfo import Accounts, UserinfoEndpoint, Users
+from bridge.oidc.userinfo import UserinfoEndpoint
 from bridge.sessions.cookie import Cookies
 from bridge.sessions.sessions import Sessions
 from bridge.types import Subject
@@ -84,11 +86,12 @@ class Provider:
             events=issuing.events,
         )
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
-        grants = _grants(issuing, id_tokens)
+        telling, offer = Telling(users, accounts), offer_of(options)
+        grants = _grants(issuing, id_tokens, telling)
         self._metadata = metadata(
             issuer,
-            grant_types=sorted(grants),
-            form_post=options.form_post,
+            grant_types=list(grants),
+            offer=offer,
             languages=languages,
             registration=registration is not None,
         )
@@ -114,7 +117,8 @@ class Provider:
             responses=Responses(issuer=issuer, page=pages),
             errors=pages,
             sub_of=sub_of,
-            form_post=options.form_post,
+            offer=offer,
+            front=FrontChannel(id_tokens, telling),
         )
         self._logout = LogoutEndpoint(
             issuer=issuer,
@@ -142,9 +146,7 @@ class Provider:
         )
         self._revoke = RevocationEndpoint(authenticate=authenticate, issuing=issuing, proxies=proxies)
         self._userinfo, self._userinfo_by_query = (
-            UserinfoEndpoint(
-                issuing=issuing, users=users, accounts=accounts, clients=clients, proxies=proxies, by_query=by_query
-            )
+            UserinfoEndpoint(issuing=issuing, telling=telling, clients=clients, proxies=proxies, by_query=by_query)
             for by_query in (False, True)
         )
         self._registration = registration
@@ -187,8 +189,8 @@ class Provider:
         return Open(DiscoveryEndpoint(members, max_age=self._options.jwks_max_age), "GET, HEAD")
 
 
-def _grants(issuing: Issuing, id_tokens: IdTokens) -> dict[str, Grant]:
-    response = Response(id_tokens, issuing.clock)
+def _grants(issuing: Issuing, id_tokens: IdTokens, telling: Telling) -> dict[str, Grant]:
+    response = Response(id_tokens, telling, issuing.clock)
     return {
         "authorization_code": AuthorizationCode(issuing, response),
         "refresh_token": RefreshToken(issuing, response),

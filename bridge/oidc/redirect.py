@@ -37,6 +37,10 @@ class RedirectTarget:
         """The address with these form-encoded parameters added to its own."""
         return f"{self.uri}{'&' if '?' in self.uri else '?'}{encoded}" if encoded else self.uri
 
+    def with_fragment(self, encoded: str) -> str:
+        """The address with these behind `#`, which browsers keep to themselves.  None is registered with one."""
+        return f"{self.uri}#{encoded}"
+
 
 def _without_port(uri: str) -> tuple[str, str] | None:
     match = _LOOPBACK.fullmatch(uri)

@@ -4,20 +4,20 @@ First the client and the address, whose mistakes are shown to the person; from t
 client.  Of two mistakes the same one is named every time.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from bridge.clients.client import Client
 from bridge.oidc import pkce
-from bridge.oidc.claims import SCOPES
+from bridge.oidc.claims import SCOPE_OF, SCOPES
+from bridge.oidc.claims_parameter import NOTHING, Wanted, read_claims
 from bridge.oidc.errors import ErrorCode, OAuthError, Shown
 from bridge.oidc.params import Parameters
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
-from bridge.oidc.response_modes import ResponseMode, ReturnPath, modes
+from bridge.oidc.response_modes import CODE, Offer, ResponseType, ReturnPath, named, usual_mode
 from bridge.types import Subject
 
 _NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (
@@ -34,7 +34,7 @@ _MOST_KEPT: Final = 6_144
 """Bytes, as they lie in the store."""
 _KEPT: Final = (
     *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce"),
-    *("code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "claims"),
+    *("code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "claims", "acr_values"),
 )
 
 SubjectOfHint = Callable[[str], Subject | None]
@@ -46,9 +46,14 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
 
     client: Client
     back: ReturnPath
+    response: ResponseType = CODE
     redirect_uri: str | None
     """As it came; None: the client named none, and has one only."""
     scopes: tuple[str, ...]
+    wanted: Wanted = NOTHING
+    """Beside the scopes, by the `claims` parameter."""
+    acr: tuple[str, ...] = ()
+    """What the sign-in shall be, the best first (`wanted.acr_essential`: must be)."""
     nonce: str | None = None
     challenge: str | None = None
     prompt: frozenset[str] = frozenset()
@@ -58,6 +63,12 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
     """The one person whom the client expects to come back."""
     login_hint: str = ""
     ui_locales: str = ""
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """What it asks for by name, and not by a scope."""
+        names = dict.fromkeys((*self.wanted.userinfo, *self.wanted.id_token))
+        return tuple(name for name in names if SCOPE_OF[name] not in self.scopes)
 
     @property
     def asks_each_time(self) -> bool:
@@ -83,11 +94,12 @@ def target_of(parameters: Parameters, client: Client) -> RedirectTarget:
         raise Shown("redirect_uri", "redirect_uri is not registered for this client") from None
 
 
-def return_path(parameters: Parameters, client: Client, target: RedirectTarget, *, form_post: bool) -> ReturnPath:
-    """How answers get there, errors too: an unknown response_mode is answered in the usual one."""
-    asked = parameters.get("response_mode")
-    offered: dict[str | None, ResponseMode] = {mode: mode for mode in modes(form_post=form_post)}
-    mode = offered.get(asked, "query")
+def return_path(parameters: Parameters, client: Client, target: RedirectTarget, offer: Offer) -> ReturnPath:
+    """How answers get there, errors too: what may not be asked for is answered in the usual response_mode."""
+    asked, usual = parameters.get("response_mode"), usual_mode(parameters.get("response_type") or "", offer)
+    mode = usual
+    if asked is not None and (asked != "query" or usual == "query"):
+        mode = next((each for each in offer.modes if each == asked), usual)
     return ReturnPath(target, mode, parameters.get("state"), client.name or client.client_id)
 
 
@@ -108,7 +120,7 @@ def read_request(
     client: Client,
     back: ReturnPath,
     *,
-    offered: tuple[ResponseMode, ...],
+    offer: Offer,
     sub_of: SubjectOfHint,
 ) -> AuthorizationRequest:
     """The rest of it.  Raises OAuthError."""
@@ -122,18 +134,25 @@ def read_request(
         if name in values:
             raise OAuthError(code, f"{name} is not offered")
     _check_sizes(values)
-    _check_response(values, client, offered)
+    response = _response(values, client, back, offer)
     prompt = _prompt(values)
+    scopes = _scopes(values, client, prompt, response)
+    if response.id_token:
+        _check_id_token(values, scopes)
+    wanted = read_claims(values.get("claims"), client.scopes)
     return AuthorizationRequest(
         client=client,
         back=back,
+        response=response,
+        wanted=wanted,
+        acr=wanted.acr or tuple(values.get("acr_values", "").split()),
         redirect_uri=values.get("redirect_uri"),
-        scopes=_scopes(values, client, prompt),
+        scopes=scopes,
         nonce=values.get("nonce"),
-        challenge=pkce.challenge_of(values, client),
+        challenge=pkce.challenge_of(values, client) if response.code else None,
         prompt=prompt,
         max_age=_max_age(values, client),
-        expected_sub=_expected(values, sub_of),
+        expected_sub=_expected(values, wanted.sub, sub_of),
         login_hint=hinted(values, "login_hint"),
         ui_locales=hinted(values, "ui_locales"),
     )
@@ -148,16 +167,29 @@ def _check_sizes(values: Mapping[str, str]) -> None:
         raise OAuthError("invalid_request", "the request is too long")
 
 
-def _check_response(values: Mapping[str, str], client: Client, offered: tuple[ResponseMode, ...]) -> None:
-    response_type = values.get("response_type")
-    if response_type is None:
+def _response(values: Mapping[str, str], client: Client, back: ReturnPath, offer: Offer) -> ResponseType:
+    given = values.get("response_type")
+    if given is None:
         raise OAuthError("invalid_request", "response_type is missing")
-    if response_type != "code":
-        raise OAuthError("unsupported_response_type", "response_type must be code")
-    if "code" not in client.response_types or "authorization_code" not in client.grant_types:
-        raise OAuthError("unauthorized_client", "this client may not use response_type code")
-    if values.get("response_mode", "query") not in offered:
-        raise OAuthError("invalid_request", "response_mode is not offered")
+    name = named(given)
+    response = offer.types.get(name)
+    if response is None:
+        raise OAuthError("unsupported_response_type", f"response_type must be {' or '.join(offer.types)}")
+    grants = client.grant_types
+    may = (not response.code or "authorization_code" in grants) and (response is CODE or "implicit" in grants)
+    if name not in client.response_types or not may:
+        raise OAuthError("unauthorized_client", f"this client may not use response_type {name}")
+    if values.get("response_mode", back.mode) != back.mode:
+        raise OAuthError("invalid_request", "response_mode is not offered for this response_type")
+    return response
+
+
+def _check_id_token(values: Mapping[str, str], scopes: tuple[str, ...]) -> None:
+    """An ID token that the browser carries is about a person, and for this very request (Core §3.2.2.1, §3.3.2.11)."""
+    if "openid" not in scopes:
+        raise OAuthError("invalid_scope", "an ID token needs the scope openid")
+    if "nonce" not in values:
+        raise OAuthError("invalid_request", "nonce is missing: an ID token that the browser carries needs it")
 
 
 def _prompt(values: Mapping[str, str]) -> frozenset[str]:
@@ -169,9 +201,11 @@ def _prompt(values: Mapping[str, str]) -> frozenset[str]:
     return prompt
 
 
-def _scopes(values: Mapping[str, str], client: Client, prompt: frozenset[str]) -> tuple[str, ...]:
+def _scopes(
+    values: Mapping[str, str], client: Client, prompt: frozenset[str], response: ResponseType
+) -> tuple[str, ...]:
     """What of it we know and the client may have, in its order (Core §3.1.2.1: the rest is ignored)."""
-    may_refresh = "refresh_token" in client.grant_types
+    may_refresh = response.code and "refresh_token" in client.grant_types  # Core §11: without a code no refresh token
     # Core §11: for somebody who may be gone only what he was asked for, or what we vouch for ourselves.
     offline = may_refresh and ("consent" in prompt or client.first_party)
     asked = dict.fromkeys(values.get("scope", "").split())
@@ -198,9 +232,8 @@ def _max_age(values: Mapping[str, str], client: Client) -> int | None:
     return int(given)
 
 
-def _expected(values: Mapping[str, str], sub_of: SubjectOfHint) -> Subject | None:
+def _expected(values: Mapping[str, str], by_claims: Subject | None, sub_of: SubjectOfHint) -> Subject | None:
     """Whom `id_token_hint` or the `claims` parameter names (Core §3.1.2.1, §5.5.1)."""
-    by_claims = _sub_in_claims(values.get("claims"))
     hint = values.get("id_token_hint")
     if hint is None:
         return by_claims
@@ -210,19 +243,3 @@ def _expected(values: Mapping[str, str], sub_of: SubjectOfHint) -> Subject | Non
     if by_claims not in (None, by_hint):
         raise OAuthError("invalid_request", "id_token_hint and claims name different people")
     return by_hint
-
-
-def _sub_in_claims(text: str | None) -> Subject | None:
-    """The one thing that is honoured of the `claims` parameter, which is not offered: the wrong person must never come
-    back.  What is no JSON object is refused all the same."""
-    if text is None:
-        return None
-    try:
-        claims: Any = json.loads(text)
-        wanted = claims.get("id_token") or {}
-        sub = (wanted.get("sub") or {}).get("value")
-    except (ValueError, AttributeError, RecursionError):
-        raise OAuthError("invalid_request", "claims is not a JSON object as Core 5.5 wants it") from None
-    if sub is not None and not isinstance(sub, str):
-        raise OAuthError("invalid_request", "claims asks for a sub that is no text")
-    return Subject(sub) if sub is not None else None

@@ -1,27 +1,89 @@
-"""How an answer travels back to the client — Multiple Response Types; Form Post; RFC 9207."""
+"""What an answer carries, and how it travels — Multiple Response Types; Form Post; RFC 9207; RFC 9700 §2.1.2.
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+A code goes in the query, or by a form.  What the browser carries of an implicit or hybrid answer never stands in a
+query, which servers log; nor does an error in its place.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from bridge.asgi import NO_REFERRER, Reply, Scope, see_other
+from bridge.oidc.options import OidcOptions
 from bridge.oidc.redirect import RedirectTarget
 
-ResponseMode = Literal["query", "form_post"]
+ResponseMode = Literal["query", "fragment", "form_post"]
 Fields = Sequence[tuple[str, str]]
+
+
+class ResponseType(Struct, frozen=True):
+    """What the answer to a request carries."""
+
+    code: bool = False
+    id_token: bool = False
+    token: bool = False
+
+
+CODE: Final = ResponseType(code=True)
+_IMPLICIT: Final = {
+    "id_token": ResponseType(id_token=True),
+    "id_token token": ResponseType(id_token=True, token=True),
+}
+_HYBRID: Final = {
+    "code id_token": ResponseType(code=True, id_token=True),
+    "code token": ResponseType(code=True, token=True),
+    "code id_token token": ResponseType(code=True, id_token=True, token=True),
+}
+
+
+class Offer(Struct, frozen=True):
+    """Which answers an installation gives."""
+
+    types: Mapping[str, ResponseType]
+    """By name, its words in alphabetical order."""
+    modes: tuple[ResponseMode, ...]
+
+    @property
+    def grant_types(self) -> tuple[str, ...]:
+        """The grant types that stand for them in a client's registration (Registration 1.0 §2)."""
+        implicit = any(each.id_token or each.token for each in self.types.values())
+        return ("authorization_code", "implicit") if implicit else ("authorization_code",)
+
+
+def offer_of(options: OidcOptions) -> Offer:
+    """What these settings offer."""
+    types = {"code": CODE}
+    if options.implicit:
+        types |= _IMPLICIT
+    if options.hybrid:
+        types |= _HYBRID
+    modes: list[ResponseMode] = ["query"]
+    if len(types) > 1:
+        modes.append("fragment")
+    if options.form_post:
+        modes.append("form_post")
+    return Offer(MappingProxyType(types), tuple(modes))
+
+
+def named(response_type: str) -> str:
+    """Its name: the order of its words means nothing."""
+    return response_type if response_type == "code" else " ".join(sorted(response_type.split()))
+
+
+def usual_mode(response_type: str, offer: Offer) -> ResponseMode:
+    """How the answer to such a request travels if it does not say: never a token in a query."""
+    if response_type == "code" or "fragment" not in offer.modes:
+        return "query"
+    return "query" if {"id_token", "token"}.isdisjoint(response_type.split()) else "fragment"
 
 
 class FormPostPage(Protocol):
     """Makes the page whose form carries the fields to the client (`bridge.pages`), by script or by a button."""
 
     def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Fields) -> Reply: ...
-
-
-def modes(*, form_post: bool) -> tuple[ResponseMode, ...]:
-    """What is offered for `response_type=code`."""
-    return ("query", "form_post") if form_post else ("query",)
 
 
 class ReturnPath(Struct, frozen=True):
@@ -49,6 +111,8 @@ class Responses:
             case "query":
                 # RFC 9700 §4.2.4: the page that the browser comes from is nobody's business.
                 return see_other(back.target.with_query(f"{encoded(fields)}&{self._iss}"), NO_REFERRER)
+            case "fragment":
+                return see_other(back.target.with_fragment(f"{encoded(fields)}&{self._iss}"), NO_REFERRER)
             case "form_post":
                 whole = [*fields, ("iss", self._issuer)]
                 return self._page.form_post(scope, target=back.target.uri, app_name=back.app_name, fields=whole)

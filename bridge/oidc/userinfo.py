@@ -1,12 +1,10 @@
 """Who is it that this access token stands for? — Core §5.3; RFC 6750."""
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from bridge.accounts.membership import Membership
 from bridge.asgi import NO_REFERRER, NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.errors import Unavailable
@@ -15,27 +13,15 @@ from bridge.grants.redemption import keys_of
 from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken
 from bridge.oidc.access_token import ShownToken, refusal, shown_token
-from bridge.oidc.claims import ACCOUNTS, Value, accounts_claim, claims_of
+from bridge.oidc.claims import Value
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
+from bridge.oidc.telling import Telling
 from bridge.oidc.token import unavailable
-from bridge.types import Stamp, UserId, Visit
-from bridge.users.user import User
+from bridge.types import Visit
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Users(Protocol):
-    """Users by number, from a cache (`bridge.users.cached.CachedUsers`).  Raises `Unavailable`."""
-
-    async def by_id(self, user: UserId, *, stamp: Stamp | None = None) -> User | None: ...
-
-
-class Accounts(Protocol):
-    """The accounts of users, from a cache (`bridge.accounts.cached.CachedAccounts`).  Raises `Unavailable`."""
-
-    async def of_user(self, user: UserId) -> Sequence[Membership]: ...
 
 
 class UserinfoEndpoint:
@@ -48,15 +34,13 @@ class UserinfoEndpoint:
         self,
         *,
         issuing: Issuing,
-        users: Users,
-        accounts: Accounts,
+        telling: Telling,
         clients: Clients,
         proxies: Proxies,
         by_query: bool = False,
     ) -> None:
         self._issuing = issuing
-        self._users = users
-        self._accounts = accounts
+        self._telling = telling
         self._clients = clients
         self._proxies = proxies
         self._by_query = by_query
@@ -87,14 +71,11 @@ class UserinfoEndpoint:
         family = bearer.family
         if "openid" not in bearer.access.scopes or family.uid is None or family.sub is None:
             raise refusal("insufficient_scope", "the access token was not given for this", scope="openid")
-        user = await self._users.by_id(family.uid, stamp=bearer.access.stamp)
-        if user is None:
+        claims = await self._telling.of(
+            family.uid, family.sub, client, bearer.access.scopes, family.userinfo, stamp=bearer.access.stamp
+        )
+        if claims is None:
             raise refusal("invalid_token", "the access token is not valid any more")
-        # what a client may not ask for any more it is not told either, by tokens of before
-        scopes = frozenset(bearer.access.scopes) & frozenset(client.scopes)
-        claims = claims_of(user, family.sub, scopes)
-        if ACCOUNTS in scopes:
-            claims[ACCOUNTS] = accounts_claim(await self._accounts.of_user(user.id))
         return claims
 
     def _weigh_query(self, scope: Scope, client: Client) -> None:

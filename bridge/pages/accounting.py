@@ -115,7 +115,9 @@ class Accounting:
             name=user.name,
             email=user.email,
             sessions=tuple([await self._row(view, session) for view in views]),
-            apps=tuple([await self._app(row.client, row.scopes) for row in await self.consents.list_of(user.id)]),
+            apps=tuple(
+                [await self._app(row.client, row.scopes, row.claims) for row in await self.consents.list_of(user.id)]
+            ),
             second_factor=user.second_factor if self.enrolment.kept_here(user) else "elsewhere",
             factors=await self._factors(user),
             address=await self._address(user, address_problem, typed),
@@ -263,11 +265,12 @@ class Accounting:
             apps=tuple([await self._name(client) for client in view.clients]),
         )
 
-    async def _app(self, client_id: ClientId, scopes: tuple[str, ...]) -> AllowedApp:
+    async def _app(self, client_id: ClientId, scopes: tuple[str, ...], claims: tuple[str, ...]) -> AllowedApp:
         return AllowedApp(
             client=client_id,
             name=await self._name(client_id),
             scopes=tuple(ScopeLine(name=name) for name in scopes),
+            claims=claims,
         )
 
     async def _name(self, client_id: ClientId) -> str:

@@ -78,6 +78,7 @@ class Consenting:
             app=app_from(question.app),
             email=question.user.email,
             scopes=tuple(ScopeLine(name=name) for name in question.interaction.record.scopes),
+            claims=question.interaction.record.claims,
             problem="stale" if asked.posted else None,
         )
         return self.desk.page(asked, page, status=403 if asked.posted else 200)
@@ -86,10 +87,15 @@ class Consenting:
         if asked.form.get("answer") != "allow":
             return await self._note(asked, question, "deny")
         session, user, client = question.session, question.user.id, question.app.client
-        scopes = question.interaction.record.scopes
-        await self.consents.grant(user, session.token.tag, client, scopes)
+        scopes, claims = question.interaction.record.scopes, question.interaction.record.claims
+        await self.consents.grant(user, session.token.tag, client, scopes, claims)
         self.events.tell(
-            "consent.granted", asked.visit, user=user, client=client, session=session.record.id, scope=" ".join(scopes)
+            "consent.granted",
+            asked.visit,
+            user=user,
+            client=client,
+            session=session.record.id,
+            scope=" ".join((*scopes, *claims)),
         )
         return await self._note(asked, question, "consent")
 

@@ -117,6 +117,8 @@ class Consent:
     app: App
     email: str
     scopes: tuple[Scope, ...]
+    claims: tuple[str, ...] = ()
+    """What it asks for by name, beside what the scopes give."""
     problem: AnswerProblem | None = None
 
 
@@ -300,6 +302,7 @@ class AllowedApp:
     client: str
     name: str
     scopes: tuple[Scope, ...]
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

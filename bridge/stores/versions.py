@@ -17,7 +17,7 @@ from bridge.stores.publish import publish
 from bridge.stores.store import LONGEST_TTL, Store
 from bridge.tokens import Names
 
-NAMES: Final[tuple[str, ...]] = ("users", "clients", "credentials", "keys", "accounts")
+NAMES: Final[tuple[str, ...]] = ("users", "clients", "credentials", "keys", "accounts", "profiles")
 POLL_SECONDS: Final = 0.5
 BELIEVED_SECONDS: Final = 1.0
 

@@ -33,7 +33,7 @@ async def test_accounts_are_read_once_until_a_membership_changes(world: World, r
     versions = Versions(
         MemoryStore(SystemClock()), Names("https://a.example"), VersionTable(world.db), monotonic=lambda: 1.0
     )
-    cached = CachedAccounts(world.members, versions)
+    cached = CachedAccounts(world.members, world.accounts, versions)
     account, member = await world.account("one"), await world.user("member")
     await versions.publish("accounts")
     await versions.poll()
@@ -52,7 +52,7 @@ async def test_accounts_are_read_once_until_a_membership_changes(world: World, r
 
 async def test_the_first_account_that_he_owns_is_the_one_of_the_lowest_number(world: World) -> None:
     versions = Versions(MemoryStore(SystemClock()), Names("https://a.example"), VersionTable(world.db))
-    cached = CachedAccounts(world.members, versions)
+    cached = CachedAccounts(world.members, world.accounts, versions)
     others, user = await world.account("others"), await world.user("user")
     await world.join(user.id, others.id)
     first = await world.account("first", user.id)

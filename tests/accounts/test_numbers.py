@@ -30,7 +30,7 @@ class Numbers:
 async def known(world: World) -> Numbers:
     names = Names("https://a.example")
     versions = Versions(MemoryStore(SystemClock()), names, VersionTable(world.db), monotonic=lambda: 1.0)
-    cached = CachedAccounts(world.members, versions)
+    cached = CachedAccounts(world.members, world.accounts, versions)
     numbers = ClientNumbers(accounts=world.accounts, cached=cached, members=world.members, versions=versions)
     made = Numbers(versions, numbers)
     await made.know()

@@ -8,6 +8,10 @@ from bridge.clients.client import DEFAULT_SCOPES
 from bridge.clients.metadata import InvalidMetadata, Offered, check_identifier, check_metadata, read_metadata
 
 CALLBACK = {"redirect_uris": ["https://rp.example/cb"]}
+IMPLICIT = Offered(
+    grant_types=frozenset({"authorization_code", "implicit"}),
+    response_types=frozenset({"code", "id_token", "id_token token", "code id_token"}),
+)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +71,29 @@ def test_a_client_without_a_secret_shares_no_key() -> None:
 
 
 def test_response_types_compare_without_regard_to_order() -> None:
-    metadata = read_metadata(CALLBACK | {"response_types": ["token id_token"]})
-    check_metadata(metadata, offered=Offered(response_types=frozenset({"id_token token"})))
+    metadata = read_metadata(CALLBACK | {"response_types": ["token id_token"], "grant_types": ["implicit"]})
+    check_metadata(metadata, offered=IMPLICIT)
     assert metadata.responses == ("id_token token",)
+
+
+@pytest.mark.parametrize(
+    ("response_types", "grant_types"),
+    [
+        (["id_token"], ["authorization_code"]),
+        (["code", "id_token token"], ["authorization_code"]),
+        (["code id_token"], ["authorization_code"]),
+        (["code id_token"], ["implicit"]),
+    ],
+)
+def test_response_types_need_the_grant_types_that_stand_for_them(
+    response_types: list[str], grant_types: list[str]
+) -> None:
+    """Registration 1.0 §2; RFC 7591 §2.1."""
+    document = CALLBACK | {"response_types": response_types, "grant_types": grant_types}
+    with pytest.raises(InvalidMetadata) as caught:
+        check_metadata(read_metadata(document), offered=IMPLICIT)
+    assert caught.value.field == "response_types"
+    check_metadata(read_metadata(document | {"grant_types": ["authorization_code", "implicit"]}), offered=IMPLICIT)
 
 
 @pytest.mark.parametrize("client_id", ["ACME-INC.SQxOYrZOUTQC8YTkLQuQ0w==", "a", "x" * 255])

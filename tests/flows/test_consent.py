@@ -1,6 +1,7 @@
 """On the way to an application: sign-in, consent, denial; each answer is one browser's — security §26, W2."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -278,6 +279,27 @@ async def test_whoever_begins_too_many_sign_ins_is_asked_to_wait(site: Site, vis
     await early.press("login-submit", email=ADA, password=PASSWORD)
     await early.press("consent-allow")
     assert "code" in app.answer(early)
+
+
+async def test_claims_that_are_asked_for_by_name_are_named_and_remembered(site: Site, visit: Visit) -> None:
+    """Core §5.5: on the consent page, once, and on the account page until he takes it back."""
+    app, browser = App(site), visit(site)
+    await browser.sign_in(ADA)
+    claims = json.dumps({"userinfo": {"given_name": None}, "id_token": {"email_verified": {"essential": True}}})
+    await browser.open(app.request("openid", claims=claims))
+    for words in ("see your first name", "see whether your email address is confirmed"):
+        assert words in browser.text
+    assert "see your last name" not in browser.text
+    await browser.press("consent-allow")
+    tokens = (await app.redeem(app.answer(browser)["code"])).json()
+    assert (await app.userinfo(tokens["access_token"])).json().keys() == {"sub", "given_name"}
+    assert site.told.events[site.told.kinds().index("consent.granted")].details["scope"] == (
+        "openid given_name email_verified"
+    )
+    await browser.open(app.request("openid", claims=claims))
+    assert "code" in app.answer(browser), "the second time nothing is asked"
+    await browser.open("/account")
+    assert "see your first name" in browser.text and "see whether your email address is confirmed" in browser.text
 
 
 async def test_what_was_allowed_is_shown_and_taken_back(site: Site, visit: Visit) -> None:

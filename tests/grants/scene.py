@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.grants.families import Families
-from bridge.grants.issue import Asked, Drawn, code_births, known_to
+from bridge.grants.issue import Asked, Drawn, authorization_births, family_of, known_to
 from bridge.grants.options import GrantOptions
 from bridge.grants.records import Code
 from bridge.grants.redemption import Redeemed, keys_of, redeem
@@ -127,9 +127,9 @@ class Scene:
             nonce="n1",
             refreshable=refreshable,
         )
-        changes = code_births(
-            alive, asked, drawn=Drawn(code, "sid-1"), consent=consent, epoch=self.epoch, moment=self.moment
-        )
+        drawn, moment = Drawn(code.family, "sid-1", code), self.moment
+        family = family_of(alive, asked, drawn, consent=consent, moment=moment)
+        changes = authorization_births(alive, family, asked, drawn=drawn, epoch=self.epoch, moment=moment)
         assert known_to(alive.record, SHOP, "sid-1").clients == {SHOP: "sid-1"}
         assert await self.store.commit(*changes, Expect(alive.key, alive.seen), Expect(self.stamp_key, self.raw_stamp))
         return code

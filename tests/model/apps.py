@@ -16,11 +16,14 @@ from bridge.grants.terms import Tokens
 from bridge.grants.wrap import Wrap
 from bridge.mint import OAuthToken, TokenMint
 from bridge.oidc.authorize import AuthorizationEndpoint
+from bridge.oidc.claims_parameter import NOTHING
 from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
+from bridge.oidc.front_channel import FrontChannel
 from bridge.oidc.grants.authorization_code import AuthorizationCode
 from bridge.oidc.grants.refresh_token import RefreshToken
 from bridge.oidc.issue import Issuing
+from bridge.oidc.response_modes import CODE, ResponseType
 from bridge.tokens import LoginToken
 from bridge.types import ClientId, FamilyId, Stamp, UserId, Visit
 from bridge.users.user import User
@@ -64,7 +67,7 @@ class _Users:
 class _Response:
     """The tokens themselves, instead of JSON."""
 
-    def of(self, client: Client, tokens: Tokens) -> Mapping[str, object]:
+    async def of(self, client: Client, tokens: Tokens) -> Mapping[str, object]:
         return {"tokens": tokens}
 
 
@@ -106,6 +109,7 @@ class Apps:
             "sessions": world.sessions,
             "consents": world.consents,
             "browsers": SimpleNamespace(visit=lambda scope: VISIT),
+            "front": FrontChannel(cast(Any, None), cast(Any, None)),  # nobody asks for an ID token
         }
         names = inspect.signature(AuthorizationEndpoint).parameters
         self._endpoint = AuthorizationEndpoint(**{name: cast(Any, taking_part.get(name)) for name in names})
@@ -115,17 +119,29 @@ class Apps:
 
     # ── what happens ──
 
-    async def authorize(self, token: LoginToken, *, offline: bool = False) -> OAuthToken | None:
-        """The person is sent to the issuer, who asks nothing, and comes back with a code."""
+    async def authorize(self, token: LoginToken, *, offline: bool = False, hybrid: bool = False) -> OAuthToken | None:
+        """The person is sent to the issuer, who asks nothing, and comes back with a code; `hybrid`: and with an access
+        token beside it."""
         scopes = ("openid", "offline_access") if offline else ("openid",)
-        request = SimpleNamespace(client=SHOP, scopes=scopes, redirect_uri=None, challenge=None, nonce=None)
+        response = ResponseType(code=True, token=True) if hybrid else CODE
+        request = SimpleNamespace(
+            client=SHOP,
+            scopes=scopes,
+            redirect_uri=None,
+            challenge=None,
+            nonce=None,
+            response=response,
+            wanted=NOTHING,
+            acr=(),
+        )
         for _ in range(3):
             seen = await self._endpoint._look({}, token, SHOP)
             if seen is None or not seen.consent.covers(scopes):
                 return None
-            text = await self._endpoint._commit({}, cast(Any, request), seen)
-            if text is not None:
-                return self._hand(text, token, seen.alive.record.id, offline=offline, consent=seen.consent.version)
+            fields = await self._endpoint._commit({}, cast(Any, request), seen)
+            if fields is not None:
+                version = seen.consent.version
+                return self._hand(dict(fields), token, seen.alive.record.id, offline=offline, consent=version)
         raise Unavailable("contended")
 
     async def redeem(self, code: OAuthToken | None) -> str | None:
@@ -138,9 +154,12 @@ class Apps:
             text = await self._present(self._refresh, "refresh_token", text) if text is not None else None
         return text
 
-    async def whole_flow(self, token: LoginToken, *, offline: bool = False, refreshes: int = 1) -> None:
+    async def whole_flow(
+        self, token: LoginToken, *, offline: bool = False, hybrid: bool = False, refreshes: int = 1
+    ) -> None:
         """Authorize, redeem, refresh."""
-        await self.refresh(await self.redeem(await self.authorize(token, offline=offline)), refreshes)
+        code = await self.authorize(token, offline=offline, hybrid=hybrid)
+        await self.refresh(await self.redeem(code), refreshes)
 
     async def allow(self) -> None:
         """Ann consents."""
@@ -164,11 +183,17 @@ class Apps:
 
     # ── what is written down ──
 
-    def _hand(self, text: str, token: LoginToken, session: str, *, offline: bool, consent: int) -> OAuthToken:
-        code = self.mint.parse("code", text)
+    def _hand(
+        self, fields: Mapping[str, str], token: LoginToken, session: str, *, offline: bool, consent: int
+    ) -> OAuthToken:
+        code = self.mint.parse("code", fields["code"])
         assert code is not None
         checked_at = next(each.checked_at for each in self.world.handed if each.token.sid == token.sid)
         self.authorized[code.family] = Authorized(code, session, offline, checked_at, consent, self.world.turns.step)
+        if "access_token" in fields:
+            access = self.mint.parse("access", fields["access_token"])
+            assert access is not None and access.family == code.family
+            self.given.append(Given(access, checked_at))
         return code
 
     async def _present(self, grant: AuthorizationCode | RefreshToken, field: str, text: str) -> str | None:

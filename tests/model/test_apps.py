@@ -38,8 +38,8 @@ async def _ready(apps: Apps, *steps: Coroutine[Any, Any, object], fill: bool = T
     await world.prepare()
 
 
-async def _code(apps: Apps, *, offline: bool = False) -> None:
-    await apps.authorize(apps.world.first().token, offline=offline)
+async def _code(apps: Apps, *, offline: bool = False, hybrid: bool = False) -> None:
+    await apps.authorize(apps.world.first().token, offline=offline, hybrid=hybrid)
 
 
 async def _refresh_token(apps: Apps, *, offline: bool = False) -> None:
@@ -152,6 +152,31 @@ async def withdrawal_meets_refresh_and_a_new_grant(apps: Apps) -> Flows:
         "allow": apps.allow(),
         "again": apps.whole_flow(apps.world.first().token, offline=True),
     }
+
+
+@scenario
+async def end_meets_the_hybrid_flow(apps: Apps) -> Flows:
+    await _ready(apps)
+    mine = apps.world.first()
+    return {"end": apps.world.sign_out(mine.session), "app": apps.whole_flow(mine.token, hybrid=True)}
+
+
+@scenario
+async def withdrawal_meets_the_hybrid_flow(apps: Apps) -> Flows:
+    await _ready(apps)
+    mine = apps.world.first().token
+    return {
+        "withdraw": apps.withdraw(),
+        "app": apps.whole_flow(mine, offline=True, hybrid=True),
+        "all": apps.world.end_all(),
+    }
+
+
+@scenario
+async def a_hybrid_code_is_shown_twice(apps: Apps) -> Flows:
+    await _ready(apps, _code(apps, hybrid=True))
+    code = _the_code(apps)
+    return {"one": _redeem_and_refresh(apps, code), "two": _drop(apps.redeem(code))}
 
 
 @scenario

@@ -56,21 +56,21 @@ def a_code_does_not_expect_the_consent(patch: Patch) -> None:
 
 
 def a_family_is_not_listed_under_its_session(patch: Patch) -> None:
-    original = issue.code_births
+    original = issue.authorization_births
 
     def unlisted(*args: Any, **more: Any) -> Any:
         return [each for each in original(*args, **more) if ":x:" not in getattr(each, "index", "")]
 
-    patch.setattr(authorize, "code_births", unlisted)
+    patch.setattr(authorize, "authorization_births", unlisted)
 
 
 def a_family_is_not_listed_at_its_client(patch: Patch) -> None:
-    original = issue.code_births
+    original = issue.authorization_births
 
     def unlisted(*args: Any, **more: Any) -> Any:
         return [each for each in original(*args, **more) if ":fc:" not in getattr(each, "index", "")]
 
-    patch.setattr(authorize, "code_births", unlisted)
+    patch.setattr(authorize, "authorization_births", unlisted)
 
 
 def a_withdrawn_copy_is_not_published(patch: Patch) -> None:

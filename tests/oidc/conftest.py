@@ -10,13 +10,14 @@ import pytest
 
 from bridge.database.database import Database
 from bridge.keys.keyring import Keyring
+from bridge.oidc.options import OidcOptions
 from bridge.oidc.registration import Who
 from bridge.stores.memory import MemoryStore
 from bridge.stores.store import Store
 from bridge.stores.url import open_store
 from bridge.testing.hands import Hands
 from tests.databases import sqlite_template
-from tests.oidc.world import World, furnish
+from tests.oidc.world import EVERY_FLOW, World, furnish
 
 __all__ = ["sqlite_template"]
 
@@ -45,7 +46,15 @@ async def world(furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
 def registering(furnished: Furnished, tmp_path: Path) -> Callable[[Who], AbstractAsyncContextManager[World]]:
     """On a store in memory, where apps register themselves."""
     clock = Hands(time.time())
-    return lambda who: _world(furnished, tmp_path, MemoryStore(clock), clock, who)
+    return lambda who: _world(furnished, tmp_path, MemoryStore(clock), clock, registration=who)
+
+
+@pytest.fixture
+async def open_world(furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
+    """One that offers every flow."""
+    clock = Hands(time.time())
+    async with _world(furnished, tmp_path, MemoryStore(clock), clock, oidc=EVERY_FLOW) as world:
+        yield world
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
@@ -65,13 +74,20 @@ async def any_world(request: pytest.FixtureRequest, furnished: Furnished, tmp_pa
 
 @asynccontextmanager
 async def _world(
-    furnished: Furnished, folder: Path, store: Store, clock: Hands, registration: Who | None = None
+    furnished: Furnished,
+    folder: Path,
+    store: Store,
+    clock: Hands,
+    *,
+    registration: Who | None = None,
+    oidc: OidcOptions | None = None,
 ) -> AsyncIterator[World]:
     file = Path(shutil.copy(furnished[0], folder / "bridge.db"))
     await store.open()
     try:
         async with _database(file, clock) as db:
-            world = await World(db, store, clock, keyring=furnished[1], registration=registration).open()
+            world = World(db, store, clock, keyring=furnished[1], registration=registration, oidc=oidc)
+            await world.open()
             yield world
             await world.http.aclose()
     finally:

@@ -133,7 +133,7 @@ async def test_a_repeated_client_or_address_is_shown(world: World, name: str) ->
         {"scope": "email openid"},
         {"nonce": None},
         {"state": None},
-        {"claims": '{"userinfo": {"name": {"essential": true}, "unheard-of": null}, "id_token": null}'},
+        {"claims": '{"userinfo": {"unheard-of": {"essential": true}}, "id_token": null}'},
         {"response_mode": "query"},
         {"prompt": ""},
     ],

@@ -3,10 +3,16 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.clients.client import Client
 from bridge.grants.consents import ConsentCopy
 from bridge.interactions.record import Answer, Step
+from bridge.login.attempt import AMR
+from bridge.login.passkeys import ALONE, SECOND
+from bridge.login.ways import OTP as OTP_AMR
+from bridge.oidc.acr import ACRS, acr_for, met_by
+from bridge.oidc.claims_parameter import Wanted
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.prompts import AccountNeeded, ConsentNeeded, Granted, LoginNeeded, SignedIn, next_step, without_asking
 from bridge.oidc.redirect import RedirectTarget
@@ -136,6 +142,97 @@ def test_the_wrong_person_never_comes_back() -> None:
     assert refused.value.code == "login_required"
 
 
+@pytest.mark.parametrize(
+    ("claims", "scopes", "allowed", "expected"),
+    [
+        (("name",), ("openid", "email"), (), ConsentNeeded()),
+        (("name",), ("openid", "email"), ("name",), Granted()),
+        (("name", "locale"), ("openid", "email"), ("name",), ConsentNeeded()),
+        (("name",), ("openid", "email", "profile"), (), Granted()),
+        (("email",), ("openid", "email"), (), Granted()),
+        (("phone_number",), ("openid", "email", "address"), ("name",), ConsentNeeded()),
+    ],
+)
+@pytest.mark.parametrize("member", ["userinfo", "id_token"])
+def test_consent_is_to_claims_as_well(
+    member: str, claims: tuple[str, ...], scopes: tuple[str, ...], allowed: tuple[str, ...], expected: object
+) -> None:
+    """Core §5.5, §3.1.2.4: scope × name × what was allowed before, by scope or by name."""
+    consent = ConsentCopy(version=1, granted=True, scopes=scopes, claims=allowed, stamp=Stamp("n"))
+    wanted = Wanted(userinfo=claims) if member == "userinfo" else Wanted(id_token=claims)
+    assert next_step(asked(wanted=wanted), BOB, consent, {}, NOW) == expected
+
+
+SSO, PWD, OTP, KEY = ("sso",), ("pwd",), ("pwd", "otp", "mfa"), ("pop", "mfa")
+
+
+@pytest.mark.parametrize(
+    ("acr", "amr", "meets"),
+    [
+        (("pwd",), PWD, True),
+        (("pwd",), OTP, True),
+        (("pwd",), KEY, True),
+        (("mfa",), PWD, False),
+        (("mfa",), OTP, True),
+        (("mfa",), KEY, True),
+        (("phr",), OTP, False),
+        (("phr",), KEY, True),
+        (("phr",), ("pwd", *KEY), True),
+        (("phr", "mfa"), OTP, True),
+        (("urn:unknown",), KEY, False),
+        (("pwd",), SSO, False),
+        (("pwd", "mfa", "phr"), ("sso", "otp"), False),
+    ],
+)
+def test_an_essential_acr_is_met_or_stepped_up_to_once_or_refused(
+    acr: tuple[str, ...], amr: tuple[str, ...], meets: bool
+) -> None:
+    """§12 no. 80; Core §5.5.1.1; RFC 9470; and by prompt=none never with a page."""
+    who = SignedIn("s1", Subject("bob"), NOW - 100, amr)
+    must = asked(acr=acr, wanted=Wanted(acr=acr, acr_essential=True))
+    assert next_step(must, who, YES, {}, NOW) == (Granted() if meets else LoginNeeded())
+    assert next_step(asked(acr=acr, wanted=Wanted(acr=acr)), who, YES, {}, NOW) == Granted()
+    assert next_step(asked(acr=acr), who, YES, {}, NOW) == Granted()
+    if meets:
+        assert next_step(must, who, YES, answered("login"), NOW) == Granted()
+        return
+    with pytest.raises(OAuthError) as refused:
+        next_step(must, who, YES, answered("login"), NOW)
+    assert refused.value.code == "unmet_authentication_requirements"
+    with pytest.raises(OAuthError) as refused:
+        without_asking(next_step(must, who, YES, {}, NOW))
+    assert refused.value.code == "login_required"
+
+
+@pytest.mark.parametrize(
+    ("acr", "amr", "said"),
+    [
+        ((), KEY, None),
+        (("pwd",), PWD, "pwd"),
+        (("mfa", "pwd"), PWD, "pwd"),
+        (("mfa", "pwd"), OTP, "mfa"),
+        (("pwd", "mfa"), OTP, "pwd"),
+        (("phr", "mfa"), KEY, "phr"),
+        (("phr",), OTP, "mfa"),
+        (("1", "2"), PWD, "pwd"),
+        (("urn:unknown",), KEY, "phr"),
+        (("pwd",), SSO, None),
+        (("pwd",), ("sso", "pop"), None),
+    ],
+)
+def test_the_answer_says_an_acr_that_it_really_is(acr: tuple[str, ...], amr: tuple[str, ...], said: str | None) -> None:
+    """§12 no. 80; Core §3.1.2.1: the first that was asked for and is met, else the best that it is; security §8."""
+    assert acr_for(acr, amr) == said
+    assert said is None or said in ACRS
+
+
+@pytest.mark.parametrize("amr", [AMR, OTP_AMR, ALONE, SECOND])
+def test_what_a_sign_in_says_of_its_methods_is_registered(amr: tuple[str, ...]) -> None:
+    """RFC 8176 §2; `mfa` where there was more than one."""
+    assert set(amr) <= {"pwd", "otp", "pop", "mfa"}
+    assert ("mfa" in amr) is (met_by(amr) != ("pwd",))
+
+
 @pytest.mark.parametrize("consent", [NO, LESS, None])
 @pytest.mark.parametrize("sub", ["bob", "eve", None])
 @pytest.mark.parametrize("max_age", [None, 99])
@@ -146,6 +243,8 @@ def test_a_client_that_was_never_allowed_does_not_learn_who_it_is(
     request = asked(prompt="none", expected_sub=sub and Subject(sub), max_age=max_age)
     expected = ConsentNeeded() if max_age is None else LoginNeeded()
     assert next_step(request, BOB, consent, {}, NOW) == expected
+    must = replace(request, acr=("phr",), wanted=Wanted(acr=("phr",), acr_essential=True))
+    assert next_step(must, BOB, consent, {}, NOW) == expected
 
 
 @pytest.mark.parametrize(

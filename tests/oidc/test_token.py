@@ -3,7 +3,7 @@
 import base64
 import time
 from itertools import cycle
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
 import httpx2
@@ -415,7 +415,11 @@ async def test_a_public_client_has_none(world: World) -> None:
     """§12 no. 50, whatever its row says."""
     grant = ClientCredentials(
         world.issuing,
-        Response(IdTokens(issuer=ISSUER, lifetime=60, keys=world.keyring, clock=world.clock), world.clock),
+        Response(
+            IdTokens(issuer=ISSUER, lifetime=60, keys=world.keyring, clock=world.clock),
+            cast(Any, None),  # about nobody
+            world.clock,
+        ),
     )
     client = Client(client_id=ClientId("open"), auth_method="none", grant_types=("client_credentials",))
     with pytest.raises(OAuthError) as refused:

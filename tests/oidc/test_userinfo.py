@@ -5,8 +5,6 @@ import json
 import pytest
 
 from bridge.accounts.account import Account, Profile
-from bridge.accounts.accounts import Accounts
-from bridge.accounts.options import AccountOptions
 from bridge.accounts.permissions import EVERY_PERMISSION, parse_permissions
 from bridge.events.audit import AuditLog
 from bridge.events.ledger import Ledger
@@ -15,7 +13,6 @@ from bridge.oidc.claims import claims_of
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.store import Drop
 from bridge.types import AccountId, SlotTag, Stamp, Subject, UserId, Visit
-from bridge.users.upkeep import UserUpkeep
 from bridge.users.user import User
 from tests.oidc.world import CLIENTS, World
 
@@ -140,8 +137,7 @@ async def test_the_scope_clients_tells_the_accounts_and_what_he_may_do_there(wor
     assert (await world.userinfo(token)).json() == {"sub": world.bob.sub, "clients": []}
     audit = AuditLog(world.db, world.clock, EventsOptions())
     ledger = Ledger(db=world.db, audit=audit, events=world.events, versions=world.versions)
-    upkeep = UserUpkeep(users=world.users, clock=world.clock, draw_stamp=draw_stamp)
-    accounts = Accounts(db=world.db, upkeep=upkeep, clock=world.clock, options=AccountOptions())
+    accounts = world.accounts
     frank = await world.users.create(email="frank@example.com")
     visit = Visit("legacy", caller="portal")
     for owner in (world.bob, frank):

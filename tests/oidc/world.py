@@ -15,10 +15,13 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx2
 
+from bridge.accounts.accounts import Accounts
 from bridge.accounts.cached import CachedAccounts
 from bridge.accounts.members import Members
+from bridge.accounts.options import AccountOptions
 from bridge.asgi import Proxies, Receive, Reply, Scope, Send
 from bridge.clients.clients import Clients
+from bridge.clients.metadata import OFFERED, Offered
 from bridge.clients.registrations import Registrations
 from bridge.database.consents import ConsentRows
 from bridge.database.database import Database
@@ -42,6 +45,7 @@ from bridge.oidc.issue import Issuing
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.provider import Provider
 from bridge.oidc.registration import RegistrationEndpoint, Who
+from bridge.oidc.response_modes import offer_of
 from bridge.oidc.sector import check_sector
 from bridge.ring import Ring
 from bridge.secret import Secret
@@ -61,6 +65,7 @@ from bridge.users.cached import CachedUsers
 from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords
 from bridge.users.sql import SqlUsers
+from bridge.users.upkeep import UserUpkeep
 from bridge.users.user import User
 
 ISSUER = "https://login.example"
@@ -94,8 +99,21 @@ CLIENTS: dict[str, dict[str, Any]] = {
         "response_types": [],
         "scope": "reports:read reports:write openid",
     },
+    "front": {
+        "redirect_uris": ["https://front.example/cb"],
+        "grant_types": [*ALL_GRANTS, "implicit"],
+        "response_types": ["code", "id_token", "token id_token", "code id_token", "token code", "code id_token token"],
+    },
+    "page": {
+        "redirect_uris": ["https://page.example/cb?x=1"],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["implicit"],
+        "response_types": ["id_token token"],
+        "id_token_signed_response_alg": "ES256",
+    },
     "imported": {"redirect_uris": ["https://old.example/cb"]},
 }
+EVERY_FLOW = OidcOptions(implicit=True, hybrid=True, visits_per_minute=1_000_000)
 
 
 @dataclass
@@ -149,6 +167,7 @@ class World:
         grants: GrantOptions | None = None,
         keyring: Keyring | None = None,
         registration: Who | None = None,
+        oidc: OidcOptions | None = None,
     ) -> None:
         self.db, self.store, self.clock = db, store, clock
         self.names, self.slots = Names(ISSUER), Slots(SLOT_KEY)
@@ -178,7 +197,10 @@ class World:
             options=self.session_options,
             events=self.events,
         )
-        self.clients = Clients(db=db, ring=RING, versions=self.versions, clock=clock)
+        options = oidc or OidcOptions()
+        offer = offer_of(options)
+        offered = Offered(grant_types=OFFERED.grant_types | {*offer.grant_types}, response_types=frozenset(offer.types))
+        self.clients = Clients(db=db, ring=RING, versions=self.versions, clock=clock, offered=offered)
         self.keyring = keyring or Keyring(db=db, ring=RING, clock=clock, events=self.events)
         self.families = Families(store=store, names=self.names, truth=self.endings, clock=clock)
         self.consents = Consents(store=store, names=self.names, rows=ConsentRows(db), families=self.families)
@@ -205,21 +227,25 @@ class World:
         self.client_keys = ClientKeys(fetch=self.web, clock=clock, symmetric_secret=self.clients.symmetric_secret)
         self.members = Members(db, clock)
         self.registrations = Registrations(db=db, clients=self.clients, ring=RING, clock=clock, unused=86_400)
+        self.accounts = Accounts(
+            db=db,
+            upkeep=UserUpkeep(users=self.users, clock=clock, draw_stamp=draw_stamp),
+            clock=clock,
+            options=AccountOptions(),
+        )
         self.provider = Provider(
             issuer=ISSUER,
-            options=OidcOptions(),
+            options=options,
             issuing=self.issuing,
             clients=self.clients,
             client_keys=self.client_keys,
             users=CachedUsers(self.users, self.versions),
-            accounts=CachedAccounts(self.members, self.versions),
+            accounts=CachedAccounts(self.members, self.accounts, self.versions),
             keys=self.keyring,
             sessions=self.sessions,
             consents=self.consents,
             interactions=self.interactions,
-            arrivals=Arrivals(
-                guard=MemoryGuard(clock), names=self.names, ring=RING, limit=OidcOptions().visits_per_minute
-            ),
+            arrivals=Arrivals(guard=MemoryGuard(clock), names=self.names, ring=RING, limit=options.visits_per_minute),
             cookies=self.cookies,
             pages=PlainPages(),
             proxies=Proxies(),
@@ -263,10 +289,10 @@ class World:
         assert found is not None
         return found
 
-    async def sign_in(self, user: User | None = None) -> "Browser":
+    async def sign_in(self, user: User | None = None, amr: tuple[str, ...] = ("pwd",)) -> "Browser":
         """A browser in which somebody has signed in at the issuer's pages."""
         browser = Browser(self)
-        await browser.sign_in(user or self.bob)
+        await browser.sign_in(user or self.bob, amr)
         return browser
 
     async def allow(self, client: str, *scopes: str, user: User | None = None) -> None:
@@ -315,11 +341,11 @@ class Browser:
         self.user: User | None = None
         self.session = ""
 
-    async def sign_in(self, user: User) -> Born:
+    async def sign_in(self, user: User, amr: tuple[str, ...] = ("pwd",)) -> Born:
         """As the login page does: a session, a new cookie before login, and its answer to a visit."""
         wish = Birth.browser(self.world.session_options)
         await self.world.sessions.publish_stamp(user.id, user.tag)
-        born = await self.world.sessions.start(user.standing, wish, Visit(door="pages"), amr=("pwd",))
+        born = await self.world.sessions.start(user.standing, wish, Visit(door="pages"), amr=amr)
         assert isinstance(born, Born)
         self.user, self.session = user, born.record.id
         self.jar[self.world.cookies.name("op")] = born.token.text.reveal()
@@ -346,11 +372,13 @@ class Browser:
         """A code that needs no page."""
         return answer(await self.authorize(client, **request))["code"]
 
-    async def login(self, reply: httpx2.Response, user: User | None = None) -> httpx2.Response:
+    async def login(
+        self, reply: httpx2.Response, user: User | None = None, amr: tuple[str, ...] = ("pwd",)
+    ) -> httpx2.Response:
         """Do what the login page does, and go back."""
         interaction = page(reply, "/login")
         old = self.jar[self.world.cookies.name("pre")]
-        await self.sign_in(user or self.world.bob)
+        await self.sign_in(user or self.world.bob, amr)
         new = self.world.interactions.new_binding()
         answered = await self.world.interactions.answer(interaction, old, "login", session=self.session, rebind=new)
         assert answered is not None
@@ -364,7 +392,9 @@ class Browser:
         visit = await self.world.interactions.load(interaction, binding)
         assert visit is not None and visit.record.app is not None and self.user is not None
         if allow:
-            await self.world.consents.grant(self.user.id, self.user.tag, visit.record.app.client, visit.record.scopes)
+            await self.world.consents.grant(
+                self.user.id, self.user.tag, visit.record.app.client, visit.record.scopes, visit.record.claims
+            )
         await self.world.interactions.answer(interaction, binding, "consent" if allow else "deny", session=self.session)
         return await self.get(f"/oauth/authorize?interaction={interaction}")
 
@@ -421,6 +451,15 @@ def answer(reply: httpx2.Response) -> dict[str, str]:
     return dict(found)
 
 
+def carried(reply: httpx2.Response) -> dict[str, str]:
+    """What was sent back to the client behind `#`, each once; nothing of it stands in the query."""
+    assert reply.status_code == 303, reply.text
+    where = urlsplit(reply.headers["location"])
+    found = parse_qsl(where.fragment, keep_blank_values=True, strict_parsing=True)
+    assert len(dict(found)) == len(found) and where.query in ("", "x=1")
+    return dict(found)
+
+
 def page(reply: httpx2.Response, path: str) -> str:
     """The visit with which the browser is sent to that page."""
     assert reply.status_code == 303, reply.text
@@ -442,7 +481,7 @@ def form_fields(text: str) -> dict[str, str]:
 
 async def furnish(db: Database, store: Store) -> Keyring:
     """The rows that every world begins with: keys, two people, and the clients.  The keyring has been opened."""
-    world = World(db, store, Hands(time.time()))
+    world = World(db, store, Hands(time.time()), oidc=EVERY_FLOW)
     await world.keyring.ensure()
     await world.users.create(
         email="bob@example.com",

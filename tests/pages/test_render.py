@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bridge.oidc.claims import SCOPE_OF
 from bridge.pages.app import App
 from bridge.pages.headers import has_script
 from bridge.pages.masking import masked
-from bridge.pages.models import Page, SessionRow
+from bridge.pages.models import AllowedApp, Page, SessionRow
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -215,6 +216,19 @@ def test_consent_names_host_person_and_each_scope_in_words() -> None:
         assert each in words
     assert "not verified" not in words
     assert "read your invoices" in show(SCREENS["consent-on-this-device"]).one("main").text
+
+
+@pytest.mark.parametrize("name", SCOPE_OF)
+def test_every_claim_that_may_be_asked_for_by_name_has_words_of_its_own(name: str, locale: str) -> None:
+    """Core §5.5: what is asked for is named, on the page that asks and on the page that takes it back."""
+    (words,) = {li.text for li in show(replace(CONSENT, scopes=(), claims=(name,)), locale=locale).all("li")} - {
+        li.text for li in show(replace(CONSENT, scopes=()), locale=locale).all("li")
+    }
+    others = show(replace(CONSENT, scopes=(), claims=tuple({*SCOPE_OF} - {name})), locale=locale)
+    assert words not in {li.text for li in others.all("li")}
+    assert "“" not in words and words.isascii() is (locale == "en")
+    allowed = AllowedApp(client="a", name="A", scopes=(), claims=(name,))
+    assert words in show(replace(ACCOUNT, apps=(allowed,)), locale=locale).text
 
 
 def test_a_client_that_registered_itself_is_marked_wherever_it_is_shown() -> None:

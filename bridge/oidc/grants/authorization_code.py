@@ -45,7 +45,7 @@ class AuthorizationCode:
         match outcome:
             case Tokens():
                 issuing.tell_issued(outcome.family, "authorization_code", visit)
-                return self._response.of(client.client, outcome)
+                return await self._response.of(client.client, outcome)
             case Invalid(why):
                 raise self._refusal(client, why, visit)
             case Replay(family):

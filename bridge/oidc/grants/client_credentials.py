@@ -38,7 +38,7 @@ class ClientCredentials:
         if not await issuing.store.commit(*changes):
             raise Unavailable("a fresh token was there already")
         issuing.tell_issued(tokens.family, "client_credentials", visit)
-        return self._response.of(who, tokens)
+        return await self._response.of(who, tokens)
 
 
 def _scopes(client: Client, asked: str | None) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class RefreshToken:
         match outcome:
             case Tokens():
                 issuing.tell_issued(outcome.family, "refresh_token", visit)
-                return self._response.of(client.client, outcome)
+                return await self._response.of(client.client, outcome)
             case Invalid(why):
                 raise self._refusal(client, why, visit)
             case WrongScope():

@@ -5,17 +5,19 @@ from collections.abc import Mapping
 from bridge.clients.client import Client
 from bridge.clock import Clock
 from bridge.grants.terms import Tokens
-from bridge.oidc.id_token import IdTokens
+from bridge.oidc.id_token import NOTHING, IdTokens
+from bridge.oidc.telling import Telling
 
 
 class Response:
     """Makes it.  The ID token is there if `openid` was granted, and only then."""
 
-    def __init__(self, id_tokens: IdTokens, clock: Clock) -> None:
+    def __init__(self, id_tokens: IdTokens, telling: Telling, clock: Clock) -> None:
         self._id_tokens = id_tokens
+        self._telling = telling
         self._clock = clock
 
-    def of(self, client: Client, tokens: Tokens) -> Mapping[str, object]:
+    async def of(self, client: Client, tokens: Tokens) -> Mapping[str, object]:
         """`expires_in` is the true remaining time, also of a token that is given again."""
         members: dict[str, object] = {
             "access_token": tokens.access.reveal(),
@@ -25,6 +27,10 @@ class Response:
         }
         if tokens.refresh is not None:
             members["refresh_token"] = tokens.refresh.reveal()
-        if tokens.family.uid is not None and "openid" in tokens.scopes:
-            members["id_token"] = self._id_tokens.make(client, tokens)
+        family = tokens.family
+        if family.uid is not None and "openid" in tokens.scopes:
+            more = await self._telling.in_id_token(client, family) if family.id_token else NOTHING
+            members["id_token"] = self._id_tokens.make(
+                client, family, nonce=tokens.nonce, access=tokens.access, more=more
+            )
         return members
