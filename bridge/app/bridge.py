@@ -85,7 +85,7 @@ class Bridge:
             self.rooms.events.listen(listener)
         post = _post(self.rooms)
         self._work = Work(self.rooms, post=post)
-        doors = make_doors(self.rooms, proxies=self._proxies, actions=actions)
+        doors = make_doors(self.rooms, proxies=self._proxies, actions=actions, tell=self._work.tell)
         self._health = _health(self.rooms, self._work, self._proxies)
         health = self._health.endpoints()
         self._base = urlsplit(config.base_url).path
@@ -302,6 +302,8 @@ def _health(rooms: Rooms, work: Work, proxies: Proxies) -> Health:
     watch = rooms.metrics.watch
     watch("outbox_waiting", "Letters and other jobs that wait, as last counted.", lambda: work.letters_waiting)
     watch("outbox_dead", "Jobs that were given up, as last counted.", lambda: work.letters_dead)
+    watch("logouts_waiting", "Apps to be told of a sign-out, as last counted.", lambda: work.farewells_waiting)
+    watch("logouts_dead", "Apps that could not be told of one, as last counted.", lambda: work.farewells_dead)
     watch("audit_waiting", "Events that are not yet in the audit.", lambda: rooms.audit.waiting)
     watch("audit_lost", "Events that found no room in the audit, since the start.", lambda: rooms.audit.lost)
     watch("store_lost", "1 while the store may have lost data and is not believed.", lambda: rooms.raw_store.lost)

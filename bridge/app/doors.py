@@ -52,7 +52,7 @@ from bridge.pages.browser import Desk
 from bridge.pages.consenting import Consenting
 from bridge.pages.door import PagesDoor
 from bridge.pages.inviting import Inviting
-from bridge.pages.leaving import Leaving
+from bridge.pages.leaving import Leaving, Tell, nobody
 from bridge.pages.readdressing import Readdressing
 from bridge.pages.render import Pages
 from bridge.pages.resetting import Resetting
@@ -81,13 +81,14 @@ class Doors:
     troubles: Troubles
 
 
-def make_doors(rooms: Rooms, *, proxies: Proxies, actions: Sequence[Action]) -> Doors:
-    """The doors that the configuration opens.  `actions`: the operator's own, before ours of the same name."""
+def make_doors(rooms: Rooms, *, proxies: Proxies, actions: Sequence[Action], tell: Tell = nobody) -> Doors:
+    """The doors that the configuration opens.  `actions`: the operator's own, before ours of the same name; `tell`:
+    tells apps of a sign-out."""
     config = rooms.config
     pages = Pages(config.pages)
     troubles = Troubles(pages=pages, clock=rooms.clock, https=config.base_url.startswith("https:"))
     offered = _actions(rooms, actions)
-    page_door = _pages(rooms, pages, troubles, proxies)
+    page_door = _pages(rooms, pages, troubles, proxies, tell)
     endpoints: dict[str, ASGIApp] = {**page_door.endpoints(), **_api(rooms, proxies)}
     if config.oidc.enabled:
         provider = _provider(rooms, pages, troubles, proxies)
@@ -106,7 +107,7 @@ async def home(scope: Scope, receive: Receive, send: Send) -> None:
     await see_other(f"{scope.get('root_path', '')}{HOME}")(scope, receive, send)
 
 
-def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> PagesDoor:
+def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tell: Tell) -> PagesDoor:
     config = rooms.config
     desk = Desk(
         pages=pages,
@@ -164,7 +165,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) -> 
         ),
         consenting=Consenting(desk=desk, consents=rooms.consents, events=rooms.events),
         ticketing=Ticketing(desk=desk, tickets=rooms.tickets, arrivals=rooms.arrivals, events=rooms.events),
-        leaving=Leaving(desk=desk, later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later),
+        leaving=Leaving(desk=desk, later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later, tell=tell),
         resetting=Resetting(
             desk=desk,
             requests=rooms.resets,

@@ -32,7 +32,7 @@ from bridge.events.event import Events
 from bridge.events.ledger import Ledger
 from bridge.events.metrics import Metrics
 from bridge.fetch.fetch import Fetch
-from bridge.grants.consents import Consents
+from bridge.grants.consents import Consents, KnownAs
 from bridge.grants.families import Families
 from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
@@ -48,6 +48,7 @@ from bridge.login.relying_party import RelyingParty
 from bridge.login.sso import SingleSignOn, sso_seal
 from bridge.mint import TokenMint
 from bridge.oidc.response_modes import offer_of
+from bridge.outbox.farewells import Farewells
 from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
 from bridge.resets.ask import ResetRequests
@@ -135,6 +136,7 @@ class Rooms:
     enrolment: Enrolment
     links_in: SingleSignOn
     outbox: Outbox
+    farewells: Farewells
     letters: PatientOutbox
     links: Links
     resets: ResetRequests
@@ -150,7 +152,9 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     raw_store = open_store(config.store.url, clock=clock)
     store = Gate(raw_store)
     guard = guard_on(raw_store, clock=clock, workers=config.server.workers)
-    endings = Endings(database, clock, longest_life=_longest_life(config))
+    outbox = Outbox(database, clock)
+    farewells = Farewells(database, outbox)
+    endings = Endings(database, clock, longest_life=_longest_life(config), leave=farewells.leave)
     # What the reconciler publishes it publishes while the gate is shut: those rooms hold the store behind it.
     versions = Versions(raw_store, names, VersionTable(database))
     passwords = Passwords(config.users, html_escaped=config.legacy.html_escaped_fallback)
@@ -187,7 +191,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     )
     last_logins = LastLogins(users.write_logins, clock)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=config.login.device_days)
-    outbox, audit = Outbox(database, clock), AuditLog(database, clock, config.events)
+    audit = AuditLog(database, clock, config.events)
     letters = PatientOutbox(outbox)
     members = Members(database, clock)
     ledger = Ledger(db=database, audit=audit, events=events, versions=versions)
@@ -206,8 +210,9 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         if party is not None
         else None
     )
-    families, consents = _grants(store, names, endings, database, clock)
-    families_again, consents_again = _grants(raw_store, names, endings, database, clock)
+    rows = ConsentRows(database, leave=farewells.leave)
+    families, consents = _grants(store, names, endings, rows, clock=clock, known_as=sessions.known_as)
+    families_again, consents_again = _grants(raw_store, names, endings, rows, clock=clock)
     accounts = Accounts(db=database, upkeep=upkeep, clock=clock, options=config.accounts, draw=chance)
     cached_accounts = CachedAccounts(members, accounts, versions)
     invites = Invites(
@@ -346,6 +351,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             skew=config.login.code_skew,
         ),
         outbox=outbox,
+        farewells=farewells,
         letters=letters,
         links=Links(ring=ring, clock=clock, lifetime=config.resets.lifetime),
         resets=ResetRequests(
@@ -388,7 +394,7 @@ def _longest_life(config: Config) -> float:
 
 
 def _grants(
-    store: Store, names: Names, endings: Endings, database: Database, clock: Clock
+    store: Store, names: Names, endings: Endings, rows: ConsentRows, *, clock: Clock, known_as: KnownAs | None = None
 ) -> tuple[Families, Consents]:
     families = Families(store=store, names=names, truth=endings, clock=clock)
-    return families, Consents(store=store, names=names, rows=ConsentRows(database), families=families)
+    return families, Consents(store=store, names=names, rows=rows, families=families, known_as=known_as)

@@ -1,7 +1,7 @@
 """What one worker does beside its requests — DESIGN §5, §8; security §3, §20."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -12,7 +12,12 @@ from bridge.app.claim import claim
 from bridge.app.leaving import SIGN_OUT, LateSignOuts
 from bridge.app.rooms import Rooms
 from bridge.app.telling import Outage
+from bridge.clients.client import Client
 from bridge.errors import Unavailable
+from bridge.grants.restamped import EVERY, Restamped
+from bridge.oidc import backchannel_logout
+from bridge.oidc.backchannel_logout import BackChannelLogout
+from bridge.outbox.farewells import BACKCHANNEL_LOGOUT, once_of
 from bridge.outbox.notices import Notices
 from bridge.outbox.post import Post
 from bridge.outbox.worker import OutboxWorker, Sender
@@ -20,6 +25,7 @@ from bridge.pages.paths import PLACES
 from bridge.resets.ask import PURPOSE as RESET
 from bridge.resets.send import ResetSender
 from bridge.sessions import reconciler
+from bridge.types import ClientId, Subject, UserId
 from bridge.users.send import EmailChangeSender
 
 KEYS_EVERY: Final = 0.5
@@ -29,7 +35,10 @@ SWEEP_AFTER: Final = 60.0
 SWEEP_EVERY: Final = 3_600.0
 DRAIN_SECONDS: Final = 4.0
 """For each kind of thing that was begun and must not be lost, at shut-down."""
+TELLING_SECONDS: Final = 2.0
+"""For which somebody who signs out waits until the apps know it."""
 _OUTBOX: Final = "the outbox"
+_COURIER: Final = "the farewells"
 
 
 class Work:
@@ -55,6 +64,16 @@ class Work:
         return self._outbox.waiting
 
     @property
+    def farewells_waiting(self) -> int:
+        """Apps that were still to be told of a sign-out, when it last counted."""
+        return self._courier.waiting if self._courier else 0
+
+    @property
+    def farewells_dead(self) -> int:
+        """Apps that could not be told."""
+        return self._courier.dead if self._courier else 0
+
+    @property
     def letters_dead(self) -> int:
         """What it had given up."""
         return self._outbox.dead
@@ -65,16 +84,30 @@ class Work:
         rooms = self._rooms
         await _within(DRAIN_SECONDS, asyncio.gather(rooms.sessions.finish(), rooms.resets.close()))
         self._outbox.stop()
+        if self._courier is not None:
+            self._courier.stop()
+            await _within(DRAIN_SECONDS, self._courier.settled())
+            await self._chores.left(_COURIER, DRAIN_SECONDS)
         await self._chores.left(_OUTBOX, DRAIN_SECONDS)
         await _within(DRAIN_SECONDS, self._chores.end())
         await _within(DRAIN_SECONDS, rooms.audit.close())
         await _within(DRAIN_SECONDS, rooms.letters.close())
 
+    async def tell(self, clients: Iterable[tuple[ClientId, str]]) -> None:
+        """Tell these clients, with what they know the session by, of its end, as far as they are to be told; what does
+        not get there soon is tried again."""
+        if self._courier is not None:
+            with suppress(Unavailable):
+                await self._courier.hurry([once_of(client, sid) for client, sid in clients], TELLING_SECONDS)
+
     def _begin_anew(self) -> None:
         rooms = self._rooms
         self._outbox = self._new_outbox()
+        self._courier = self._new_courier() if rooms.config.oidc.enabled else None
+        telling = {_COURIER: self._courier.run, "the watch over stamps": self._follow_stamps} if self._courier else {}
         self._chores = Chores(
             {
+                **telling,
                 "the reconciler": self._reconcile,
                 "the watch over versions": rooms.versions.run,
                 "the watch over keys": self._follow_keys,
@@ -111,6 +144,21 @@ class Work:
             with suppress(Unavailable):
                 await self._rooms.keyring.tend()
             await asyncio.sleep(TEND_EVERY)
+
+    async def _follow_stamps(self) -> None:
+        """Whose sessions ended all at once: their apps are to be told."""
+        rooms = self._rooms
+        restamped = Restamped(
+            store=rooms.store,
+            tools=rooms.sessions.tools,
+            truth=rooms.endings,
+            clock=rooms.clock,
+            leave=rooms.farewells.leave_now,
+        )
+        while True:
+            with suppress(Unavailable):
+                await restamped.tick()
+            await asyncio.sleep(EVERY)
 
     async def _stay_the_owner(self) -> None:
         """A store that lost everything has lost our claim too."""
@@ -165,7 +213,39 @@ class Work:
             **changes.senders,
             SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
         }
-        return OutboxWorker(rooms.database, senders, rooms.clock, rooms.events, rooms.config.mail)
+        return OutboxWorker(
+            rooms.database, senders, rooms.clock, rooms.events, rooms.config.mail, but=(BACKCHANNEL_LOGOUT,)
+        )
+
+    def _new_courier(self) -> OutboxWorker:
+        """A worker of its own: no letter waits for an app's server."""
+        rooms = self._rooms
+
+        async def subject_of(user: UserId, client: Client) -> Subject | None:
+            found = await rooms.cached_users.by_id(user)
+            return None if found is None else rooms.slots.subject_for(client.sector, found.sub)
+
+        sender = BackChannelLogout(
+            issuer=rooms.config.base_url,
+            clients=rooms.clients,
+            subject_of=subject_of,
+            keys=rooms.keyring,
+            fetch=rooms.fetch,
+            clock=rooms.clock,
+            chance=rooms.chance,
+            events=rooms.events,
+        )
+        return OutboxWorker(
+            rooms.database,
+            {BACKCHANNEL_LOGOUT: sender.send},
+            rooms.clock,
+            rooms.events,
+            rooms.config.mail,
+            only=(BACKCHANNEL_LOGOUT,),
+            pauses=backchannel_logout.PAUSES,
+            at_once=backchannel_logout.AT_ONCE,
+            given_up="logout.failed",
+        )
 
 
 async def _within(seconds: float, work: Awaitable[object]) -> None:

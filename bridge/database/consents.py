@@ -4,7 +4,7 @@ A row is never deleted while its user lives, not even with its client: its versi
 hide a withdrawal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from bridge.database.database import Database, Tx
 from bridge.database.tables import consents, users
 from bridge.types import ClientId, SlotTag, Stamp, UserId
+
+Leave = Callable[[Tx, UserId, Mapping[ClientId, str], str], Awaitable[None]]
+"""Leaves for each of these clients, in that transaction, that it be told (`bridge.outbox.farewells`), and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +41,9 @@ _AT_ONCE: Final = 200
 class ConsentRows:
     """Every call is a transaction of its own on the primary.  Raises `Unavailable`."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, leave: Leave | None = None) -> None:
         self._db = db
+        self._leave = leave
 
     async def of(self, user: UserId, client: ClientId) -> tuple[ConsentRow, Stamp, SlotTag] | None:
         """The consent, and the user's stamp and tag, read together; None: there is no such user."""
@@ -66,14 +70,25 @@ class ConsentRows:
                 found += [(UserId(row["user_id"]), _read(row)) for row in rows.mappings()]
         return found
 
-    async def write(self, new: ConsentRow, user: UserId) -> bool:
-        """Replace the row by `new`, if the version before it still stands.  False: somebody was first."""
+    async def write(self, new: ConsentRow, user: UserId, told: Sequence[str] = ()) -> bool:
+        """Replace the row by `new`, if the version before it still stands.  False: somebody was first.
+
+        `told`: the sessions, as the client knows them, of whose end it is told in the same transaction.
+        """
         try:
-            return await self._db.transaction(lambda tx: self._write(tx, new, user))
+            return await self._db.transaction(lambda tx: self._write(tx, new, user, told))
         except IntegrityError:
             return False  # two first answers at once
 
-    async def _write(self, tx: Tx, new: ConsentRow, user: UserId) -> bool:
+    async def _write(self, tx: Tx, new: ConsentRow, user: UserId, told: Sequence[str]) -> bool:
+        if not await self._replace(tx, new, user):
+            return False
+        if self._leave is not None:
+            for sid in told:
+                await self._leave(tx, user, {new.client: sid}, f"consent {new.version}")
+        return True
+
+    async def _replace(self, tx: Tx, new: ConsentRow, user: UserId) -> bool:
         state = {"granted": new.granted, "scopes": " ".join(new.scopes), "version": new.version}
         state |= {"claims": " ".join(new.claims), "changed_at": int(self._db.clock.now())}
         if new.version == NEVER_ASKED + 1:

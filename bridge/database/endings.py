@@ -4,6 +4,7 @@ Every call is a transaction of its own on the primary, and raises `Unavailable` 
 Whoever ends something writes it here first; the store is told afterwards, and told again by the reconciler.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,8 +21,13 @@ from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, User
 
 LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
 _STAMP_OF: Final = LookUp(select(users.c.stamp).where(users.c.id == bindparam("id")))
+NOBODY: Final[Mapping[ClientId, str]] = {}
 _LIFE: Final = "longest-life"
 """The row of `versions` with the longest life that was ever allowed here."""
+
+
+Leave = Callable[[Tx, UserId, Mapping[ClientId, str]], Awaitable[None]]
+"""Leaves for each of these clients, in that transaction, that it be told (`bridge.outbox.farewells`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,9 @@ class Recent:
 class Endings:
     """What has ended, as SQL knows it."""
 
-    def __init__(self, db: Database, clock: Clock, *, longest_life: float = LONGEST_LIFE) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, *, longest_life: float = LONGEST_LIFE, leave: Leave | None = None
+    ) -> None:
         """`longest_life`: seconds after which nothing born under an older stamp or consent can still be alive.
 
         What was born while more was allowed lives on: the longest that was ever given is what counts.
@@ -68,6 +76,7 @@ class Endings:
         self._db = db
         self._clock = clock
         self._longest = longest_life
+        self._leave = leave
         self._epoch: int | None = None
 
     async def stamp_of(self, user: UserId) -> Stamp | None:
@@ -83,9 +92,32 @@ class Endings:
         async with self._db.begin() as tx:
             return (await tx.execute(change)).rowcount == 1
 
-    async def end_session(self, user: UserId, tag: SlotTag, session_id: str, reason: str, until: float) -> None:
-        """The session has ended; remembered until that Unix time.  The first reason stays."""
-        await self._end(ended_sessions, until, session_id=session_id, user_id=user, tag=tag, reason=reason)
+    async def end_session(
+        self,
+        user: UserId,
+        tag: SlotTag,
+        session_id: str,
+        reason: str,
+        until: float,
+        *,
+        told: Mapping[ClientId, str] = NOBODY,
+    ) -> None:
+        """The session has ended; remembered until that Unix time.  The first reason stays.
+
+        `told`: the clients that it was known to, each to be told of it: both are written, or neither.
+        """
+        row = {"session_id": session_id, "user_id": user, "tag": tag, "reason": reason}
+        async with self._db.begin() as tx:
+            await self._write_end(tx, ended_sessions, until, row)
+            if told and self._leave is not None:
+                await self._leave(tx, user, told)
+
+    async def restamped(self, since: float, until: float) -> list[Standing]:
+        """Whose stamp changed between those Unix times, and what it is."""
+        when = users.c.stamp_changed_at.between(int(since), int(until))
+        async with self._db.read() as tx:
+            found = await tx.execute(select(users.c.id, users.c.tag, users.c.stamp).where(when))
+            return [Standing(user, tag, stamp) for user, tag, stamp in found]
 
     async def ended_session(self, session_id: str) -> str | None:
         """Why that session was ended; None: it was not, as far as is remembered."""
@@ -138,7 +170,10 @@ class Endings:
 
     async def _end(self, table: Table, until: float, **row: object) -> None:
         async with self._db.begin() as tx:
-            await insert_unless_there(tx, table, **row, ended_at=self._now(), until=_up(until))
+            await self._write_end(tx, table, until, row)
+
+    async def _write_end(self, tx: Tx, table: Table, until: float, row: Mapping[str, object]) -> None:
+        await insert_unless_there(tx, table, **row, ended_at=self._now(), until=_up(until))
 
     async def _recent(self, tx: Tx, since: float | None) -> Recent:
         now = self._now()

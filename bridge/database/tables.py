@@ -401,7 +401,9 @@ outbox: Table = Table(
     Column("last_error", Text, nullable=False, default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("once", _exact(64)),
     Index("ix_outbox_due", "state", "due_at"),
+    Index("ix_outbox_once", "once", unique=True),
     sqlite_autoincrement=True,
 )
 

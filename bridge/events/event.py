@@ -72,6 +72,8 @@ EventKind = Literal[
     "token.replay",
     "token.revoked",
     "key.changed",
+    "logout.delivered",
+    "logout.failed",
     "mail.sent",
     "mail.failed",
     "store.lost",

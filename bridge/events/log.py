@@ -23,6 +23,7 @@ WARNINGS: Final[frozenset[EventKind]] = frozenset(
         "credential.refused",
         "email.undone",
         "login.blocked",
+        "logout.failed",
         "mail.failed",
         "store.lost",
         "token.replay",

@@ -4,7 +4,7 @@ The copy is (version, state) under the user's stamp and is never dropped: it is 
 expects it exactly as it was read, and the family records its version, so no authorization outlives a withdrawal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -54,7 +54,7 @@ class Rows(Protocol):
 
     async def withdrawn(self, answers: Sequence[tuple[UserId, ClientId]]) -> Sequence[tuple[UserId, ConsentRow]]: ...
 
-    async def write(self, new: ConsentRow, user: UserId) -> bool: ...
+    async def write(self, new: ConsentRow, user: UserId, told: Sequence[str] = ()) -> bool: ...
 
 
 class RecentConsents(Protocol):
@@ -64,14 +64,22 @@ class RecentConsents(Protocol):
     def consents(self) -> Sequence[tuple[UserId, SlotTag, ClientId]]: ...
 
 
+KnownAs = Callable[[UserId, SlotTag, ClientId], Awaitable[set[str]]]
+"""What that client knows the user's sessions by (`Sessions.known_as`)."""
+
+
 class Consents:
     """Grants, withdraws, fills.  `store` is the raw one for the reconciler, the gate for everybody else."""
 
-    def __init__(self, *, store: Store, names: Names, rows: Rows, families: Families) -> None:
+    def __init__(
+        self, *, store: Store, names: Names, rows: Rows, families: Families, known_as: KnownAs | None = None
+    ) -> None:
+        """`known_as`: so that a client is told when it loses its user; else none is."""
         self._store = store
         self._names = names
         self._rows = rows
         self._families = families
+        self._known_as = known_as
 
     async def fill(self, user: UserId, tag: SlotTag, client: ClientId) -> None:
         """Make the store's copy say what SQL says.  Raises `Unavailable`."""
@@ -93,8 +101,9 @@ class Consents:
         await self._change(user, tag, client, Allowing(tuple(scopes), tuple(claims)))
 
     async def withdraw(self, user: UserId, tag: SlotTag, client: ClientId) -> None:
-        """He allows nothing any more; whatever stands on it is dead when this returns."""
-        await self._finish(user, tag, await self._change(user, tag, client, None))
+        """He allows nothing any more; whatever stands on it is dead when this returns, and the client will be told."""
+        told = sorted(await self._sids(user, tag, client))
+        await self._finish(user, tag, await self._change(user, tag, client, None, told=told))
 
     async def reconcile(self, recent: RecentConsents) -> None:
         """Publish withdrawals again and end what stands on them (store §2, rule 8).  A grant that the store missed
@@ -104,7 +113,15 @@ class Consents:
         for user, withdrawn in await self._rows.withdrawn(answers):
             await self._finish(user, tags[user], withdrawn)
 
-    async def _change(self, user: UserId, tag: SlotTag, client: ClientId, granting: Allowing | None) -> ConsentRow:
+    async def _change(
+        self,
+        user: UserId,
+        tag: SlotTag,
+        client: ClientId,
+        granting: Allowing | None,
+        *,
+        told: Sequence[str] = (),
+    ) -> ConsentRow:
         for _ in range(6):
             found = await self._rows.of(user, client)
             if found is None:
@@ -113,10 +130,15 @@ class Consents:
             if granting is not None and not old.granted and old.version:
                 await self._finish(user, tag, old)
             new = _after(old, granting)
-            if await self._rows.write(new, user):
+            if await self._rows.write(new, user, told):
                 await self.fill(user, tag, client)
                 return new
         raise Unavailable("the consent met too many others")
+
+    async def _sids(self, user: UserId, tag: SlotTag, client: ClientId) -> set[str]:
+        if self._known_as is None:
+            return set()
+        return await self._known_as(user, tag, client) | await self._families.sids(self._names.families_of(tag, client))
 
     async def _finish(self, user: UserId, tag: SlotTag, withdrawn: ConsentRow) -> None:
         await self.fill(user, tag, withdrawn.client)

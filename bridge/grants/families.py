@@ -61,6 +61,13 @@ class Families:
             ended += len(older)
         return ended
 
+    async def sids(self, index: str) -> set[str]:
+        """What the client knows the sessions by under which those in the index were born."""
+        living = [
+            family for keys in _chunks(sorted(await self._store.members(index))) for family in await self._living(keys)
+        ]
+        return {family.sid for family in living if family.sid is not None}
+
     async def reconcile(self, recent: RecentFamilies) -> None:
         """What SQL says has ended and the store still holds alive: end it again (security §3)."""
         for start in range(0, len(recent.families), AT_ONCE):

@@ -61,6 +61,8 @@ def metadata(
         "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": list(languages),
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
 
 from bridge.clock import Chance, Clock
 from bridge.database.database import Database, Tx
@@ -32,15 +32,28 @@ class Claimed:
 class Jobs:
     """The jobs of one database."""
 
-    def __init__(self, db: Database, clock: Clock, draw: Chance) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, draw: Chance, *, only: Sequence[str] = (), but: Sequence[str] = ()
+    ) -> None:
+        """`only`, `but`: of these purposes, or of all others."""
         self._db = db
         self._clock = clock
         self._draw = draw
+        mine = outbox.c.purpose.not_in(but) if but else true()
+        self._mine = outbox.c.purpose.in_(only) if only else mine
 
     async def claim(self, most: int, lease: float) -> list[Claimed]:
         """Up to `most` jobs that are due, ours for `lease` seconds."""
+        due = outbox.c.due_at <= int(self._clock.now())
+        return await self._claim(and_(self._mine, outbox.c.state == "waiting", due), most, lease)
+
+    async def claim_new(self, once: Sequence[str], lease: float) -> list[Claimed]:
+        """Those of these names that nobody tried yet, due or not."""
+        new = and_(outbox.c.once.in_(once), outbox.c.state == "waiting", outbox.c.attempts == 0)
+        return await self._claim(and_(self._mine, new), len(once), lease)
+
+    async def _claim(self, due: ColumnElement[bool], most: int, lease: float) -> list[Claimed]:
         now, claim = int(self._clock.now()), new_id(self._draw)
-        due = and_(outbox.c.state == "waiting", outbox.c.due_at <= now)
         async with self._db.read() as tx:
             ids = (await tx.execute(select(outbox.c.id).where(due).order_by(outbox.c.due_at).limit(most))).scalars()
             wanted = sorted(ids)  # every worker locks them in one order
@@ -67,7 +80,7 @@ class Jobs:
     async def count(self, state: State) -> int:
         """How many jobs are in that state."""
         async with self._db.read() as tx:
-            return (await tx.execute(select(func.count()).where(outbox.c.state == state))).scalar_one()
+            return (await tx.execute(select(func.count()).where(self._mine, outbox.c.state == state))).scalar_one()
 
     async def forget(self, *, sent_before: float, dead_before: float) -> int:
         """Delete what was finished before those times; says how many rows."""

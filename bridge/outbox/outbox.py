@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database, Tx
@@ -54,6 +55,19 @@ class Outbox:
                 return await self._put(own, purpose, user, payload, delay)
         return await self._put(tx, purpose, user, payload, delay)
 
+    async def put_once(
+        self, tx: Tx, purpose: str, user: UserId | None, payload: Mapping[str, str], *, once: str, delay: float = 0
+    ) -> bool:
+        """Leave a job by that name; False: somebody left it before.  Raises Unavailable."""
+        if (await tx.execute(select(outbox.c.id).where(outbox.c.once == once))).first() is not None:
+            return False
+        try:
+            async with tx.begin_nested():
+                await self._put(tx, purpose, user, payload, delay, once=once)
+        except IntegrityError:  # at this moment
+            return False
+        return True
+
     async def revive(self) -> int:
         """Try again, from the first attempt, whatever was given up; says how many jobs that are."""
         now = int(self._clock.now())
@@ -61,7 +75,16 @@ class Outbox:
         async with self._db.begin() as tx:
             return (await tx.execute(update(outbox).where(outbox.c.state == "dead").values(**fresh))).rowcount
 
-    async def _put(self, tx: Tx, purpose: str, user: UserId | None, payload: Mapping[str, str], delay: float) -> int:
+    async def _put(
+        self,
+        tx: Tx,
+        purpose: str,
+        user: UserId | None,
+        payload: Mapping[str, str],
+        delay: float,
+        *,
+        once: str | None = None,
+    ) -> int:
         now = self._clock.now()
         row = {
             "purpose": purpose,
@@ -71,6 +94,7 @@ class Outbox:
             "due_at": int(now + delay),
             "message_id": new_id(self._draw),
             "created_at": int(now),
+            "once": once,
         }
         key = (await tx.execute(insert(outbox).values(**row))).inserted_primary_key
         return int(key[0]) if key else 0

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
 from bridge.errors import Unavailable
-from bridge.events.event import Events
+from bridge.events.event import EventKind, Events
 from bridge.events.redact import redact
 from bridge.outbox.jobs import Claimed, Jobs
 from bridge.outbox.message import Undeliverable
 from bridge.outbox.options import MailOptions
 from bridge.outbox.outbox import Delivery
+from bridge.types import ClientId
 
 Sender = Callable[[Delivery], Awaitable[None]]
 """Delivers: returns when it is done, raises `Undeliverable` when it never can be, anything else to be called again."""
@@ -46,8 +47,19 @@ class OutboxWorker:
         options: MailOptions,
         *,
         draw: Chance = chance,
+        only: Sequence[str] = (),
+        but: Sequence[str] = (),
+        pauses: Sequence[float] = PAUSES,
+        at_once: int | None = None,
+        given_up: EventKind = "mail.failed",
     ) -> None:
-        self._jobs = Jobs(db, clock, draw)
+        """`only`, `but`: it delivers jobs of these purposes, or of all others.  `given_up`: what it tells of a job that
+        it gave up."""
+        self._jobs = Jobs(db, clock, draw, only=only, but=but)
+        self._pauses = tuple(pauses)
+        self._at_once = at_once or options.at_once
+        self._given_up = given_up
+        self._hurried: set[asyncio.Task[None]] = set()
         self._senders = senders
         self._clock = clock
         self._events = events
@@ -77,9 +89,25 @@ class OutboxWorker:
 
     async def work(self) -> int:
         """Claim what is due, deliver it, note what came of it; says how many jobs that were.  Raises Unavailable."""
-        jobs = await self._jobs.claim(self._options.at_once, LEASE_SECONDS)
+        jobs = await self._jobs.claim(self._at_once, LEASE_SECONDS)
         await asyncio.gather(*(self._deliver(job) for job in jobs))
         return len(jobs)
+
+    async def hurry(self, once: Sequence[str], seconds: float) -> None:
+        """Deliver the jobs of these names now, all at once, and wait for it so long.  What takes longer goes on; what
+        fails is tried again as ever.  Raises Unavailable."""
+        jobs = await self._jobs.claim_new(once, LEASE_SECONDS) if once else []
+        tasks = {asyncio.create_task(self._deliver(job)) for job in jobs}
+        self._hurried |= tasks
+        for task in tasks:
+            task.add_done_callback(self._hurried.discard)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def settled(self) -> None:
+        """Wait for what was hurried and goes on."""
+        if self._hurried:
+            await asyncio.wait(self._hurried)
 
     async def count(self) -> None:
         """Bring the gauges up to date.  Raises Unavailable."""
@@ -98,7 +126,7 @@ class OutboxWorker:
             await self._note(job, error)
 
     async def _send(self, delivery: Delivery) -> Exception | None:
-        if delivery.attempt > len(PAUSES) + 1:
+        if delivery.attempt > len(self._pauses) + 1:
             return Undeliverable("every try ended without an answer")
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -112,16 +140,18 @@ class OutboxWorker:
             await self._jobs.finish(job, "sent")
             return
         attempt, shown = job.delivery.attempt, redact(f"{type(error).__name__}: {error}"[:200])
-        if attempt <= len(PAUSES) and not isinstance(error, Undeliverable):
+        if attempt <= len(self._pauses) and not isinstance(error, Undeliverable):
             _log.warning("job %d (%s), try %d: %s", job.delivery.id, job.delivery.purpose, attempt, shown)
-            await self._jobs.put_off(job, PAUSES[attempt - 1], shown)
+            await self._jobs.put_off(job, self._pauses[attempt - 1], shown)
             return
         await self._jobs.finish(job, "dead", shown)
         self.dead += 1
+        client = job.delivery.payload.get("client")
         self._events.tell(
-            "mail.failed",
+            self._given_up,
             user=job.delivery.user,
             actor="outbox",
+            client=None if client is None else ClientId(client),
             reason="undeliverable" if isinstance(error, Undeliverable) else "gave-up",
             purpose=job.delivery.purpose,
             job=str(job.delivery.id),

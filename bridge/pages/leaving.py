@@ -5,7 +5,7 @@ store does not answer, is queued, and the browser is signed out all the same; wh
 have ended (sessions-and-accounts §5.7).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from bridge.asgi import Receive, Reply, Scope, Send, looks_ahead
@@ -18,10 +18,20 @@ from bridge.pages.models import SignedOut
 from bridge.pages.signin import app_of
 from bridge.sessions.cookie import Header
 from bridge.sessions.judge import Alive, Dead
+from bridge.sessions.record import SessionRecord
 from bridge.tokens import LoginToken
+from bridge.types import ClientId
 
 Later = Callable[[LoginToken], Awaitable[object]]
 """Queues the end of the session that this token opens.  Raises `Unavailable`."""
+
+Tell = Callable[[Iterable[tuple[ClientId, str]]], Awaitable[object]]
+"""Tells these clients of the end of what they know the session by: not longer than somebody would wait, and without
+fail, as what fails is tried again."""
+
+
+async def nobody(_: Iterable[tuple[ClientId, str]]) -> None:
+    """Tells no client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +40,7 @@ class Leaving:
 
     desk: Desk
     later: Later
+    tell: Tell
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks (or ends, where the wish proves itself); POST ends."""
@@ -84,12 +95,13 @@ class Leaving:
         return self.desk.page(asked, page, status=403 if asked.posted else 200)
 
     async def _end(self, asked: Asked, alive: Alive, wish: Logout | None) -> Reply:
-        by_link = await self._by_link(asked)
+        by_link, ended = await self._by_link(asked), list[SessionRecord]()
         for each in {one.record.id: one for one in (alive, by_link) if one is not None}.values():
             try:
-                await self.desk.sessions.end(each.record.uid, each.token.tag, each.record.id, "you")
+                ended += await self.desk.sessions.end(each.record.uid, each.token.tag, each.record.id, "you")
             except Unavailable:
                 await self.later(each.token)
+        await self.tell([known for record in ended for known in record.clients.items()])
         return self._onward(asked, wish, self.desk.signed_out())
 
     async def _by_link(self, asked: Asked) -> Alive | None:

@@ -3,7 +3,7 @@
 `ended` is terminal, and so the one thing that may be put without looking at what was there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -17,7 +17,7 @@ from bridge.sessions.truth import Truth
 from bridge.stores.decide import Decision
 from bridge.stores.publish import publish
 from bridge.stores.store import Expect, Put, Store, Swap
-from bridge.types import Key, SlotTag, Stamp, UserId
+from bridge.types import ClientId, Key, SlotTag, Stamp, UserId
 
 MOST_AT_ONCE = 200
 MOST_LISTINGS = 8
@@ -51,17 +51,28 @@ async def end_born_under(
     raise Unavailable("more is born under the session than can be ended")
 
 
-async def remembered_until(store: Store, tools: Tools, tag: SlotTag, session_id: str, *, now: float) -> float:
+async def before_the_end(
+    store: Store, tools: Tools, tag: SlotTag, session_id: str, *, now: float
+) -> tuple[float, dict[ClientId, str]]:
     """When nothing of the session could live any more, in whatever old state the store comes back: until then SQL must
-    remember that it ended.  A store that does not answer is no reason not to: then for the longest."""
+    remember that it ended.  And the clients that it is known to.
+
+    A store that does not answer is no reason not to end it: then it is remembered for the longest, and its clients are
+    told by whoever ends it in the store.
+    """
     try:
         found = await look(store, tools, await store.members(tools.names.born_under(tag, session_id)))
     except Unavailable:
-        return now + tools.options.ended_ttl
-    ends = [record.abs + SHORTEST_MEMORY for _, record in found if isinstance(record, SessionRecord)]
-    if not ends or any(record is None for _, record in found):  # families have their own, longer, times
-        return now + tools.options.ended_ttl
-    return float(max(ends))
+        return now + tools.options.ended_ttl, {}
+    records = [record for _, record in found if isinstance(record, SessionRecord)]
+    if not records or any(record is None for _, record in found):  # families have their own, longer, times
+        return now + tools.options.ended_ttl, known_to(records)
+    return float(max(record.abs + SHORTEST_MEMORY for record in records)), known_to(records)
+
+
+def known_to(records: Iterable[SessionRecord]) -> dict[ClientId, str]:
+    """The clients that were there under these sessions, and what they know them by."""
+    return {client: sid for record in records for client, sid in record.clients.items()}
 
 
 async def publish_stamp(store: Store, tools: Tools, truth: Truth, user: UserId, tag: SlotTag) -> Stamp | None:

@@ -13,7 +13,7 @@ from bridge.clock import Clock
 from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.sessions.birth import Tools
-from bridge.sessions.ending import end_born_under, look, publish_stamp
+from bridge.sessions.ending import before_the_end, end_born_under, known_to, look, publish_stamp
 from bridge.sessions.record import SessionRecord, known_reason
 from bridge.sessions.stamp import stamp_value
 from bridge.sessions.truth import EndedKey, EndedSession, RecentEndings, Truth
@@ -153,15 +153,22 @@ class Reconciler(Generic[Recent]):
         )
 
     async def _end(self, ended: EndedSession) -> None:
+        """Mostly there is nothing; where there is, whoever ended it could not say to whom it was known."""
         reason, at = known_reason(ended.reason), int(self._clock.now())
-        await end_born_under(self._store, self._tools, ended.user, ended.tag, ended.session_id, reason=reason, at=at)
+        records = await end_born_under(
+            self._store, self._tools, ended.user, ended.tag, ended.session_id, reason=reason, at=at
+        )
+        if known := known_to(records):
+            until = at + self._tools.options.ended_ttl
+            await self._truth.end_session(ended.user, ended.tag, ended.session_id, reason, until, told=known)
 
     async def _end_if_back(self, old: EndedKey) -> None:
         """A token that was replaced is alive again: the store went back in time, and who holds it may be a thief."""
         ((_, record),) = await look(self._store, self._tools, [old.key])
         if isinstance(record, SessionRecord):
-            until = self._clock.now() + self._tools.options.ended_ttl
-            await self._truth.end_session(old.user, old.tag, old.session_id, "replaced", until)
+            now, until = self._clock.now(), self._clock.now() + self._tools.options.ended_ttl
+            _, known = await before_the_end(self._store, self._tools, old.tag, old.session_id, now=now)
+            await self._truth.end_session(old.user, old.tag, old.session_id, "replaced", until, told=known)
             await end_born_under(
                 self._store,
                 self._tools,

@@ -26,7 +26,7 @@ from bridge.sessions.view import SessionView, living, tidied, too_many, view
 from bridge.stores.decide import decide_on
 from bridge.stores.store import Change, Store, Swap
 from bridge.tokens import LoginToken, Names
-from bridge.types import IPAddress, Key, Place, SlotTag, Stamp, StampReason, Standing, UserId, Visit
+from bridge.types import ClientId, IPAddress, Key, Place, SlotTag, Stamp, StampReason, Standing, UserId, Visit
 
 TRIES = 6
 
@@ -192,9 +192,11 @@ class Sessions:
     ) -> list[SessionRecord]:
         """End a session and everything born under it; returns the records that were alive.  SQL first."""
         now = self._clock.now()
-        until = await ending.remembered_until(self._store, self.tools, tag, session_id, now=now)
-        await self._truth.end_session(user, tag, session_id, reason, until)
+        until, known = await ending.before_the_end(self._store, self.tools, tag, session_id, now=now)
+        await self._truth.end_session(user, tag, session_id, reason, until, told=known)
         ended = await ending.end_born_under(self._store, self.tools, user, tag, session_id, reason=reason, at=int(now))
+        if (late := ending.known_to(ended)).keys() - known.keys():  # who came at this very moment
+            await self._truth.end_session(user, tag, session_id, reason, until, told=late)
         self._events.tell("session.ended", user=user, session=session_id, reason=reason, actor=actor)
         return ended
 
@@ -231,6 +233,11 @@ class Sessions:
         stamp = await self.publish_stamp(user, tag)
         found = await self._all_of(tag)
         return [view(record) for record in living(found, stamp, self._clock.now()) if record.uid == user]
+
+    async def known_as(self, user: UserId, tag: SlotTag, client: ClientId) -> set[str]:
+        """What that client knows the user's sessions by."""
+        found = [record for _, record in await self._all_of(tag) if isinstance(record, SessionRecord)]
+        return {record.clients[client] for record in found if record.uid == user and client in record.clients}
 
     async def _read(self, token: LoginToken) -> Sequence[bytes | None]:
         values = await self._store.read(*self.keys_of(token))

@@ -3,11 +3,11 @@
 `bridge.database.endings.Endings` satisfies `Truth` by its shape; the rooms do not know one another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bridge.sessions.record import EndReason
-from bridge.types import Key, SlotTag, Stamp, Standing, UserId
+from bridge.types import ClientId, Key, SlotTag, Stamp, Standing, UserId
 
 
 class EndedSession(Protocol):
@@ -58,8 +58,20 @@ class Truth(Protocol):
         """Write the new stamp, where `expected` is given only over that very one.  False: nothing was written."""
         ...
 
-    async def end_session(self, user: UserId, tag: SlotTag, session_id: str, reason: EndReason, until: float) -> None:
-        """The session has ended; remembered until that Unix time.  The first reason stays."""
+    async def end_session(
+        self,
+        user: UserId,
+        tag: SlotTag,
+        session_id: str,
+        reason: EndReason,
+        until: float,
+        *,
+        told: Mapping[ClientId, str],
+    ) -> None:
+        """The session has ended; remembered until that Unix time.  The first reason stays.
+
+        `told`: the clients that it was known to, each to be told of it in the same transaction, once.
+        """
         ...
 
     async def end_key(self, key: Key, session_id: str, user: UserId, tag: SlotTag, until: float) -> None:

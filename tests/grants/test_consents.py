@@ -1,5 +1,7 @@
 """Consents: the truth in SQL, a copy in the store that never hides a withdrawal — store §2, rule 7; security §20."""
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 from sqlalchemy import insert
@@ -174,7 +176,7 @@ class _Forgetful:
     async def withdrawn(self, answers: object) -> list[tuple[UserId, ConsentRow]]:
         return []
 
-    async def write(self, new: ConsentRow, user: UserId) -> bool:
+    async def write(self, new: ConsentRow, user: UserId, told: Sequence[str] = ()) -> bool:
         return False
 
 

@@ -3,7 +3,7 @@
 Nothing is ever lost here; but whoever wrote may crash before he tells the store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -135,7 +135,16 @@ class ModelSql:
         self._note("all ended" if expected is None else "others ended", user, FLOW.get())
         return True
 
-    async def end_session(self, user: UserId, tag: SlotTag, session_id: str, reason: str, until: float) -> None:
+    async def end_session(
+        self,
+        user: UserId,
+        tag: SlotTag,
+        session_id: str,
+        reason: str,
+        until: float,
+        *,
+        told: Mapping[ClientId, str],
+    ) -> None:
         await self.turns.take("sql: the session has ended")
         row = EndedSession(user=user, tag=tag, session_id=session_id, reason=reason)
         self.sessions.setdefault(session_id, row)
@@ -183,7 +192,7 @@ class ModelSql:
         found = [(user, self.consents[user, client]) for user, client in answers if (user, client) in self.consents]
         return [(user, row) for user, row in found if not row.granted]
 
-    async def write(self, new: ConsentRow, user: UserId) -> bool:
+    async def write(self, new: ConsentRow, user: UserId, told: Sequence[str] = ()) -> bool:
         await self.turns.take("sql: the consent changes")
         old = self.consents.get((user, new.client))
         if new.version != (old.version if old is not None else 0) + 1:

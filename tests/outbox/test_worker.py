@@ -362,3 +362,86 @@ async def send(delivery):
 clock = SystemClock()
 asyncio.run(OutboxWorker(Database(sys.argv[1], clock), {"reset": send}, clock, Events(clock), MailOptions()).work())
 """
+
+
+async def test_a_worker_of_one_purpose_leaves_the_others_and_they_leave_it(office: Office) -> None:
+    await office.outbox.put(None, "reset", None, {})
+    await office.outbox.put(None, "farewell", None, {})
+    events = Events(office.hands, office.ear)
+    senders = {"reset": office.sender, "farewell": office.sender}
+    apart = OutboxWorker(office.db, senders, office.hands, events, MailOptions(), only=("farewell",))
+    rest = OutboxWorker(office.db, senders, office.hands, events, MailOptions(), but=("farewell",))
+    await apart.count()
+    await rest.count()
+    assert (apart.waiting, rest.waiting) == (1, 1)
+    assert (await apart.work(), await apart.work()) == (1, 0)
+    assert [given.purpose for given in office.sender.given] == ["farewell"]
+    await rest.work()
+    assert [given.purpose for given in office.sender.given] == ["farewell", "reset"]
+
+
+async def test_its_pauses_and_what_it_tells_at_the_end_are_its_own(office: Office) -> None:
+    office.sender.then = lambda: Unavailable("no")
+    await office.outbox.put(None, "farewell", UserId(7), {"client": "shop"})
+    worker = OutboxWorker(
+        office.db,
+        {"farewell": office.sender},
+        office.hands,
+        Events(office.hands, office.ear),
+        MailOptions(),
+        pauses=(5, 30),
+        given_up="logout.failed",
+    )
+    for pause in (5, 30):
+        assert await worker.work() == 1
+        office.hands.move(pause - 1)
+        assert await worker.work() == 0
+        office.hands.move(1)
+    assert await worker.work() == 1
+    assert (await office.row())["state"] == "dead"
+    (event,) = office.ear.heard
+    assert (event.kind, event.client, event.user, event.reason) == ("logout.failed", "shop", 7, "gave-up")
+
+
+async def test_a_job_of_one_name_is_left_once(office: Office) -> None:
+    async def leave(name: str) -> bool:
+        async with office.db.begin() as tx:
+            return await office.outbox.put_once(tx, "reset", None, {}, once=name)
+
+    assert [await leave("a"), await leave("a"), await leave("b")] == [True, False, True]
+    results: list[bool] = []
+
+    async def race() -> None:
+        results.append(await leave("c"))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(race)
+    assert sorted(results) == [False] * 19 + [True]
+
+
+async def test_what_is_hurried_is_sent_now_and_not_waited_for_longer_than_said(office: Office) -> None:
+    async with office.db.begin() as tx:
+        for name in ("a", "b"):
+            await office.outbox.put_once(tx, "reset", None, {}, once=name, delay=60)
+    await office.worker.hurry(["a"], 5)
+    assert [row["state"] for row in await office.rows()] == ["sent", "waiting"]
+    office.sender.seconds = 0.5
+    with anyio.fail_after(0.4):
+        await office.worker.hurry(["a", "b"], 0.05)
+    assert len(office.sender.given) == 2
+    await office.worker.settled()
+    assert [row["state"] for row in await office.rows()] == ["sent", "sent"]
+    await office.worker.hurry(["a", "b"], 5)
+    assert len(office.sender.given) == 2
+
+
+async def test_what_failed_in_a_hurry_waits_for_its_next_try_as_ever(office: Office) -> None:
+    office.sender.then = lambda: Unavailable("no")
+    async with office.db.begin() as tx:
+        await office.outbox.put_once(tx, "reset", None, {}, once="a")
+    for _ in range(2):
+        await office.worker.hurry(["a"], 5)
+    assert len(office.sender.given) == 1
+    office.hands.move(PAUSES[0])
+    assert await office.worker.work() == 1

@@ -1,7 +1,7 @@
 """An instance's sessions, its users' stamps, and hands on its clock."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.events.event import Event, Events
@@ -19,7 +19,7 @@ from bridge.sessions.truth import Truth
 from bridge.stores.store import Store
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken, Names, Slots
-from bridge.types import IPAddress, Key, Place, SlotTag, Stamp, Standing, UserId, Visit
+from bridge.types import ClientId, IPAddress, Key, Place, SlotTag, Stamp, Standing, UserId, Visit
 
 ANN, BOB = UserId(1), UserId(2)
 SLOTS = Slots(Secret(bytes(range(32))))
@@ -37,6 +37,9 @@ class Ended:
     key: str = ""
 
 
+NOBODY: Mapping[ClientId, str] = {}
+
+
 @dataclass
 class Rows:
     """SQL, as far as sessions ask it: in memory, and it can be told to fail."""
@@ -46,6 +49,7 @@ class Rows:
     keys: list[Ended] = field(default_factory=list)
     changed: list[tuple[UserId, SlotTag]] = field(default_factory=list)
     until: dict[str, float] = field(default_factory=dict)
+    told: dict[ClientId, str] = field(default_factory=dict)
     identities: list[str] = field(default_factory=list)
     error: Exception | None = None
 
@@ -61,8 +65,18 @@ class Rows:
         self.changed.append((user, SLOTS.of_user(user)))
         return True
 
-    async def end_session(self, user: UserId, tag: SlotTag, session_id: str, reason: EndReason, until: float) -> None:
+    async def end_session(
+        self,
+        user: UserId,
+        tag: SlotTag,
+        session_id: str,
+        reason: EndReason,
+        until: float,
+        *,
+        told: Mapping[ClientId, str] = NOBODY,
+    ) -> None:
         self._may()
+        self.told |= told
         self.until[session_id] = until
         if session_id not in {row.session_id for row in self.sessions}:
             self.sessions.append(Ended(user, tag, session_id, reason))

@@ -48,7 +48,7 @@ def column(name: str, new: sa.Column[object]) -> None:
         op.add_column(name, new)
 
 
-def index(name: str, table_name: str, *columns: str) -> None:
+def index(name: str, table_name: str, *columns: str, unique: bool = False) -> None:
     """Make an index."""
     if name not in {each["name"] for each in sa.inspect(op.get_bind()).get_indexes(table_name)}:
-        op.create_index(name, table_name, columns)
+        op.create_index(name, table_name, columns, unique=unique)
