@@ -318,14 +318,14 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         publish_stamp=rooms.sessions.publish_stamp,
         events=rooms.events,
     )
+    fetch = Fetch(config.fetch)
     return Provider(
         issuer=config.base_url,
         options=config.oidc,
         issuing=issuing,
         clients=rooms.clients,
-        client_keys=ClientKeys(
-            fetch=Fetch(config.fetch), clock=rooms.clock, symmetric_secret=rooms.clients.symmetric_secret
-        ),
+        client_keys=ClientKeys(fetch=fetch, clock=rooms.clock, symmetric_secret=rooms.clients.symmetric_secret),
+        fetch=fetch,
         users=rooms.cached_users,
         accounts=rooms.cached_accounts,
         keys=rooms.keyring,

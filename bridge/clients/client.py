@@ -39,6 +39,12 @@ class Client:
     """Ours: the consent page is not shown.  Never true of a client that registered itself (security §17)."""
     allow_query_token: bool = False
     """`?access_token=` is taken at the `.php` alias of userinfo (security §25)."""
+    request_alg: str | None = None
+    """How its request objects are signed; None: by any that we know, `none` not among them."""
+    request_uris: tuple[str, ...] = ()
+    """Where its request objects may lie."""
+    require_signed_request: bool = False
+    """It sends nothing but signed request objects (RFC 9101 §10.5)."""
     resource_server: bool = False
     """Serves what access tokens are for: it may introspect those of every client.  Only the operator says so."""
     id_token_alg: str = "RS256"  # noqa: S105  # an algorithm

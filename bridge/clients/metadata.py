@@ -20,6 +20,9 @@ ASSERTION_ALGS: Final[dict[str, tuple[str, ...]]] = {
     "private_key_jwt": ("RS256", "PS256", "ES256", "EdDSA"),
 }
 """How each method's assertions may be signed."""
+REQUEST_ALGS: Final = ("RS256", "PS256", "ES256", "EdDSA", "HS256", "none")
+"""How request objects may be signed."""
+_MOST_REQUEST_URIS: Final = 20
 SHORTEST_KEY: Final = 32
 """Bytes of a secret that is itself a key (RFC 7518 §3.2; Core §16.19)."""
 LONGEST_ID: Final = 255
@@ -76,6 +79,9 @@ class Metadata(Struct, frozen=True, kw_only=True):
     sector_identifier_uri: str | None = None
     default_max_age: int | None = None
     require_auth_time: bool = False
+    request_object_signing_alg: str | None = None
+    request_uris: tuple[str, ...] = ()
+    require_signed_request_object: bool = False
     resource_server: bool = False
 
     @property
@@ -101,12 +107,17 @@ class Metadata(Struct, frozen=True, kw_only=True):
     def symmetric(self) -> bool:
         """Whether the secret itself is a key, and so must be recoverable (security §22)."""
         by_secret = self.token_endpoint_auth_method == "client_secret_jwt"  # noqa: S105  # a method
-        return by_secret or self.id_token_signed_response_alg in SYMMETRIC
+        return by_secret or bool({self.id_token_signed_response_alg, self.request_object_signing_alg} & SYMMETRIC)
+
+    @property
+    def secret_at_hand(self) -> bool:
+        """Whether its method to authenticate gives it a secret."""
+        return self.token_endpoint_auth_method in WITH_SECRET
 
     @property
     def secret(self) -> bool:
         """Whether it has one at all: whoever signs with a key of his own, or proves nothing, has none."""
-        return self.symmetric or self.token_endpoint_auth_method in WITH_SECRET
+        return self.symmetric or self.secret_at_hand
 
 
 def read_metadata(document: Mapping[str, Any]) -> Metadata:
@@ -172,8 +183,26 @@ def _key_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
         yield "jwks_uri", why
     if method == "private_key_jwt" and metadata.jwks is None and metadata.jwks_uri is None:
         yield "jwks", "or jwks_uri is needed for private_key_jwt"
+    yield from _request_problems(metadata)
     if alg is not None and alg not in ASSERTION_ALGS.get(method, ()):
         yield "token_endpoint_auth_signing_alg", f"{alg!r} is not offered for {method}"
+
+
+def _request_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+    alg, field = metadata.request_object_signing_alg, "request_object_signing_alg"
+    if alg is not None and alg not in REQUEST_ALGS:
+        yield field, f"{alg!r} is not offered"
+    if alg in SYMMETRIC and not metadata.secret_at_hand:
+        yield field, "a client without a secret shares no key with us"
+    if alg not in (None, "none", *SYMMETRIC) and metadata.jwks is None and metadata.jwks_uri is None:
+        yield field, "needs jwks or jwks_uri"
+    if alg == "none" and metadata.require_signed_request_object:
+        yield "require_signed_request_object", "must not be true where request_object_signing_alg is none"
+    if len(metadata.request_uris) > _MOST_REQUEST_URIS:
+        yield "request_uris", f"must be at most {_MOST_REQUEST_URIS}"
+    for uri in metadata.request_uris:
+        if why := link_problem(uri.partition("#")[0], https=True):
+            yield "request_uris", f"{uri!r} {why}"
 
 
 def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[str, str]]:
@@ -189,7 +218,7 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
         yield "id_token_signed_response_alg", f"{metadata.id_token_signed_response_alg!r} is not offered"
     if metadata.resource_server and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
         yield "resource_server", "a client that cannot authenticate may not introspect"
-    if metadata.symmetric and metadata.token_endpoint_auth_method == "none":  # noqa: S105  # a method
+    if metadata.id_token_signed_response_alg in SYMMETRIC and not metadata.secret_at_hand:
         yield "id_token_signed_response_alg", "a client without a secret shares no key with us"
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         yield "default_max_age", "must not be negative"

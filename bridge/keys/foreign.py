@@ -5,6 +5,7 @@ them.  What a token says before its signature was looked at is `Unverified`, and
 """
 
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
@@ -154,11 +155,11 @@ def _imported(jwk: Mapping[str, Any]) -> Key | None:
     # what we choose by, we compare ourselves: `use`, `alg` and `key_ops` make the library refuse what it may do
     plain = {name: jwk[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in jwk}
     try:
-        key = JWKRegistry.import_key(plain)
-        size = key.public_key.key_size if isinstance(key, RSAKey) else None
+        if plain["kty"] == "RSA" and int.from_bytes(urlsafe_b64decode(plain["n"] + "==")).bit_length() not in _RSA_BITS:
+            return None  # before the library sees it, which warns of a small one and works long on a large one
+        return JWKRegistry.import_key(plain)
     except (JoseError, ValueError, TypeError, AttributeError, KeyError):
         return None
-    return key if size is None or size in _RSA_BITS else None
 
 
 def _fits(jwk: Mapping[str, Any], key: Key, alg: str) -> bool:

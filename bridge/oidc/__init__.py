@@ -2,6 +2,7 @@
 
     RFC 6749 §3.1, §4.1.1; Core §3.1.2, §3.2.2, §3.3.2        authorize.py
     RFC 6749 §4.1.1; Core §3.1.2.1                            request.py
+    RFC 9101; Core §6; RFC 8725                               request_object.py
     Core §3.1.2.1, §3.1.2.3                                   prompts.py
     Core §3.1.2.1                                             browser.py
     RFC 6749 §3.1.2; RFC 9700 §2.1; RFC 8252 §7.3             redirect.py

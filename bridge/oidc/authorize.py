@@ -34,7 +34,8 @@ from bridge.oidc.prompts import (
     without_asking,
 )
 from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, kept, read_request, return_path, target_of
-from bridge.oidc.response_modes import CODE, Fields, Offer, Responses
+from bridge.oidc.request_object import RequestObjects
+from bridge.oidc.response_modes import CODE, Fields, Offer, Responses, ReturnPath
 from bridge.oidc.telling import Users
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions
@@ -87,6 +88,7 @@ class AuthorizationEndpoint:
         sub_of: SubjectOfHint,
         offer: Offer,
         front: FrontChannel,
+        objects: RequestObjects,
     ) -> None:
         self._issuing = issuing
         self._clients = clients
@@ -100,6 +102,7 @@ class AuthorizationEndpoint:
         self._sub_of = sub_of
         self._offer = offer
         self._front = front
+        self._objects = objects
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -119,6 +122,8 @@ class AuthorizationEndpoint:
         if (interaction := parameters.get("interaction")) is not None:
             visit = await self._resumed(scope, interaction)
             parameters = Parameters(visit.record.parameters)
+        else:
+            parameters = await self._opened(scope, parameters)
         request = await self._read(parameters)
         with sending_back(request.back):
             return await self._settle(scope, request, parameters, visit)
@@ -133,9 +138,19 @@ class AuthorizationEndpoint:
             )
         return visit
 
+    async def _opened(self, scope: Scope, parameters: Parameters) -> Parameters:
+        """What a request object makes of it.  Whoever makes us call an address does so as often as he may begin."""
+        client = await self._client(parameters)
+        if client.request_uris and "request_uri" in parameters.values:
+            await self._browsers.admit(scope)
+        return await self._objects.opened(parameters, client, lambda outer: self._back(outer, client))
+
+    def _back(self, parameters: Parameters, client: Client) -> ReturnPath:
+        return return_path(parameters, client, target_of(parameters, client), self._offer)
+
     async def _read(self, parameters: Parameters) -> AuthorizationRequest:
         client = await self._client(parameters)
-        back = return_path(parameters, client, target_of(parameters, client), self._offer)
+        back = self._back(parameters, client)
         with sending_back(back):
             return read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
 

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from bridge.asgi import Receive, Scope, Send
+from bridge.clients.metadata import REQUEST_ALGS
 from bridge.keys.algorithms import ALGORITHMS
 from bridge.oidc.acr import ACRS
 from bridge.oidc.claims import CLAIMS, SCOPES
@@ -31,7 +32,14 @@ _OF_THE_SIGN_IN: Final = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "at_
 
 
 def metadata(
-    issuer: str, *, grant_types: Sequence[str], offer: Offer, languages: Sequence[str], registration: bool
+    issuer: str,
+    *,
+    grant_types: Sequence[str],
+    offer: Offer,
+    languages: Sequence[str],
+    registration: bool,
+    request_objects: bool,
+    request_uris: bool,
 ) -> dict[str, object]:
     """The members of the document.  What is not in it is refused (checked by a property test)."""
     return {
@@ -56,9 +64,15 @@ def metadata(
         "claims_supported": [*CLAIMS, *_OF_THE_SIGN_IN, *(["c_hash"] if "code id_token" in offer.types else [])],
         "acr_values_supported": list(ACRS),
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": request_objects,
         # Discovery §3: left out, it would mean true.
-        "request_uri_parameter_supported": False,
+        "request_uri_parameter_supported": request_uris,
+        **({"require_request_uri_registration": True} if request_uris else {}),
+        **(
+            {"request_object_signing_alg_values_supported": list(REQUEST_ALGS)}
+            if request_objects or request_uris
+            else {}
+        ),
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": list(languages),
         "backchannel_logout_supported": True,

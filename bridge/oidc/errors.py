@@ -27,6 +27,8 @@ ErrorCode = Literal[
     "unmet_authentication_requirements",
     "request_not_supported",
     "request_uri_not_supported",
+    "invalid_request_object",
+    "invalid_request_uri",
     "registration_not_supported",
     "temporarily_unavailable",
 ]

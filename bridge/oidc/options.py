@@ -25,6 +25,12 @@ class OidcOptions:
     """Signing keys are replaced when they are this old; 0: only by `login-bridge keys rotate`.  The new one is
     published for longer than jwks_max_age before it signs."""
 
+    request_objects: bool = False
+    """Whether an app may send its request as a JWT that it signed (the parameter `request`)."""
+
+    request_uris: bool = False
+    """Whether it may leave that at an address which it registered for it (`request_uri`); the bridge calls it then."""
+
     form_post: bool = True
     """Whether an answer may be carried to the client by a form (response_mode=form_post)."""
 

@@ -13,7 +13,7 @@ from bridge.oidc.assertion import Assertions
 from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Authenticator, Clients
-from bridge.oidc.client_keys import ClientKeys
+from bridge.oidc.client_keys import ClientKeys, Fetches
 from bridge.oidc.cors import Open
 from bridge.oidc.discovery import DiscoveryEndpoint, addresses, metadata
 from bridge.oidc.front_channel import FrontChannel
@@ -30,6 +30,7 @@ from bridge.oidc.logout import LogoutEndpoint
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.registration import PATH as REGISTER
 from bridge.oidc.registration import RegistrationEndpoint
+from bridge.oidc.request_object import Offered, RequestObjects
 from bridge.oidc.response_modes import FormPostPage, Responses, offer_of
 from bridge.oidc.revocation import RevocationEndpoint
 from bridge.oidc.telling import Accounts, Telling, Users
@@ -59,6 +60,7 @@ class Provider:
         issuing: Issuing,
         clients: Clients,
         client_keys: ClientKeys,
+        fetch: Fetches | None,
         users: Users,
         accounts: Accounts,
         keys: Keys,
@@ -94,6 +96,8 @@ class Provider:
             offer=offer,
             languages=languages,
             registration=registration is not None,
+            request_objects=options.request_objects,
+            request_uris=options.request_uris,
         )
 
         if single_sign_on is not None:
@@ -119,6 +123,13 @@ class Provider:
             sub_of=sub_of,
             offer=offer,
             front=FrontChannel(id_tokens, telling),
+            objects=RequestObjects(
+                issuer=issuer,
+                offered=Offered(by_value=options.request_objects, by_reference=options.request_uris),
+                keys=client_keys,
+                fetch=fetch,
+                clock=issuing.clock,
+            ),
         )
         self._logout = LogoutEndpoint(
             issuer=issuer,

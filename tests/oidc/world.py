@@ -239,6 +239,7 @@ class World:
             issuing=self.issuing,
             clients=self.clients,
             client_keys=self.client_keys,
+            fetch=self.web,
             users=CachedUsers(self.users, self.versions),
             accounts=CachedAccounts(self.members, self.accounts, self.versions),
             keys=self.keyring,
