@@ -24,10 +24,7 @@ def met_by(amr: Sequence[str]) -> tuple[str, ...]:
 
 
 def acr_for(asked: Sequence[str], amr: Sequence[str]) -> str | None:
-    """What an answer says of it: of those asked for the first that it is, else the best that it is.
-
-    None: nothing was asked, or it is none."""
-    if not asked:
-        return None
+    """What an answer says of it to who asked: the first of those that it is, else the best that it is; None: it is
+    none."""
     met = met_by(amr)
     return next((each for each in asked if each in met), met[-1] if met else None)

@@ -234,7 +234,7 @@ class AuthorizationEndpoint:
             refreshable=response.code and "refresh_token" in client.grant_types,
             userinfo=request.wanted.userinfo,
             id_token=request.wanted.id_token,
-            acr=acr_for(request.acr, record.amr),
+            acr=acr_for(request.acr, record.amr) if request.acr else None,
         )
         moment, tools = issuing.moment(), self._sessions.tools
         granted = family_of(seen.alive, asked, drawn, consent=seen.consent.version, moment=moment)

@@ -56,10 +56,8 @@ class _Claims(Struct, frozen=True):
 _decode: Final = msgspec.json.Decoder(_Claims).decode
 
 
-def read_claims(text: str | None, scopes: Collection[str]) -> Wanted:
+def read_claims(text: str, scopes: Collection[str]) -> Wanted:
     """`scopes`: what the client may ask for at all.  Raises OAuthError."""
-    if text is None:
-        return NOTHING
     try:
         asked = _decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -139,7 +139,7 @@ def read_request(
     scopes = _scopes(values, client, prompt, response)
     if response.id_token:
         _check_id_token(values, scopes)
-    wanted = read_claims(values.get("claims"), client.scopes)
+    wanted = read_claims(values["claims"], client.scopes) if "claims" in values else NOTHING
     return AuthorizationRequest(
         client=client,
         back=back,
@@ -171,7 +171,7 @@ def _response(values: Mapping[str, str], client: Client, back: ReturnPath, offer
     given = values.get("response_type")
     if given is None:
         raise OAuthError("invalid_request", "response_type is missing")
-    name = named(given)
+    name = given if given in offer.types else named(given)
     response = offer.types.get(name)
     if response is None:
         raise OAuthError("unsupported_response_type", f"response_type must be {' or '.join(offer.types)}")

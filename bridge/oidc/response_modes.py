@@ -70,7 +70,7 @@ def offer_of(options: OidcOptions) -> Offer:
 
 def named(response_type: str) -> str:
     """Its name: the order of its words means nothing."""
-    return response_type if response_type == "code" else " ".join(sorted(response_type.split()))
+    return " ".join(sorted(response_type.split()))
 
 
 def usual_mode(response_type: str, offer: Offer) -> ResponseMode:

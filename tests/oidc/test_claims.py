@@ -15,7 +15,7 @@ from bridge.events.ledger import Ledger
 from bridge.events.options import EventsOptions
 from bridge.grants.records import Family, encode
 from bridge.oidc.claims import SCOPE_OF, contact_claims
-from bridge.oidc.claims_parameter import NOTHING, Wanted, read_claims
+from bridge.oidc.claims_parameter import Wanted, read_claims
 from bridge.oidc.errors import OAuthError
 from bridge.types import ClientId, Subject, Visit
 from tests.oidc.world import CLIENTS, Browser, World, answer, carried, page
@@ -65,10 +65,6 @@ def read(claims: Any, scopes: tuple[str, ...] = DEFAULT_SCOPES) -> Wanted:
 def test_each_member_is_read_as_the_specification_says(claims: Any, expected: Wanted) -> None:
     """§12 no. 76: essential, value, values, null; what is unknown is ignored, at each level."""
     assert read(claims) == expected
-
-
-def test_without_the_parameter_nothing_is_made() -> None:
-    assert read_claims(None, DEFAULT_SCOPES) is NOTHING
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,6 @@ def test_an_essential_acr_is_met_or_stepped_up_to_once_or_refused(
 @pytest.mark.parametrize(
     ("acr", "amr", "said"),
     [
-        ((), KEY, None),
         (("pwd",), PWD, "pwd"),
         (("mfa", "pwd"), PWD, "pwd"),
         (("mfa", "pwd"), OTP, "mfa"),
