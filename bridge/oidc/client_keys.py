@@ -84,8 +84,7 @@ class ClientKeys:
         return held.keys if held.keys is not None and self._clock.now() - held.said < STALE else _NONE
 
     def _may_ask(self, url: str) -> bool:
-        held = self._of(url)
-        return held.asking is None and self._clock.now() - held.asked >= PAUSE
+        return self._clock.now() - self._of(url).asked >= PAUSE
 
     def _of(self, url: str) -> _Held:
         held = self._held.setdefault(url, _Held())

@@ -345,6 +345,13 @@ async def test_keys_behind_an_address_are_asked_for_once(signing: World) -> None
     assert signing.web.asked == [JWKS_URI]
 
 
+async def test_an_algorithm_that_was_not_registered_calls_nobody(signing: World) -> None:
+    claims = claims_of("far", signing.clock.now())
+    await _refused(signing, _hmac(claims, SECRET.encode(), "ec-one"))
+    await _refused(signing, unsigned(claims))
+    assert signing.web.asked == []
+
+
 async def test_an_unknown_key_is_asked_for_but_not_again_and_again(signing: World) -> None:
     signing.web.pages[JWKS_URI] = json.dumps(public(key("ES256"))).encode()
     assert (await _post(signing, _by(signing, "far"))).status_code == 200

@@ -235,6 +235,23 @@ async def test_its_scopes_bound_those_of_its_apps(guarded: World) -> None:
 # ---- managing ----------------------------------------------------------------------------------------------------
 
 
+async def test_who_signs_with_a_key_of_his_own_gets_no_secret_and_one_that_shares_a_key_does(world: World) -> None:
+    """The suite's Dynamic plan registers for private_key_jwt."""
+    by_key = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://new.example/jwks"}
+    made = await _registered(world, **by_key)
+    assert "client_secret" not in made and made["jwks_uri"] == by_key["jwks_uri"]
+    changed = await _manage(
+        world,
+        "PUT",
+        made,
+        document={**DOCUMENT, "client_id": made["client_id"], "token_endpoint_auth_method": "client_secret_jwt"},
+    )
+    client = await world.clients.get(made["client_id"])
+    assert changed.status_code == 200 and client is not None
+    kept = world.clients.symmetric_secret(client)
+    assert kept is not None and kept.matches(changed.json()["client_secret"])
+
+
 async def test_its_token_reads_the_client_without_the_secret(world: World) -> None:
     """RFC 7592 §2.1: we keep a hash, and so cannot tell it again; Registration 1.0 §4.3 for initiate_login_uri."""
     made = await _registered(world, initiate_login_uri="https://new.example/login")
