@@ -12,6 +12,7 @@ import pytest
 from joserfc.jwk import OctKey
 
 from bridge.clients.metadata import InvalidMetadata
+from bridge.fetch.answers import Fetched
 from bridge.keys.foreign import LONGEST_JWT, Unverified
 from bridge.oidc import client_keys
 from bridge.oidc.assertion import Signed, judge_claims
@@ -350,6 +351,11 @@ async def test_an_algorithm_that_was_not_registered_calls_nobody(signing: World)
     await _refused(signing, _hmac(claims, SECRET.encode(), "ec-one"))
     await _refused(signing, unsigned(claims))
     assert signing.web.asked == []
+
+
+async def test_what_an_error_says_is_no_key_set(signing: World) -> None:
+    signing.web.pages[JWKS_URI] = Fetched(404, {}, json.dumps(public(key("ES256"))).encode())
+    await _refused(signing, _by(signing, "far"))
 
 
 async def test_an_unknown_key_is_asked_for_but_not_again_and_again(signing: World) -> None:

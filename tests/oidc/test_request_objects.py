@@ -11,6 +11,7 @@ from joserfc.jwk import OctKey
 
 from bridge.clients.client import Client
 from bridge.clients.metadata import InvalidMetadata
+from bridge.fetch.answers import Fetched
 from bridge.keys.foreign import Unverified
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.options import OidcOptions
@@ -290,9 +291,9 @@ async def test_an_object_by_reference_is_read_where_it_was_registered(objects: W
 
 async def test_a_fragment_names_what_lies_there(objects: World) -> None:
     """Core §6.2.1."""
-    lying = _signed("free").encode()
-    objects.web.pages[OBJECT_URI] = lying
-    digest = hashlib.sha256(lying).digest()
+    raw = _signed("free").encode()
+    objects.web.pages[OBJECT_URI] = raw
+    digest = hashlib.sha256(raw).digest()
     right = base64.urlsafe_b64encode(digest).decode().rstrip("=")
     assert (await _code(objects, "free", request_uri=f"{OBJECT_URI}#{right}"))["state"] == "inside"
     assert await _error(objects, "free", request_uri=f"{OBJECT_URI}#{right[::-1]}") == "invalid_request_uri"
@@ -321,6 +322,8 @@ async def test_nobody_is_called_who_was_not_registered(objects: World, uri: str)
 
 
 async def test_where_nothing_lies_the_address_is_at_fault_and_where_junk_lies_the_object(objects: World) -> None:
+    assert await _error(objects, "free", request_uri=OBJECT_URI) == "invalid_request_uri"
+    objects.web.pages[OBJECT_URI] = Fetched(404, {}, _signed("free").encode())
     assert await _error(objects, "free", request_uri=OBJECT_URI) == "invalid_request_uri"
     for junk in (b"", b"<html>", "é".encode(), b"a.b.c", _signed("free", by=key("ES256", "thief")).encode()):
         objects.web.pages[OBJECT_URI] = junk
