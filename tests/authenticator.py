@@ -36,13 +36,17 @@ class Authenticator:
     handle: bytes = b""
     rp_id: str = ""
 
+    @property
+    def cose(self) -> bytes:
+        """The public key."""
+        public = self.key.public_key().public_numbers()
+        return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: public.x.to_bytes(32, "big"), -3: public.y.to_bytes(32, "big")})
+
     def make(self, options: str, **lies: Any) -> str:
         """The response to `navigator.credentials.create` with those options (JSON)."""
         asked = json.loads(options)
         self.rp_id, self.handle = asked["rp"]["id"], plain(asked["user"]["id"])
-        public = self.key.public_key().public_numbers()
-        cose = {1: 2, 3: -7, -1: 1, -2: public.x.to_bytes(32, "big"), -3: public.y.to_bytes(32, "big")}
-        attached = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cbor2.dumps(cose)
+        attached = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + self.cose
         data = self._data(lies, AT) + attached
         attestation = {"fmt": "none", "attStmt": {}, "authData": data, **lies.get("attestation", {})}
         response = {

@@ -16,7 +16,7 @@ from bridge.login.relying_party import RelyingParty, Said, handle_of, read
 from bridge.login.shown import Assertion
 from bridge.login.watch import Queue
 from bridge.outbox.notices import PASSKEY_COPIED, payload
-from bridge.stores.store import Add, Store
+from bridge.stores.store import Add, Expect, Store
 from bridge.tokens import Names
 from bridge.types import SlotTag, UserId, Visit
 from bridge.users.passkey import NewPasskey, Passkey
@@ -81,7 +81,7 @@ class Passkeys:
         new = self.party.registered(response, said.challenge) if said is not None else None
         if said is None or new is None:
             return Wrong()
-        return new if await self._mark(tag, said) else Wrong("used")
+        return new if await self.store.commit(self._mark(tag, said)) else Wrong("used")
 
     def said(self, response: str, purpose: Purpose, *bound: str) -> Said | None:
         """What the response says of itself, if it answers a challenge of ours for this."""
@@ -108,10 +108,16 @@ class Passkeys:
         count = self.party.asserted(response, said.challenge, passkey.public_key, verified=alone)
         if count is None:
             return Wrong()
-        return Right("passkey", ALONE if alone else SECOND, spend=partial(self._spend, tag, said, passkey, count))
+        mark = self._mark(tag, said)
+        return Right(
+            "passkey",
+            ALONE if alone else SECOND,
+            spend=partial(self._spend, mark, passkey, count),
+            spent=Expect(mark.key, mark.value),
+        )
 
-    async def _spend(self, tag: SlotTag, said: Said, passkey: Passkey, count: int, visit: Visit) -> Wrong | None:
-        if not await self._mark(tag, said):
+    async def _spend(self, mark: Add, passkey: Passkey, count: int, visit: Visit) -> Wrong | None:
+        if not await self.store.commit(mark):
             return Wrong("used")
         if await self.rows.use_passkey(passkey, count):
             return None
@@ -120,7 +126,7 @@ class Passkeys:
         await self.letters.put(PASSKEY_COPIED, passkey.user, payload(visit, self.clock.now()))
         return Wrong("copied")
 
-    async def _mark(self, tag: SlotTag, said: Said) -> bool:
-        """The challenge is used up; False: it was before."""
-        mark = self.names.mark(tag, "passkey", sha256(said.challenge).hexdigest())
-        return await self.store.commit(Add(mark, self.chance(16), _MARK_SECONDS))
+    def _mark(self, tag: SlotTag, said: Said) -> Add:
+        """Uses the challenge up, unless that was done before."""
+        name = self.names.mark(tag, "passkey", sha256(said.challenge).hexdigest())
+        return Add(name, self.chance(16), _MARK_SECONDS)

@@ -73,7 +73,8 @@ class Passwordless:
             why = refusal.why if isinstance(refusal, Wrong) else "wrong"
             self._events.tell("login.fail", arrival.visit, user=user.id if user else None, reason=f"passkey-{why}")
             return Refused(why)
-        born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=found.amr))
+        also = () if found.spent is None else (found.spent,)
+        born = await self._entry.against(user, partial(self._entry.enter, user, arrival, amr=found.amr, also=also))
         if born is None:  # his row has changed since it was read: he begins again
             return Refused("stale")
         self._arrivals.note(user.id, arrival.visit.ip)

@@ -28,6 +28,19 @@ async def _with_a_ticket(world: World) -> None:
     await world.prepare(_published(world), world.sign_in(), then(lambda: world.take_ticket(world.first().token)))
 
 
+async def _with_a_link(world: World, *, totp: bool = False) -> None:
+    """A caller has been given a link for somebody who is not signed in."""
+    world.sql.add(ANN, second_factor="totp" if totp else "none")
+    await world.prepare(_published(world), world.make_link())
+
+
+async def _with_a_response(world: World) -> None:
+    """An authenticator has answered the login page, and nobody has shown that yet."""
+    world.enrol_passkey()
+    world.sign_a_challenge()
+    await world.prepare(_published(world))
+
+
 async def then(*steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """One after the other, each begun when it is its turn."""
     for step in steps:
@@ -154,6 +167,45 @@ async def one_ticket_is_brought_twice(world: World) -> Flows:
 
 
 @scenario
+async def one_link_is_followed_twice(world: World) -> Flows:
+    await _with_a_link(world)
+    return {"one": world.follow(), "two": world.follow(), "tick": world.reconcile()}
+
+
+@scenario
+async def end_all_meets_a_link(world: World) -> Flows:
+    await _with_a_link(world)
+    return {
+        "all": world.end_all(),
+        "follow": world.follow(),
+        "another": then(world.make_link, lambda: world.follow(1)),
+    }
+
+
+@scenario
+async def a_link_and_the_code_it_owes_meet_the_end_of_all(world: World) -> Flows:
+    await _with_a_link(world, totp=True)
+    return {
+        "one": then(world.follow, world.give_code),
+        "two": world.follow(),
+        "all": world.end_all(),
+        "tick": world.reconcile(),
+    }
+
+
+@scenario
+async def one_passkeys_response_is_shown_twice(world: World) -> Flows:
+    await _with_a_response(world)
+    return {"one": _shown(world), "two": _shown(world), "tick": world.reconcile()}
+
+
+@scenario
+async def end_all_meets_a_passkeys_response(world: World) -> Flows:
+    await _with_a_response(world)
+    return {"all": world.end_all(), "show": _shown(world), "tick": world.reconcile()}
+
+
+@scenario
 async def two_rotations(world: World) -> Flows:
     await _signed_in(world)
     mine = world.first()
@@ -274,3 +326,7 @@ async def everything_at_once(world: World) -> Flows:
 
 async def _published(world: World) -> None:
     await world.sessions.publish_stamp(ANN, world.sql.slots.of_user(ANN))
+
+
+async def _shown(world: World) -> None:
+    await world.show()

@@ -17,6 +17,7 @@ from bridge.tokens import Slots
 from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, StampReason, Standing, Subject, UserId
 from bridge.users import backend
 from bridge.users.factors import Enrolled, KnownCode
+from bridge.users.passkey import Passkey
 from bridge.users.user import SecondFactorState, User
 from tests.model.turns import FLOW, Turns
 
@@ -60,6 +61,7 @@ class ModelSql:
     happened: list[Happened] = field(default_factory=list)
     epoch: int = 1
     code_used: bool = False
+    passkeys: dict[bytes, Passkey] = field(default_factory=dict)
     identities: set[str] = field(default_factory=lambda: {"run 1"})
 
     def add(self, user: UserId, *, second_factor: SecondFactorState = "none") -> User:
@@ -109,6 +111,14 @@ class ModelSql:
             return None
         self.code_used = True
         return 0
+
+    async def passkey(self, credential_id: bytes) -> Passkey | None:
+        await self.turns.take("sql: the passkey")
+        return self.passkeys.get(credential_id)
+
+    async def use_passkey(self, passkey: Passkey, sign_count: int) -> bool:
+        await self.turns.take("sql: the passkey was used")
+        return True  # by an authenticator that does not count
 
     async def change(self, user: UserId, reason: StampReason, *, password: str | None = None) -> None:
         """Another password, or disabled: the row and its stamp in one transaction."""

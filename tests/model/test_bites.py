@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.login import second_factor
+from bridge.login import challenge, passkeys, second_factor, sso
 from bridge.sessions import birth, ending, sessions, ticket
 from bridge.sessions.birth import placed, rotation
 from bridge.sessions.reconciler import Reconciler
@@ -15,6 +15,7 @@ from bridge.sessions.record import Ended, SessionRecord, encode_trace
 from bridge.sessions.stamp import stamp_value
 from bridge.stores.decide import Decision
 from bridge.stores.store import Add, Change, Drop, Expect, Put, Store, Swap, Tag, Untag
+from bridge.tokens import LoginToken
 from tests.model.scenarios import SESSIONS
 from tests.model.sql import ModelSql
 from tests.model.test_sessions import ADVERSARIES, play
@@ -172,6 +173,65 @@ def a_ticket_of_before_a_loss_is_taken(patch: Patch) -> None:
     patch.setattr(ticket, "_refusal", lenient)
 
 
+def a_link_is_used_blindly(patch: Patch) -> None:
+    patch.setattr(sso, "Swap", lambda key, seen, value, ttl: Put(key, value, ttl))
+
+
+def links_know_no_epoch(patch: Patch) -> None:
+    original = sso.SingleSignOn.__init__
+
+    def timeless(self: Any, *, epoch: Any, **rooms: Any) -> None:
+        original(self, epoch=lambda: 1, **rooms)
+
+    patch.setattr(sso.SingleSignOn, "__init__", timeless)
+
+
+def a_link_outlives_the_end_of_all(patch: Patch) -> None:
+    """Whose row it is now is good enough, whatever the stamp under which it was made."""
+    original = sso.SingleSignOn.look
+
+    async def look(self: Any, text: str) -> Any:
+        found = await original(self, text)
+        if not isinstance(found, sso.SsoRefused) or found.why != "signed-out":
+            return found
+        token = LoginToken.parse(text)
+        assert token is not None
+        key = self._names.sso(token)
+        (raw,) = await self._store.read(key)
+        record = self._seal.decode(key, raw)
+        return found if record is None else sso.Offer(token, key, raw, await self._users.by_id(record.uid), record.wish)
+
+    patch.setattr(sso.SingleSignOn, "look", look)
+
+
+def a_challenge_leaves_no_mark(patch: Patch) -> None:
+    original = passkeys.Passkeys._mark
+    patch.setattr(passkeys.Passkeys, "_mark", lambda *of: replace_key(original(*of)))
+
+
+def replace_key(mark: Add) -> Add:
+    """A mark of its own for each who shows it."""
+    return Add(f"{mark.key}:{mark.value.hex()}", mark.value, mark.ttl)
+
+
+def who_comes_in_by_a_passkey_does_not_expect_its_mark(patch: Patch) -> None:
+    """A store that was set back between the mark and the birth let two in: found by this model."""
+    patch.setattr(passkeys, "Expect", lambda key, value: None)
+
+
+def challenges_know_no_epoch(patch: Patch) -> None:
+    original = challenge.Challenges.__init__
+
+    def timeless(self: Any, *, epoch: Any, **rooms: Any) -> None:
+        original(self, epoch=lambda: 1, **rooms)
+
+    patch.setattr(challenge.Challenges, "__init__", timeless)
+
+
+def a_passkey_is_taken_under_whatever_stamp(patch: Patch) -> None:
+    no_sql_row_read_before_the_password(patch)
+
+
 def the_reconciler_ends_no_sessions(patch: Patch) -> None:
     patch.setattr(Reconciler, "_end", _nothing)
 
@@ -208,6 +268,13 @@ BROKEN: Mapping[Callable[[Patch], None], tuple[str, str]] = {
     a_pending_login_is_used_blindly: ("one_code_is_given_twice", "plain"),
     a_recovery_code_is_used_up_by_whoever_says_so: ("one_recovery_code_for_two_logins", "plain"),
     the_epoch_is_not_raised: ("one_code_is_given_twice", "rollback"),
+    a_link_is_used_blindly: ("one_link_is_followed_twice", "plain"),
+    links_know_no_epoch: ("one_link_is_followed_twice", "rollback"),
+    a_link_outlives_the_end_of_all: ("end_all_meets_a_link", "plain"),
+    a_challenge_leaves_no_mark: ("one_passkeys_response_is_shown_twice", "plain"),
+    who_comes_in_by_a_passkey_does_not_expect_its_mark: ("one_passkeys_response_is_shown_twice", "rollback"),
+    challenges_know_no_epoch: ("one_passkeys_response_is_shown_twice", "rollback"),
+    a_passkey_is_taken_under_whatever_stamp: ("end_all_meets_a_passkeys_response", "plain"),
     the_reconciler_ends_no_sessions: ("end_meets_birth_of_a_child", "rollback"),
     the_reconciler_looks_at_no_replaced_tokens: ("two_rotations", "rollback"),
     the_reconciler_publishes_no_stamps: ("others_meet_end_all", "rollback"),

@@ -47,6 +47,15 @@ async def test_undisturbed_a_ticket_gives_one_session() -> None:
     assert [len(gave) for gave in world.used.values()] == [1]
 
 
+@pytest.mark.parametrize(
+    "name", ["one_link_is_followed_twice", "one_passkeys_response_is_shown_twice", "end_all_meets_a_link"]
+)
+async def test_undisturbed_a_link_and_a_passkey_give_one_session(name: str) -> None:
+    """A model in which nobody comes in would be right about everything."""
+    gave = [(await play(SESSIONS[name], Adversary(), f"undisturbed {number}"))[0].used for number in range(8)]
+    assert all(len(opened) == 1 for used in gave for opened in used.values()) and any(gave)
+
+
 @pytest.mark.parametrize("adversary", ADVERSARIES)
 @pytest.mark.parametrize("name", SESSIONS)
 async def test_s12_in_whatever_order(name: str, adversary: str) -> None:

@@ -12,18 +12,24 @@ from typing import Any, Literal, cast
 
 from pyotp import totp as authenticator
 
+from bridge.clients.credential import SessionTerms
 from bridge.database.endings import Recent
 from bridge.events.event import Events
 from bridge.events.ledger import Deed, Ledger
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.login.attempt import Login
+from bridge.login.challenge import Challenges
 from bridge.login.entry import Arrival, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import LoggedIn, Outcome, SecondFactorNeeded
+from bridge.login.passkeys import Passkeys
+from bridge.login.passwordless import Passwordless
 from bridge.login.pending import pending_codec
+from bridge.login.relying_party import RelyingParty, handle_of
 from bridge.login.second_factor import SecondFactor
-from bridge.login.shown import Code, RecoveryCode, Shown
+from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
+from bridge.login.sso import Offer, SingleSignOn, SsoWish, sso_seal
 from bridge.login.throttle import Admitted, Throttle
 from bridge.login.watch import Watch
 from bridge.login.ways import Ways
@@ -42,7 +48,10 @@ from bridge.stores.gate import Gate
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken, Names, Slots, digest
 from bridge.types import StampReason, UserId, Visit
+from bridge.users.backend import UserBackend
+from bridge.users.passkey import Passkey
 from bridge.users.user import User
+from tests.authenticator import Authenticator
 from tests.model.sql import CHECKED_AT, RECOVERY_CODE, TOTP_SECRET, ModelSql
 from tests.model.store import Adversary, ModelStore
 from tests.model.turns import FLOW, Turns
@@ -53,6 +62,18 @@ RING = Ring.parse("k1:" + "A" * 43)
 VISIT = Visit("pages")
 SHOP = "https://shop.example"
 HELD = "what the browser holds"
+AUTHENTICATOR = Authenticator(ISSUER, counts=False, rp_id="login.example")
+PARTY = RelyingParty(id="login.example", origin=ISSUER, name="Login")
+PASSKEY = Passkey(
+    id=1,
+    user=ANN,
+    credential_id=AUTHENTICATOR.id,
+    public_key=AUTHENTICATOR.cose,
+    transports=(),
+    label="",
+    created_at=0,
+    last_used_at=None,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,14 @@ class Issued:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A link that signs a person in, made by an API caller."""
+
+    token: LoginToken
+    checked_at: int
+
+
+@dataclass(frozen=True)
 class Told:
     """Something that was acknowledged to somebody."""
 
@@ -92,6 +121,9 @@ class Free:
         return Admitted(())
 
     async def code(self, user: UserId) -> Admitted:
+        return Admitted(())
+
+    async def passkey(self, visit: Visit) -> Admitted:
         return Admitted(())
 
     async def settle(self, admitted: Admitted, *, wrong: bool) -> None: ...
@@ -111,6 +143,29 @@ class Blind:
 
     async def _never(self) -> int:
         return 0
+
+
+@dataclass
+class Judged:
+    """The users, to whoever checks something against a row of theirs: the step at which it was read is kept."""
+
+    sql: ModelSql
+    name: str = "bridge"
+
+    async def by_id(self, user: UserId) -> User | None:
+        row = await self.sql.by_id(user)
+        CHECKED_AT.set(self.sql.turns.step)
+        return row
+
+
+class Open:
+    """Accounts of which none is closed: who may be signed in so is not what is modelled here."""
+
+    async def is_member(self, user: UserId, account: object) -> bool:
+        return True
+
+    async def objection(self, user: UserId, account: object) -> None:
+        return None
 
 
 class Nobody:
@@ -149,6 +204,9 @@ class World:
     handed: list[Handed] = field(default_factory=list)
     pending: list[tuple[LoginToken, int]] = field(default_factory=list)
     tickets_issued: list[Issued] = field(default_factory=list)
+    links_made: list[Link] = field(default_factory=list)
+    responses: list[str] = field(default_factory=list)
+    """What Ann's authenticator has signed."""
     told: list[Told] = field(default_factory=list)
     used: dict[str, set[str]] = field(default_factory=dict)
     """One-time thing → what each of its successes gave."""
@@ -190,6 +248,8 @@ class World:
             events=self.events,
         )
         self.login = self._login()
+        self.links = self._links()
+        self.passwordless = self._passwordless()
         self.families, self.consents = self._grants(self.gate)
         families, consents = self._grants(self.store)
         self.reconciler = Reconciler[Recent](
@@ -288,6 +348,55 @@ class World:
         await self.sessions.end(user, self.sql.slots.of_user(user), session, "you")
         self._say("ended", user, session)
 
+    async def make_link(self) -> None:
+        """An API caller asks for a link that signs Ann in."""
+        user = await Judged(self.sql).by_id(ANN)
+        assert user is not None
+        token = await self.links.issue(user, SsoWish(target="/", via="portal", terms=SessionTerms()))
+        if token is not None:
+            self.links_made.append(Link(token, CHECKED_AT.get()))
+
+    async def follow(self, number: int = 0) -> None:
+        """A browser follows it."""
+        if len(self.links_made) > number:
+            await self.arrive_by(self.links_made[number])
+
+    async def arrive_by(self, link: Link) -> bool:
+        """The same for one that is known: whether it was good, be it for a second step."""
+        offer = await self.links.look(link.token.text.reveal())
+        outcome = await self.links.redeem(offer, VISIT) if isinstance(offer, Offer) else offer
+        gave: str | None = None
+        match outcome:
+            case LoggedIn(_, Born() as born):
+                self.hand(born, link.checked_at)
+                gave = born.key
+            case SecondFactorNeeded(_, LoginToken() as pending):
+                self.pending.append((pending, link.checked_at))
+                gave = self.names.pending(pending.tag, pending)
+            case _:
+                return False
+        self.used.setdefault(f"link {link.token.sid}", set()).add(gave)
+        return True
+
+    def enrol_passkey(self) -> None:
+        """Ann has one, and signs in by it alone."""
+        AUTHENTICATOR.handle = handle_of(self.sql.add(ANN, second_factor="passkey"))
+        self.sql.passkeys[AUTHENTICATOR.id] = PASSKEY
+
+    def sign_a_challenge(self) -> None:
+        """Ann's authenticator answers the login page."""
+        self.responses.append(AUTHENTICATOR.sign(self.passwordless.request(HELD)))
+
+    async def show(self, number: int = 0) -> bool:
+        """That response, instead of a password; whether it opened."""
+        arrival = Arrival(wish=Birth.browser(self.sessions.options), visit=VISIT)
+        outcome = await self.passwordless.attempt(Assertion(self.responses[number], HELD), arrival)
+        if not isinstance(outcome, LoggedIn) or outcome.born is None:
+            return False
+        self.hand(outcome.born, CHECKED_AT.get())
+        self.used.setdefault(f"challenge {number}", set()).add(outcome.born.key)
+        return True
+
     async def end_all(self, reason: StampReason = "password", *, password: str | None = "p1") -> None:
         """Another password, or the user is disabled: SQL, then the store."""
         await self.sql.change(ANN, reason, password=password)
@@ -354,6 +463,14 @@ class World:
             was_used = f"ticket {issued.token.sid}" in self.used
             if isinstance(await self.redeem(issued), Redeemed) and was_used:
                 self.again.append("ticket")
+        for link in self.links_made:
+            was_used = f"link {link.token.sid}" in self.used
+            if await self.arrive_by(link) and was_used:
+                self.again.append("link")
+        for number in range(len(self.responses)):
+            was_used = f"challenge {number}" in self.used
+            if await self.show(number) and was_used:
+                self.again.append("challenge")
 
     def between(self, waiting: Sequence[str]) -> str | None:
         """Between two turns: the store stirs, or a flow (never the reconciler's) crashes."""
@@ -412,6 +529,46 @@ class World:
             arrivals=Nobody(),
             passwordless=None,
             options=options,
+            events=self.events,
+        )
+
+    def _links(self) -> SingleSignOn:
+        return SingleSignOn(
+            store=self.gate,
+            names=self.names,
+            seal=sso_seal(RING),
+            users=self.sql,
+            rules=Open(),
+            clients=cast(Any, None),  # no link of these has one
+            entry=self.login.entry,
+            second_factor=self.login.second_factor,
+            epoch=lambda: self.sql.epoch,
+            clock=self.clock,
+            chance=self.chance.randbytes,
+            options=LoginOptions(floor_ms=0),
+            events=self.events,
+        )
+
+    def _passwordless(self) -> Passwordless:
+        passkeys = Passkeys(
+            party=PARTY,
+            challenges=Challenges(
+                ring=RING, clock=self.clock, chance=self.chance.randbytes, epoch=lambda: self.sql.epoch
+            ),
+            rows=self.sql,
+            store=self.gate,
+            names=self.names,
+            letters=cast(Any, NoLetters()),
+            clock=self.clock,
+            chance=self.chance.randbytes,
+        )
+        return Passwordless(
+            passkeys=passkeys,
+            users=cast(UserBackend, Judged(self.sql)),
+            entry=self.login.entry,
+            throttle=cast(Throttle, Free()),
+            watch=cast(Watch, Blind()),
+            arrivals=Nobody(),
             events=self.events,
         )
 
