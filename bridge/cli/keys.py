@@ -8,6 +8,7 @@ import typer
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, say, say_table, when
 from bridge.cli.rooms import ACTOR, within
+from bridge.keys.algorithms import ALGORITHMS
 from bridge.keys.keyring import UnknownKey
 from bridge.keys.rotation import Schedule, Stage, due_at
 
@@ -31,12 +32,20 @@ def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rotate(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def rotate(
+    *,
+    alg: Annotated[list[str] | None, typer.Option(help="Only of this algorithm; may be given again.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Publish new keys now; they sign as soon as every client has had time to read them."""
+    if unknown := sorted({*(alg or ())} - {*ALGORITHMS}):
+        raise Refusal(f"nothing is signed with {unknown[0]}, but with {', '.join(ALGORITHMS)}")
+    wanted = [each for each in ALGORITHMS if alg is None or each in alg]
 
     async def work(rooms: Rooms) -> list[dict[str, Any]]:
         await rooms.keyring.refresh()
-        pending = await rooms.keyring.rotate(actor=ACTOR)
+        pending = await rooms.keyring.rotate(actor=ACTOR, algorithms=wanted)
         return [_shown(stage, rooms.keyring.schedule) for stage in pending]
 
     rows = within(config, work)

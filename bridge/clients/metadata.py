@@ -20,7 +20,7 @@ ASSERTION_ALGS: Final[dict[str, tuple[str, ...]]] = {
     "private_key_jwt": ("RS256", "PS256", "ES256", "EdDSA"),
 }
 """How each method's assertions may be signed."""
-REQUEST_ALGS: Final = ("RS256", "PS256", "ES256", "EdDSA", "HS256", "none")
+REQUEST_ALGS: Final = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 """How request objects may be signed."""
 _MOST_REQUEST_URIS: Final = 20
 SHORTEST_KEY: Final = 32
@@ -194,10 +194,8 @@ def _request_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
         yield field, f"{alg!r} is not offered"
     if alg in SYMMETRIC and not metadata.secret_at_hand:
         yield field, "a client without a secret shares no key with us"
-    if alg not in (None, "none", *SYMMETRIC) and metadata.jwks is None and metadata.jwks_uri is None:
+    if alg not in (None, *SYMMETRIC) and metadata.jwks is None and metadata.jwks_uri is None:
         yield field, "needs jwks or jwks_uri"
-    if alg == "none" and metadata.require_signed_request_object:
-        yield "require_signed_request_object", "must not be true where request_object_signing_alg is none"
     if len(metadata.request_uris) > _MOST_REQUEST_URIS:
         yield "request_uris", f"must be at most {_MOST_REQUEST_URIS}"
     for uri in metadata.request_uris:

@@ -103,10 +103,10 @@ class Keyring:
         if plan([key.stage for key in self._keys.values()]):
             await self._change(plan, actor="schedule")
 
-    async def rotate(self, *, actor: str) -> Sequence[Stage]:
-        """Publish a successor of each active key; the schedule makes it sign once every client has had time to read it.
-        Returns those that wait for that.  Raises Unavailable."""
-        await self._change(rotated, actor=actor)
+    async def rotate(self, *, actor: str, algorithms: Sequence[Algorithm] = ALGORITHMS) -> Sequence[Stage]:
+        """Publish a successor of each active key of these algorithms; the schedule makes it sign once every client has
+        had time to read it.  Returns those that wait for that.  Raises Unavailable."""
+        await self._change(partial(rotated, algorithms=algorithms), actor=actor)
         return [key.stage for key in self._keys.values() if key.state == "pending"]
 
     async def compromise(self, kid: str, *, actor: str) -> Sequence[Stage]:

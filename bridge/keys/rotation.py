@@ -80,9 +80,9 @@ def missing(keys: Sequence[Stage]) -> list[Step]:
     ]
 
 
-def rotated(keys: Sequence[Stage]) -> list[Step]:
-    """A successor for every active key that has none yet."""
-    return [Make(alg, "pending") for alg in ALGORITHMS if not _of(keys, alg, "pending")]
+def rotated(keys: Sequence[Stage], algorithms: Sequence[Algorithm] = ALGORITHMS) -> list[Step]:
+    """A successor for every active key of these algorithms that has none yet."""
+    return [Make(alg, "pending") for alg in algorithms if not _of(keys, alg, "pending")]
 
 
 def compromised(keys: Sequence[Stage], kid: str) -> list[Step]:

@@ -36,3 +36,12 @@ def test_a_key_that_leaked_is_gone_at_once(place: object, command: Command) -> N
     assert again.status == 1 and again.err == f"login-bridge: no key {key['kid']} is in use\n"
     said = command("keys", "compromise", done["active"][0]["kid"])
     assert said.status == 0 and "is gone" in said.out and "is signed by" in said.out
+
+
+def test_one_algorithm_is_rotated_alone(place: object, command: Command) -> None:
+    """Some clients stumble over a new key of a kind that they do not know."""
+    pending = command("keys", "rotate", "--alg", "RS256", "--json").json["pending"]
+    assert [row["alg"] for row in pending] == ["RS256"]
+    refused = command("keys", "rotate", "--alg", "RS384")
+    said = "login-bridge: nothing is signed with RS384, but with RS256, ES256, EdDSA\n"
+    assert (refused.status, refused.err) == (1, said)
