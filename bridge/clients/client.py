@@ -16,6 +16,14 @@ DEFAULT_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offl
 """What a client may ask for when its metadata names no `scope`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How something is encrypted to a client's key: `alg` wraps the key, `enc` the content."""
+
+    alg: str
+    enc: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """One client.  A disabled one is still found, so that the log can say why it was refused."""
@@ -48,6 +56,10 @@ class Client:
     resource_server: bool = False
     """Serves what access tokens are for: it may introspect those of every client.  Only the operator says so."""
     id_token_alg: str = "RS256"  # noqa: S105  # an algorithm
+    id_token_encryption: Encryption | None = None
+    userinfo_alg: str | None = None
+    """None: userinfo is plain JSON, or only encrypted."""
+    userinfo_encryption: Encryption | None = None
     logo_uri: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None

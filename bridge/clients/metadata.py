@@ -22,6 +22,10 @@ ASSERTION_ALGS: Final[dict[str, tuple[str, ...]]] = {
 """How each method's assertions may be signed."""
 REQUEST_ALGS: Final = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 """How request objects may be signed."""
+ENCRYPTION_ALGS: Final = ("RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
+ENCRYPTION_ENCS: Final = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
+DEFAULT_ENC: Final = "A128CBC-HS256"
+"""Registration 1.0 §2: where only an `alg` is named."""
 _MOST_REQUEST_URIS: Final = 20
 SHORTEST_KEY: Final = 32
 """Bytes of a secret that is itself a key (RFC 7518 §3.2; Core §16.19)."""
@@ -68,6 +72,11 @@ class Metadata(Struct, frozen=True, kw_only=True):
     scope: str | UnsetType = UNSET
     application_type: ApplicationType = "web"
     id_token_signed_response_alg: str = "RS256"  # noqa: S105  # an algorithm
+    id_token_encrypted_response_alg: str | None = None
+    id_token_encrypted_response_enc: str | None = None
+    userinfo_signed_response_alg: str | None = None
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str | None = None
     logo_uri: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None
@@ -184,8 +193,22 @@ def _key_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
     if method == "private_key_jwt" and metadata.jwks is None and metadata.jwks_uri is None:
         yield "jwks", "or jwks_uri is needed for private_key_jwt"
     yield from _request_problems(metadata)
+    yield from _encryption_problems(metadata)
     if alg is not None and alg not in ASSERTION_ALGS.get(method, ()):
         yield "token_endpoint_auth_signing_alg", f"{alg!r} is not offered for {method}"
+
+
+def _encryption_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+    for field in ("id_token_encrypted_response", "userinfo_encrypted_response"):
+        alg, enc = getattr(metadata, f"{field}_alg"), getattr(metadata, f"{field}_enc")
+        if alg is not None and alg not in ENCRYPTION_ALGS:
+            yield f"{field}_alg", f"{alg!r} is not offered"
+        if enc is not None and enc not in ENCRYPTION_ENCS:
+            yield f"{field}_enc", f"{enc!r} is not offered"
+        if enc is not None and alg is None:
+            yield f"{field}_enc", f"needs {field}_alg"
+        if alg is not None and metadata.jwks is None and metadata.jwks_uri is None:
+            yield f"{field}_alg", "needs jwks or jwks_uri"
 
 
 def _request_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
@@ -218,6 +241,8 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
         yield "resource_server", "a client that cannot authenticate may not introspect"
     if metadata.id_token_signed_response_alg in SYMMETRIC and not metadata.secret_at_hand:
         yield "id_token_signed_response_alg", "a client without a secret shares no key with us"
+    if metadata.userinfo_signed_response_alg not in (None, *offered.id_token_algs):
+        yield "userinfo_signed_response_alg", f"{metadata.userinfo_signed_response_alg!r} is not offered"
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         yield "default_max_age", "must not be negative"
     if metadata.subject_type == "pairwise" and not _one_sector(metadata):

@@ -4,8 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.clients.client import Client, Source
-from bridge.clients.metadata import InvalidMetadata, Offered, check_identifier, check_metadata, read_metadata
+from bridge.clients.client import Client, Encryption, Source
+from bridge.clients.metadata import (
+    DEFAULT_ENC,
+    InvalidMetadata,
+    Offered,
+    check_identifier,
+    check_metadata,
+    read_metadata,
+)
 from bridge.types import ClientId
 
 EXTENSIONS: Final = ("require_pkce", "first_party", "allow_query_token")
@@ -84,6 +91,13 @@ def client_of(row: Row) -> Client:
         require_signed_request=metadata.require_signed_request_object,
         resource_server=metadata.resource_server and row["source"] in _BY_OPERATOR,
         id_token_alg=metadata.id_token_signed_response_alg,
+        id_token_encryption=_encryption(
+            metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc
+        ),
+        userinfo_alg=metadata.userinfo_signed_response_alg,
+        userinfo_encryption=_encryption(
+            metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+        ),
         logo_uri=metadata.logo_uri,
         policy_uri=metadata.policy_uri,
         tos_uri=metadata.tos_uri,
@@ -101,3 +115,7 @@ def client_of(row: Row) -> Client:
         secret_enc=row["secret_enc"],
         metadata=document,
     )
+
+
+def _encryption(alg: str | None, enc: str | None) -> Encryption | None:
+    return None if alg is None else Encryption(alg, enc or DEFAULT_ENC)

@@ -16,6 +16,7 @@
     Registration 1.0 §2; Core §10.1.1                         client_keys.py
     RFC 6749 §4.1.3, §4.4, §4.5, §6                           grants/*.py
     Core §2, §3.1.3.6, §3.3.2.11                              id_token.py
+    Core §5.3.2, §10.1, §10.2                                 client_tokens.py
     RFC 6750 §2, §3                                           access_token.py
     Core §5.3; RFC 6750                                       userinfo.py
     Core §5.1, §5.4                                           claims.py

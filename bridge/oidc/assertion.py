@@ -64,8 +64,7 @@ class Assertions:
 
     async def _first(self, signed: Signed) -> bool:
         """A mark of its own, before anything that stands on it (store §2)."""
-        name = digest(f"{signed.client}\0{signed.jti}")
-        mark = self._names.mark(self._slots.of_client(signed.client), "jti", name)
+        mark = self._names.mark(self._slots.of_client(signed.client), "jti", digest(signed.jti))
         left = max(signed.exp - self._clock.now(), 0.0) + 2 * SKEW
         return await self._store.commit(Add(mark, self._chance(16), left))
 

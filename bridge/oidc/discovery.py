@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from bridge.asgi import Receive, Scope, Send
-from bridge.clients.metadata import REQUEST_ALGS
+from bridge.clients.metadata import ENCRYPTION_ALGS, ENCRYPTION_ENCS, REQUEST_ALGS
 from bridge.keys.algorithms import ALGORITHMS
 from bridge.oidc.acr import ACRS
 from bridge.oidc.claims import CLAIMS, SCOPES
@@ -52,6 +52,11 @@ def metadata(
         "grant_types_supported": sorted({*grant_types, *offer.grant_types}),
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "id_token_encryption_alg_values_supported": list(ENCRYPTION_ALGS),
+        "id_token_encryption_enc_values_supported": list(ENCRYPTION_ENCS),
+        "userinfo_signing_alg_values_supported": list(ALGORITHMS),
+        "userinfo_encryption_alg_values_supported": list(ENCRYPTION_ALGS),
+        "userinfo_encryption_enc_values_supported": list(ENCRYPTION_ENCS),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),

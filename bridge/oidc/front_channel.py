@@ -3,6 +3,7 @@
 from bridge.grants.issue import Drawn, access_exp
 from bridge.grants.records import Family
 from bridge.grants.terms import Moment
+from bridge.oidc.client_tokens import ClientTokens
 from bridge.oidc.id_token import IdTokens
 from bridge.oidc.request import AuthorizationRequest
 from bridge.oidc.response_modes import Fields
@@ -12,8 +13,9 @@ from bridge.oidc.telling import Telling
 class FrontChannel:
     """Makes the answers of the implicit and the hybrid flow."""
 
-    def __init__(self, id_tokens: IdTokens, telling: Telling) -> None:
+    def __init__(self, id_tokens: IdTokens, client_tokens: ClientTokens, telling: Telling) -> None:
         self._id_tokens = id_tokens
+        self._client_tokens = client_tokens
         self._telling = telling
 
     async def fields(self, request: AuthorizationRequest, granted: Family, drawn: Drawn, moment: Moment) -> Fields:
@@ -40,5 +42,5 @@ class FrontChannel:
                 code=code,
                 more=await self._telling.in_id_token(request.client, granted, granted.scopes if alone else ()),
             )
-            fields.append(("id_token", id_token))
+            fields.append(("id_token", await self._client_tokens.id_token(request.client, id_token)))
         return fields

@@ -14,6 +14,7 @@ from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Authenticator, Clients
 from bridge.oidc.client_keys import ClientKeys, Fetches
+from bridge.oidc.client_tokens import ClientTokens
 from bridge.oidc.cors import Open
 from bridge.oidc.discovery import DiscoveryEndpoint, addresses, metadata
 from bridge.oidc.front_channel import FrontChannel
@@ -88,8 +89,9 @@ class Provider:
             events=issuing.events,
         )
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
+        client_tokens = ClientTokens(issuer=issuer, keys=keys, client_keys=client_keys)
         telling, offer = Telling(users, accounts), offer_of(options)
-        grants = _grants(issuing, id_tokens, telling)
+        grants = _grants(issuing, id_tokens, client_tokens, telling)
         self._metadata = metadata(
             issuer,
             grant_types=list(grants),
@@ -122,7 +124,7 @@ class Provider:
             errors=pages,
             sub_of=sub_of,
             offer=offer,
-            front=FrontChannel(id_tokens, telling),
+            front=FrontChannel(id_tokens, client_tokens, telling),
             objects=RequestObjects(
                 issuer=issuer,
                 offered=Offered(by_value=options.request_objects, by_reference=options.request_uris),
@@ -157,7 +159,14 @@ class Provider:
         )
         self._revoke = RevocationEndpoint(authenticate=authenticate, issuing=issuing, proxies=proxies)
         self._userinfo, self._userinfo_by_query = (
-            UserinfoEndpoint(issuing=issuing, telling=telling, clients=clients, proxies=proxies, by_query=by_query)
+            UserinfoEndpoint(
+                issuing=issuing,
+                telling=telling,
+                client_tokens=client_tokens,
+                clients=clients,
+                proxies=proxies,
+                by_query=by_query,
+            )
             for by_query in (False, True)
         )
         self._registration = registration
@@ -200,8 +209,8 @@ class Provider:
         return Open(DiscoveryEndpoint(members, max_age=self._options.jwks_max_age), "GET, HEAD")
 
 
-def _grants(issuing: Issuing, id_tokens: IdTokens, telling: Telling) -> dict[str, Grant]:
-    response = Response(id_tokens, telling, issuing.clock)
+def _grants(issuing: Issuing, id_tokens: IdTokens, client_tokens: ClientTokens, telling: Telling) -> dict[str, Grant]:
+    response = Response(id_tokens, client_tokens, telling, issuing.clock)
     return {
         "authorization_code": AuthorizationCode(issuing, response),
         "refresh_token": RefreshToken(issuing, response),

@@ -65,8 +65,8 @@ class RequestObjects:
         carried = [name for name in _CARRIERS if name in parameters.values]
         if len(carried) > 1:
             raise OAuthError("invalid_request", "request and request_uri must not be sent together")
-        if not carried or parameters.repeated:
-            if client.require_signed_request and not parameters.repeated:
+        if not carried:
+            if client.require_signed_request:
                 raise OAuthError("invalid_request", "this client must send a signed request object")
             return parameters
         if not (self._offered.by_value if carried == ["request"] else self._offered.by_reference):

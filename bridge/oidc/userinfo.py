@@ -1,8 +1,5 @@
 """Who is it that this access token stands for? — Core §5.3; RFC 6750."""
 
-from typing import Final
-
-import msgspec
 from msgspec.structs import replace
 
 from bridge.asgi import NO_REFERRER, NO_STORE, Proxies, Receive, Reply, Scope, Send
@@ -15,13 +12,12 @@ from bridge.mint import OAuthToken
 from bridge.oidc.access_token import ShownToken, refusal, shown_token
 from bridge.oidc.claims import Value
 from bridge.oidc.client_auth import Clients
+from bridge.oidc.client_tokens import ClientTokens
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.issue import Issuing
 from bridge.oidc.telling import Telling
 from bridge.oidc.token import unavailable
 from bridge.types import Visit
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class UserinfoEndpoint:
@@ -35,12 +31,14 @@ class UserinfoEndpoint:
         *,
         issuing: Issuing,
         telling: Telling,
+        client_tokens: ClientTokens,
         clients: Clients,
         proxies: Proxies,
         by_query: bool = False,
     ) -> None:
         self._issuing = issuing
         self._telling = telling
+        self._client_tokens = client_tokens
         self._clients = clients
         self._proxies = proxies
         self._by_query = by_query
@@ -50,8 +48,9 @@ class UserinfoEndpoint:
             if scope["method"] not in ("GET", "POST"):
                 allow = ((b"allow", b"GET, POST, OPTIONS"),)
                 raise OAuthError("invalid_request", "this endpoint takes GET and POST", status=405, headers=allow)
-            claims = await self._claims(scope, await shown_token(scope, receive, by_query=self._by_query))
-            reply = Reply(200, _encode(claims), b"application/json", NO_STORE)
+            client, claims = await self._claims(scope, await shown_token(scope, receive, by_query=self._by_query))
+            body, kind = await self._client_tokens.userinfo(client, claims)
+            reply = Reply(200, body, kind, NO_STORE)
         except OAuthError as error:
             reply = error.reply()
         except Unavailable as error:
@@ -60,7 +59,7 @@ class UserinfoEndpoint:
             reply = replace(reply, headers=(*reply.headers, *NO_REFERRER))
         await reply(scope, receive, send)
 
-    async def _claims(self, scope: Scope, shown: ShownToken) -> dict[str, Value]:
+    async def _claims(self, scope: Scope, shown: ShownToken) -> tuple[Client, dict[str, Value]]:
         token = self._issuing.mint.parse("access", shown.text)
         found = await self._judged(token) if token is not None else None
         if found is None:
@@ -76,7 +75,7 @@ class UserinfoEndpoint:
         )
         if claims is None:
             raise refusal("invalid_token", "the access token is not valid any more")
-        return claims
+        return client, claims
 
     def _weigh_query(self, scope: Scope, client: Client) -> None:
         """May this client do so?  Each time is counted, so that its owner knows when he may forbid it."""

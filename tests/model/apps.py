@@ -109,7 +109,7 @@ class Apps:
             "sessions": world.sessions,
             "consents": world.consents,
             "browsers": SimpleNamespace(visit=lambda scope: VISIT),
-            "front": FrontChannel(cast(Any, None), cast(Any, None)),  # nobody asks for an ID token
+            "front": FrontChannel(cast(Any, None), cast(Any, None), cast(Any, None)),  # nobody asks for an ID token
         }
         names = inspect.signature(AuthorizationEndpoint).parameters
         self._endpoint = AuthorizationEndpoint(**{name: cast(Any, taking_part.get(name)) for name in names})

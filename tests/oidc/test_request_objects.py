@@ -258,7 +258,12 @@ async def test_what_is_wrong_inside_goes_back_by_the_way_inside(objects: World) 
 async def test_a_client_that_demands_signatures_counts_nothing_outside(objects: World) -> None:
     said = await _code(objects, "strict", request=_signed("strict", state=None), state="outside", prompt="login")
     assert "state" not in said
-    assert await _error(objects, "strict", code_challenge=CHALLENGE) == "invalid_request"
+    whole = {name: value for name, value in _inside("strict", state="outside").items() if name != "client_id"}
+    said = answer(await _ask(objects, "strict", **whole))
+    assert (said["error"], said["error_description"]) == (
+        "invalid_request",
+        "this client must send a signed request object",
+    )
 
 
 async def test_both_ways_at_once_and_an_object_twice_are_refused(objects: World) -> None:

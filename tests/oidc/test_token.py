@@ -417,6 +417,7 @@ async def test_a_public_client_has_none(world: World) -> None:
         world.issuing,
         Response(
             IdTokens(issuer=ISSUER, lifetime=60, keys=world.keyring, clock=world.clock),
+            cast(Any, None),  # for nobody
             cast(Any, None),  # about nobody
             world.clock,
         ),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from bridge.clients.client import Client
 from bridge.clock import Clock
 from bridge.grants.terms import Tokens
+from bridge.oidc.client_tokens import ClientTokens
 from bridge.oidc.id_token import NOTHING, IdTokens
 from bridge.oidc.telling import Telling
 
@@ -12,8 +13,9 @@ from bridge.oidc.telling import Telling
 class Response:
     """Makes it.  The ID token is there if `openid` was granted, and only then."""
 
-    def __init__(self, id_tokens: IdTokens, telling: Telling, clock: Clock) -> None:
+    def __init__(self, id_tokens: IdTokens, client_tokens: ClientTokens, telling: Telling, clock: Clock) -> None:
         self._id_tokens = id_tokens
+        self._client_tokens = client_tokens
         self._telling = telling
         self._clock = clock
 
@@ -30,7 +32,6 @@ class Response:
         family = tokens.family
         if family.uid is not None and "openid" in tokens.scopes:
             more = await self._telling.in_id_token(client, family) if family.id_token else NOTHING
-            members["id_token"] = self._id_tokens.make(
-                client, family, nonce=tokens.nonce, access=tokens.access, more=more
-            )
+            id_token = self._id_tokens.make(client, family, nonce=tokens.nonce, access=tokens.access, more=more)
+            members["id_token"] = await self._client_tokens.id_token(client, id_token)
         return members
