@@ -17,7 +17,7 @@ from bridge.oidc.claims_parameter import NOTHING, Wanted, read_claims
 from bridge.oidc.errors import ErrorCode, OAuthError, Shown
 from bridge.oidc.params import Parameters
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
-from bridge.oidc.response_modes import CODE, Offer, ResponseType, ReturnPath, named, usual_mode
+from bridge.oidc.response_modes import CODE, Offer, ResponseMode, ResponseType, ReturnPath, named, usual_mode
 from bridge.types import Subject
 
 _NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (
@@ -99,7 +99,8 @@ def return_path(parameters: Parameters, client: Client, target: RedirectTarget, 
     asked, usual = parameters.get("response_mode"), usual_mode(parameters.get("response_type") or "", offer)
     mode = usual
     if asked is not None and (asked != "query" or usual == "query"):
-        mode = next((each for each in offer.modes if each == asked), usual)
+        offered: dict[str, ResponseMode] = {each: each for each in offer.modes}
+        mode = offered.get(asked, usual)
     return ReturnPath(target, mode, parameters.get("state"), client.name or client.client_id)
 
 

@@ -221,6 +221,7 @@ async def test_each_flow_gives_what_its_name_says(open_world: World, response_ty
         assert (back["token_type"], back["expires_in"], back["scope"]) == ("Bearer", "3600", "openid email")
         told = (await world.userinfo(back["access_token"])).json()
         assert (told["sub"], told["email"]) == (world.bob.sub, "bob@example.com")
+    claims: Mapping[str, Any] = {}
     if "id_token" in words:
         claims = await _claims(world, back["id_token"])
         assert (claims["aud"], claims["nonce"], claims["sub"]) == ("front", "no", world.bob.sub)
