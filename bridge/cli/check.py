@@ -80,6 +80,8 @@ def _about_settings(settings: Config) -> Iterator[Finding]:
         (settings.legacy.enabled and settings.legacy.admin_md5_login, "legacy.admin_md5_login: that md5 is a password"),
         (settings.oidc.registration == "open", "oidc.registration is open: anybody may register apps"),
         (not settings.oidc.registration_require_pkce, "oidc.registration_require_pkce is off: codes can be stolen"),
+        (settings.oidc.implicit, "oidc.implicit: tokens lie in the browser's history (RFC 9700)"),
+        (settings.oidc.hybrid, "oidc.hybrid: tokens lie in the browser's history (RFC 9700)"),
         (settings.legacy.enabled and settings.legacy.allow_get, "legacy.allow_get: passwords in queries reach logs"),
     )
     if settings.proxy_unnamed:

@@ -119,6 +119,18 @@ def test_a_credential_is_disabled_enabled_and_removed(place: Path, command: Comm
     assert command("credential", "list", "--json").json == []
 
 
+def test_a_client_is_registered_for_the_response_types_that_a_setting_offers(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registration 1.0 §2: and for no others."""
+    grants = ("--grant-type", "authorization_code", "--grant-type", "implicit")
+    add = ("client", "add", "--name", "App", "--redirect-uri", URI, *grants, "--response-type", "id_token code")
+    assert "'implicit' is not offered" in command(*add).err
+    monkeypatch.setenv("BRIDGE__OIDC__HYBRID", "true")
+    assert command(*add, "--json").json["response_types"] == ["code id_token"]
+    assert "'id_token' is not offered" in command(*add, "--response-type", "id_token").err
+
+
 def test_a_client_is_registered_as_rfc_7591_answers(place: Path, command: Command) -> None:
     said = command("client", "add", "--name", "App", "--redirect-uri", URI, "--scope", "openid email", "--json").json
     assert within(lambda rooms: _client_opens(rooms, said["client_id"], said["client_secret"])) is True

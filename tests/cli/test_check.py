@@ -51,6 +51,8 @@ def test_five_mistakes_in_one_file_are_told_at_once(place: Path, command: Comman
         ("SESSIONS__LEGACY_AT_ISSUER=true", "sessions.legacy_at_issuer: a portal's session files"),
         ("LEGACY__ADMIN_MD5_LOGIN=true", "legacy.admin_md5_login: that md5 is a password"),
         ("LEGACY__ALLOW_GET=true", "legacy.allow_get: passwords in queries reach logs"),
+        ("OIDC__IMPLICIT=true", "oidc.implicit: tokens lie in the browser's history"),
+        ("OIDC__HYBRID=true", "oidc.hybrid: tokens lie in the browser's history"),
         ("MAIL__URL=console:", "mail.url is console: every reset link is in the log"),
     ],
 )

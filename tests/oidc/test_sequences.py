@@ -82,7 +82,7 @@ ASKS = st.fixed_dictionaries({}, optional=RIGHT)
 def stories(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     """Somebody allows an app something, perhaps takes it back, is asked for something else, and then anything."""
     person, app = draw(st.sampled_from(PEOPLE)), "front"
-    begun = [
+    begun: list[tuple[Any, ...]] = [
         ("sign in", person),
         ("ask", app, draw(ASKS)),
         (draw(st.sampled_from(["allow", "allow", "allow", "deny"])),),
