@@ -39,6 +39,7 @@ from bridge.legacy.users import AddUser, GetUsers, UpdateUser
 from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
 from bridge.oidc.client_keys import ClientKeys
+from bridge.oidc.frontchannel_logout import FrontChannelLogout
 from bridge.oidc.grants.single_sign_on import SingleSignOnGrant
 from bridge.oidc.issue import Issuing
 from bridge.oidc.provider import Provider
@@ -52,7 +53,7 @@ from bridge.pages.browser import Desk
 from bridge.pages.consenting import Consenting
 from bridge.pages.door import PagesDoor
 from bridge.pages.inviting import Inviting
-from bridge.pages.leaving import Leaving, Tell, nobody
+from bridge.pages.leaving import FramesOf, Leaving, Tell, no_frames, nobody
 from bridge.pages.readdressing import Readdressing
 from bridge.pages.render import Pages
 from bridge.pages.resetting import Resetting
@@ -165,7 +166,12 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tel
         ),
         consenting=Consenting(desk=desk, consents=rooms.consents, events=rooms.events),
         ticketing=Ticketing(desk=desk, tickets=rooms.tickets, arrivals=rooms.arrivals, events=rooms.events),
-        leaving=Leaving(desk=desk, later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later, tell=tell),
+        leaving=Leaving(
+            desk=desk,
+            later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later,
+            tell=tell,
+            frames_of=_frames(rooms),
+        ),
         resetting=Resetting(
             desk=desk,
             requests=rooms.resets,
@@ -362,6 +368,13 @@ def _registration(rooms: Rooms, proxies: Proxies) -> RegistrationEndpoint | None
         sector_of=partial(check_sector, fetch=rooms.fetch),
         proxies=proxies,
     )
+
+
+def _frames(rooms: Rooms) -> FramesOf:
+    config = rooms.config
+    if not (config.oidc.enabled and config.oidc.frontchannel_logout):
+        return no_frames
+    return FrontChannelLogout(issuer=config.base_url, clients=rooms.clients)
 
 
 def _single_sign_on(rooms: Rooms) -> SingleSignOnGrant:

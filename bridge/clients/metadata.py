@@ -83,6 +83,8 @@ class Metadata(Struct, frozen=True, kw_only=True):
     client_uri: str | None = None
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str | None = None
+    frontchannel_logout_session_required: bool = False
     initiate_login_uri: str | None = None
     subject_type: SubjectType = "public"
     sector_identifier_uri: str | None = None
@@ -176,10 +178,25 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
             yield field, why
     if metadata.backchannel_logout_uri and (why := link_problem(metadata.backchannel_logout_uri, https=True)):
         yield "backchannel_logout_uri", why
+    if metadata.frontchannel_logout_uri and (why := _frame_problem(metadata.frontchannel_logout_uri, metadata)):
+        yield "frontchannel_logout_uri", why
     if metadata.initiate_login_uri and (why := only_https_problem(metadata.initiate_login_uri)):
         yield "initiate_login_uri", why
     if metadata.sector_identifier_uri and (why := only_https_problem(metadata.sector_identifier_uri)):
         yield "sector_identifier_uri", why
+
+
+def _frame_problem(uri: str, metadata: Metadata) -> str | None:
+    """Front-Channel Logout 1.0 §2: it is on one of the hosts to which the browser is sent anyhow."""
+    if why := link_problem(uri, https=True):
+        return why
+    same = {_origin(one) for one in metadata.redirect_uris}
+    return None if _origin(uri) in same else "must have the scheme, host and port of a redirect URI"
+
+
+def _origin(uri: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(uri)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _key_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:

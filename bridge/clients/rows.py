@@ -104,6 +104,8 @@ def client_of(row: Row) -> Client:
         client_uri=metadata.client_uri,
         backchannel_logout_uri=metadata.backchannel_logout_uri,
         backchannel_logout_session_required=metadata.backchannel_logout_session_required,
+        frontchannel_logout_uri=metadata.frontchannel_logout_uri,
+        frontchannel_logout_session_required=metadata.frontchannel_logout_session_required,
         sector=metadata.sector,
         default_max_age=metadata.default_max_age,
         require_auth_time=metadata.require_auth_time,

@@ -40,6 +40,7 @@ def metadata(
     registration: bool,
     request_objects: bool,
     request_uris: bool,
+    frontchannel_logout: bool,
 ) -> dict[str, object]:
     """The members of the document.  What is not in it is refused (checked by a property test)."""
     return {
@@ -82,6 +83,8 @@ def metadata(
         "ui_locales_supported": list(languages),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": frontchannel_logout,
+        "frontchannel_logout_session_supported": frontchannel_logout,
     }
 
 

@@ -41,6 +41,10 @@ class OidcOptions:
     hybrid: bool = False
     """The same beside a code (code id_token, code token, code id_token token)."""
 
+    frontchannel_logout: bool = False
+    """Whether the page on which somebody has signed out loads the frontchannel_logout_uri of each app that he was
+    signed in to, in frames.  backchannel_logout_uri needs no setting, and no cookies in frames."""
+
     registration: Registration = "off"
     """Who may register apps by themselves (RFC 7591): nobody; who was given an initial access token (login-bridge
     registration add); or everybody ("open").  People are always asked before such an app learns anything."""

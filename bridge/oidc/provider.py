@@ -100,6 +100,7 @@ class Provider:
             registration=registration is not None,
             request_objects=options.request_objects,
             request_uris=options.request_uris,
+            frontchannel_logout=options.frontchannel_logout,
         )
 
         if single_sign_on is not None:

@@ -21,6 +21,7 @@ from bridge.pages.models import (
     Page,
     PasskeySetup,
     SecondFactor,
+    SignedOut,
 )
 
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,63}")
@@ -46,7 +47,10 @@ def page_headers(page: Page, brand: Brand, *, locale: str, https: bool, nonce: s
     needed by pages with a script alone.
     """
     policy = content_security_policy(
-        forms=form_targets(page), images=_images(page, brand), nonce=nonce if has_script(page) else ""
+        forms=form_targets(page),
+        images=_images(page, brand),
+        frames=page.frames if isinstance(page, SignedOut) else (),
+        nonce=nonce if has_script(page) else "",
     )
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
@@ -78,10 +82,13 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(18)
 
 
-def content_security_policy(*, forms: Iterable[str] = (), images: Iterable[str] = (), nonce: str = "") -> str:
-    """Nothing but our style sheet, the pictures' hosts, and forms to us.
+def content_security_policy(
+    *, forms: Iterable[str] = (), images: Iterable[str] = (), frames: Iterable[str] = (), nonce: str = ""
+) -> str:
+    """Nothing but our style sheet, the pictures' hosts, forms to us, and the frames that the page has.
 
-    `forms` and `images` are addresses, or schemes with a colon; one that cannot be written as a source is left out.
+    `forms`, `images` and `frames` are addresses, or schemes with a colon; one that cannot be written as a source is
+    left out.
     """
     directives = [
         "default-src 'none'",
@@ -91,6 +98,8 @@ def content_security_policy(*, forms: Iterable[str] = (), images: Iterable[str] 
         "frame-ancestors 'none'",
         "base-uri 'none'",
     ]
+    if framed := _sources(frames):
+        directives.append(" ".join(["frame-src", *framed]))
     if nonce:
         if not _NONCE.fullmatch(nonce):
             raise ValueError("not a nonce")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bridge.asgi import Receive, Reply, Scope, Send, looks_ahead
 from bridge.errors import Unavailable
 from bridge.interactions.record import Logout
-from bridge.pages.asked import Asked, Heard
+from bridge.pages.asked import Asked, Heard, reads_html
 from bridge.pages.browser import Desk
 from bridge.pages.models import Logout as LogoutPage
 from bridge.pages.models import SignedOut
@@ -30,6 +30,15 @@ Tell = Callable[[Iterable[tuple[ClientId, str]]], Awaitable[object]]
 fail, as what fails is tried again."""
 
 
+FramesOf = Callable[[Iterable[tuple[ClientId, str]]], Awaitable[tuple[str, ...]]]
+"""What these clients want to be loaded in frames of the page that says so.  Never fails."""
+
+
+async def no_frames(_: Iterable[tuple[ClientId, str]]) -> tuple[str, ...]:
+    """Loads nothing."""
+    return ()
+
+
 async def nobody(_: Iterable[tuple[ClientId, str]]) -> None:
     """Tells no client."""
 
@@ -41,6 +50,7 @@ class Leaving:
     desk: Desk
     later: Later
     tell: Tell
+    frames_of: FramesOf
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks (or ends, where the wish proves itself); POST ends."""
@@ -101,8 +111,10 @@ class Leaving:
                 ended += await self.desk.sessions.end(each.record.uid, each.token.tag, each.record.id, "you")
             except Unavailable:
                 await self.later(each.token)
-        await self.tell([known for record in ended for known in record.clients.items()])
-        return self._onward(asked, wish, self.desk.signed_out())
+        known = [each for record in ended for each in record.clients.items()]
+        await self.tell(known)
+        frames = await self.frames_of(known) if reads_html(asked.heard.scope) else ()
+        return self._onward(asked, wish, self.desk.signed_out(), frames)
 
     async def _by_link(self, asked: Asked) -> Alive | None:
         """The session of who came by a link: he is nobody at our pages, and leaves by them all the same."""
@@ -117,10 +129,13 @@ class Leaving:
             return self.desk.page(asked, SignedOut(why=asked.session.reason), cookies=cookies)
         return self._onward(asked, wish, cookies)
 
-    def _onward(self, asked: Asked, wish: Logout | None, cookies: tuple[Header, ...]) -> Reply:
-        if wish is not None and wish.target is not None:
-            return self.desk.onward(asked, wish.target, cookies=cookies)
-        return self.desk.page(asked, SignedOut(why="signed-out"), cookies=cookies)
+    def _onward(
+        self, asked: Asked, wish: Logout | None, cookies: tuple[Header, ...], frames: tuple[str, ...] = ()
+    ) -> Reply:
+        target = wish.target if wish is not None else None
+        if target is not None and not frames:
+            return self.desk.onward(asked, target, cookies=cookies)
+        return self.desk.page(asked, SignedOut(why="signed-out", frames=frames, target=target), cookies=cookies)
 
     @staticmethod
     def _proves_itself(asked: Asked, alive: Alive, wish: Logout) -> bool:

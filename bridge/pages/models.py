@@ -168,6 +168,10 @@ class SignedOut:
 
     template: ClassVar[str] = "signed_out.html"
     why: Why
+    frames: tuple[str, ...] = ()
+    """What apps want to be loaded, so that they know it."""
+    target: str | None = None
+    """Where the browser moves on to when they had time for it: a checked address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,3 +105,31 @@ def test_an_imported_id_is_taken_as_it_is(client_id: str) -> None:
 def test_what_is_no_client_id_is_refused(client_id: str) -> None:
     with pytest.raises(InvalidMetadata, match="client_id"):
         check_identifier(client_id)
+
+
+@pytest.mark.parametrize(
+    ("uri", "right"),
+    [
+        ("https://app.example/out", True),
+        ("https://app.example:443/out?x=y", True),
+        ("http://127.0.0.1:9000/out", True),
+        ("https://app.example:8443/out", False),
+        ("http://app.example/out", False),
+        ("https://other.example/out", False),
+        ("https://app.example.evil.example/out", False),
+        ("https://app.example/out#f", False),
+        ("javascript:alert(1)", False),
+        ("/out", False),
+    ],
+)
+def test_fcl_2_a_page_for_frames_is_where_the_browser_is_sent_anyhow(uri: str, right: bool) -> None:
+    document = {
+        "redirect_uris": ["https://app.example/cb", "http://127.0.0.1:9000/cb"],
+        "frontchannel_logout_uri": uri,
+        "frontchannel_logout_session_required": True,
+    }
+    if right:
+        check_metadata(read_metadata(document))
+        return
+    with pytest.raises(InvalidMetadata, match="frontchannel_logout_uri"):
+        check_metadata(read_metadata(document))

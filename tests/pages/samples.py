@@ -178,6 +178,11 @@ SCREENS: Final[dict[str, Page]] = {
     "logout": LOGOUT,
     "logout-plain": Logout(csrf="the-csrf", interaction=None, app=None, email=None),
     "signed-out": SignedOut(why="signed-out"),
+    "signed-out-and-onward": SignedOut(
+        why="signed-out",
+        frames=("https://notes.example.com/out?iss=https%3A%2F%2Flogin.example.com&sid=s",),
+        target="https://notes.example.com/bye",
+    ),
     "signed-out-by-a-change": SignedOut(why="password-changed"),
     "forgot": FORGOT,
     "reset-sent": ResetSent(interaction="the-interaction", email="ada@example.com", minutes=60),
@@ -233,7 +238,7 @@ SCREENS: Final[dict[str, Page]] = {
     "onward": ONWARD,
     "form-post": FORM_POST,
 }
-MOVING: Final = ("onward", "form-post")
+MOVING: Final = ("onward", "form-post", "signed-out-and-onward")
 """Those that no browser stays on."""
 
 

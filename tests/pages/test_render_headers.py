@@ -7,7 +7,7 @@ import pytest
 from bridge.brand import Brand
 from bridge.pages.app import App
 from bridge.pages.headers import content_security_policy, page_headers, source
-from bridge.pages.models import Arrive, Page
+from bridge.pages.models import Arrive, Page, SignedOut
 from bridge.pages.options import PagesOptions
 from bridge.pages.render import Pages
 from tests.pages.samples import CONSENT, FORM_POST, LOGIN, LOGIN_TO, SCREENS
@@ -124,3 +124,9 @@ def test_the_pages_give_the_headers_of_their_brand() -> None:
     pages = Pages(PagesOptions(logo_url="https://cdn.example.org/l.png"))
     policy = dict(pages.headers(LOGIN, locale="en", https=True))[b"content-security-policy"]
     assert b"img-src 'self' data: https://cdn.example.org" in policy
+
+
+def test_frames_are_those_of_the_page_and_of_no_other() -> None:
+    page = SignedOut(why="signed-out", frames=("https://a.example:8443/out?sid=s", "https://b.example/out", "data:x"))
+    assert directives(page)["frame-src"] == "https://a.example:8443 https://b.example"
+    assert "frame-src" not in directives(SignedOut(why="signed-out"))
