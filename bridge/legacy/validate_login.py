@@ -5,6 +5,7 @@ The only action that proves who somebody is.
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, assert_never
 
 from bridge.asgi import parse_ip
@@ -13,6 +14,7 @@ from bridge.legacy.actions import Action, Answer, Caller, failure, success
 from bridge.legacy.options import LegacyOptions
 from bridge.legacy.params import Params
 from bridge.legacy.wire import Value
+from bridge.login.entry import Admits
 from bridge.login.outcome import (
     LoggedIn,
     Outcome,
@@ -37,7 +39,14 @@ class Login(Protocol):
     """Where every door has its passwords checked."""
 
     async def attempt(
-        self, email: str, password: Secret, *, wish: Birth | None, visit: Visit, shown: Shown | None
+        self,
+        email: str,
+        password: Secret,
+        *,
+        wish: Birth | None,
+        visit: Visit,
+        shown: Shown | None,
+        admits: Admits | None,
     ) -> Outcome: ...
 
 
@@ -69,14 +78,17 @@ class ValidateLogin:
             return failure(WRONG, f"{' and '.join(missing)} missing")
         given = params.optional("clientip").strip()
         person = parse_ip(given) if given else None
+        owner = _Owner(self._client_of)
         outcome = await self._login.attempt(
             email,
             password,
             wish=self._wish(caller, person),
             visit=caller.visit(person),
             shown=shown_by(Secret(params.optional("second_factor"))),
+            # Whoever is a wrong login here must not be left with a session.
+            admits=owner.admits if self._options.userid_mode == "client" else None,
         )
-        return await self._answer(outcome, caller)
+        return await self._answer(outcome, caller, owner)
 
     def _wish(self, caller: Caller, person: IPAddress | None) -> Birth:
         terms = caller.sessions
@@ -98,18 +110,21 @@ class ValidateLogin:
             case "never":
                 return None
 
-    async def _answer(self, outcome: Outcome, caller: Caller) -> Answer:
+    async def _answer(self, outcome: Outcome, caller: Caller, owner: "_Owner") -> Answer:
         match outcome:
             case LoggedIn(user, born):
                 if born is None:
                     raise TypeError("a session was wished for and none was born")
-                return await self._success(user.id, two_factor=user.second_factor != "none", token=born.token)
+                two_factor = user.second_factor != "none"
+                return await self._success(user.id, owner, two_factor=two_factor, token=born.token)
             case SecondFactorNeeded(user):
                 if self._options.error_on_2fa if caller.error_on_2fa is None else caller.error_on_2fa:
                     return failure(WRONG, "second factor (error_on_2fa)")
-                return await self._success(user.id, two_factor=True)
+                return await self._success(user.id, owner, two_factor=True)
             case SecondFactorElsewhere():
                 return failure(WRONG, "the second factor is known only to the user's authority")
+            case Refused("not-admitted"):
+                return failure(WRONG, "owns no client (userid_mode)")
             case Refused("wrong"):
                 return failure(WRONG, "refused")
             case Refused(why):
@@ -121,11 +136,11 @@ class ValidateLogin:
             case _:
                 assert_never(outcome)
 
-    async def _success(self, user: UserId, *, two_factor: bool, token: LoginToken | None = None) -> Answer:
+    async def _success(
+        self, user: UserId, owner: "_Owner", *, two_factor: bool, token: LoginToken | None = None
+    ) -> Answer:
         of_client = self._options.userid_mode == "client"
-        client = await self._client_of(user) if of_client or self._options.add_clientid else None
-        if of_client and client is None:
-            return failure(WRONG, "owns no client (userid_mode)")
+        client = owner.client if of_client or not self._options.add_clientid else await self._client_of(user)
         members: dict[str, Value] = {"userid": client if of_client else user}
         if self._options.add_clientid and client is not None:
             members["clientid"] = client
@@ -141,3 +156,16 @@ class ValidateLogin:
         if self._options.token_format == "json":  # noqa: S105  # a form
             return json.dumps({"id": user, "tk": text}, separators=(",", ":"))
         return text
+
+
+@dataclass
+class _Owner:
+    """Whoever tries to come in, and his number as a client: looked up once, before he is let in."""
+
+    client_of: ClientOf
+    client: AccountId | None = None
+
+    async def admits(self, user: UserId) -> bool:
+        """Whether he has one."""
+        self.client = await self.client_of(user)
+        return self.client is not None

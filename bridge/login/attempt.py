@@ -12,7 +12,7 @@ import anyio
 
 from bridge.errors import Unavailable
 from bridge.events.event import Events
-from bridge.login.entry import TRIES, Arrival, Arrivals, Entry
+from bridge.login.entry import TRIES, Admits, Arrival, Arrivals, Entry
 from bridge.login.options import LoginOptions
 from bridge.login.outcome import (
     LoggedIn,
@@ -96,13 +96,19 @@ class Login:
         over: Alive | None = None,
         child: LoginToken | None = None,
         shown: Shown | None = None,
+        admits: Admits | None = None,
     ) -> Outcome:
         """Is it him?  Then what was wished for is born; `wish=None` only asks.
 
         `over`: the living session of this browser, which goes on under a new token; `child`: its app cookie; `shown`:
-        the second factor, from whoever has no second step: judged where one is owed, once the password was right.
+        the second factor, from whoever has no second step: judged where one is owed, once the password was right;
+        `admits`: for whom this door is, asked then too.
         """
-        arrival = Arrival(wish=wish, visit=visit, over=over, child=child, shown=shown) if wish is not None else None
+        arrival = (
+            Arrival(wish=wish, visit=visit, over=over, child=child, shown=shown, admits=admits)
+            if wish is not None
+            else None
+        )
         return await self._guarded(email, visit, partial(self._first_step, email, password, arrival, visit))
 
     async def finish(
@@ -179,6 +185,9 @@ class Login:
 
     async def _let_in(self, user: User, arrival: Arrival | None, visit: Visit) -> Outcome | None:
         """None: the row changed after it was read, so the password must be checked again (store §2, rule 3)."""
+        if arrival is not None and arrival.admits is not None and not await arrival.admits(user.id):
+            self._events.tell("login.fail", visit, user=user.id, reason="not-admitted")
+            return Refused("not-admitted")
         if user.second_factor != "none":
             return await self._owed(user, arrival, visit)
         if arrival is None:

@@ -7,7 +7,7 @@ checked again.  The new stamp is never just taken.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -26,6 +26,7 @@ from bridge.users.user import User
 TRIES: Final = 4
 
 Made = TypeVar("Made")
+Admits: TypeAlias = Callable[[UserId], Awaitable[bool]]
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -39,6 +40,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
     """The app cookie that came along."""
     shown: Shown | None = None
     """The second factor that came with the password, from whoever has no second step."""
+    admits: Admits | None = None
+    """Whom this door lets in, asked once the password was right and before anything is made; None: everybody."""
 
 
 class Arrivals(Protocol):

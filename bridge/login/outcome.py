@@ -8,9 +8,10 @@ from bridge.sessions.birth import Born
 from bridge.tokens import LoginToken
 from bridge.users.user import User
 
-Why = Literal["wrong", "used", "copied", "stale"]
+Why = Literal["wrong", "used", "copied", "stale", "not-admitted"]
 """wrong: the password, code or passkey is not right, whatever the reason; used: it was right once; copied: somebody
-holds a copy of this passkey; stale: it is too old, or something changed since, and he has to begin again."""
+holds a copy of this passkey; stale: it is too old, or something changed since, and he has to begin again; not-admitted:
+it was right, and this door is not for him."""
 
 
 class LoggedIn(Struct, frozen=True):
@@ -38,7 +39,8 @@ class SecondFactorElsewhere(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """No.  At the first step always `wrong`: nobody is told what was wrong with it."""
+    """No.  At the first step always `wrong`, unless the door itself admits not everybody: nobody is told what was wrong
+    with it."""
 
     why: Why = "wrong"
 

@@ -25,6 +25,7 @@ from bridge.legacy.params import Params
 from bridge.legacy.reset_password import ResetPassword
 from bridge.legacy.validate_login import ValidateLogin
 from bridge.legacy.whmcs_details import WhmcsDetails
+from bridge.login.entry import Admits
 from bridge.login.outcome import (
     LoggedIn,
     Outcome,
@@ -73,9 +74,18 @@ class ScriptedLogin:
     attempts: list[Attempt] = field(default_factory=list[Attempt])
 
     async def attempt(
-        self, email: str, password: Secret, *, wish: Birth | None, visit: Visit, shown: Shown | None
+        self,
+        email: str,
+        password: Secret,
+        *,
+        wish: Birth | None,
+        visit: Visit,
+        shown: Shown | None,
+        admits: Admits | None,
     ) -> Outcome:
         self.attempts.append(Attempt(email, password, wish, visit, shown))
+        if admits is not None and not await admits(USER.id):
+            return Refused("not-admitted")
         match email.partition("@")[0]:
             case "user" if password.matches(PASSWORD):
                 return self._in(USER, wish, visit)
