@@ -1,0 +1,157 @@
+"""What the suite is told of us: addresses, clients, and what its browser does on our pages."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+ALIAS: Final = "login-bridge"
+EMAIL, PASSWORD = "ada@example.com", "plums ripen behind the old mill"
+CLIENTS: Final = ("conformance-first", "conformance-second", "conformance-post")
+SECRETS: Final = tuple(f"for-the-conformance-suite-alone-{number}-0123456789" for number in (1, 2, 3))
+"""Known to everybody: a bridge with these clients is for the suite alone."""
+
+RESPONSE_TYPES: Final = (
+    *("code", "id_token", "id_token token"),
+    *("code id_token", "code token", "code id_token token"),
+)
+PATIENCE: Final = 10
+"""Seconds that the suite's browser waits for a text or an element."""
+
+Task = dict[str, Any]
+
+
+def configuration(provider: str, *, dynamic: bool) -> dict[str, Any]:
+    """The suite's JSON configuration for every plan, of the provider at that address."""
+    browser = _Browser(provider)
+    told: dict[str, Any] = {
+        "description": f"login-bridge, clients {'register themselves' if dynamic else 'imported'}",
+        "server": {"discoveryUrl": f"{provider}/.well-known/openid-configuration", "login_hint": EMAIL},
+        "client": {"client_name": "Conformance suite, first"},
+        "client2": {"client_name": "Conformance suite, second"},
+        "browser": [browser.authorization(), browser.logout()],
+        "override": browser.overrides(),
+        "options": {"browsercontrol_css_enable": False},
+    }
+    if not dynamic:
+        told["alias"] = ALIAS
+        for name, client_id, secret in zip(("client", "client2", "client_secret_post"), CLIENTS, SECRETS, strict=True):
+            told[name] = {**told.get(name, {}), "client_id": client_id, "client_secret": secret}
+    return told
+
+
+def clients(suite: str) -> list[dict[str, Any]]:
+    """The metadata of the clients that a suite at that address is, for `login-bridge client import`."""
+    at = f"{suite}/test/a/{ALIAS}"
+    return [
+        {
+            "client_id": client_id,
+            "client_secret": secret,
+            "client_name": client_id,
+            "redirect_uris": [f"{at}/callback", f"{at}/callback?dummy1=lorem&dummy2=ipsum"],
+            "post_logout_redirect_uris": [f"{at}/post_logout_redirect"],
+            "backchannel_logout_uri": f"{at}/backchannel_logout",
+            "backchannel_logout_session_required": True,
+            "grant_types": ["authorization_code", "refresh_token", "implicit"],
+            "response_types": list(RESPONSE_TYPES),
+            "require_pkce": False,
+        }
+        for client_id, secret in zip(CLIENTS, SECRETS, strict=True)
+    ]
+
+
+class _Browser:
+    """The tasks of the suite's browser: what a person would do on each of our pages."""
+
+    def __init__(self, provider: str) -> None:
+        self._at = provider
+
+    def authorization(self, *login: Sequence[Any]) -> dict[str, Any]:
+        """Sign in, consent, and arrive; before he signs in, `login`."""
+        return self._visit("/oauth/authorize*", self._login(*login), self._consent(), self._arrived())
+
+    def logout(self) -> dict[str, Any]:
+        """Confirm where that is asked for, and arrive at the client."""
+        return self._visit("/oauth/logout*", self._confirm(), _task("Back at the client", "*/test/*/post*"))
+
+    def overrides(self) -> dict[str, Any]:
+        """By module: where a picture of a page is asked for."""
+        again = self.authorization(_picture("Sign in|Confirm that it is you", optional=True))
+        refused = {
+            "oidcc-ensure-registered-redirect-uri": "redirect_uri",
+            "oidcc-ensure-redirect-uri-in-authorization-request": "redirect_uri",
+            "oidcc-ensure-request-object-with-redirect-uri": "redirect_uri",
+            "oidcc-redirect-uri-query-added": "redirect_uri",
+            "oidcc-redirect-uri-query-mismatch": "redirect_uri",
+        }
+        shown = {
+            "oidcc-registration-logo-uri": "Sign in",
+            "oidcc-registration-policy-uri": "Privacy policy",
+            "oidcc-registration-tos-uri": "Terms of service",
+        }
+        unsure = {
+            "bad-post-logout-redirect-uri": "post_logout_redirect_uri",
+            "query-added-to-post-logout-redirect-uri": "post_logout_redirect_uri",
+            "modified-id-token-hint": "id_token_hint",
+            "bad-id-token-hint": "id_token_hint",
+            "no-id-token-hint": "id_token_hint|client_id",
+        }
+        plain = ("no-params", "no-post-logout-redirect-uri", "only-state")
+        return {
+            **{name: {"browser": [again]} for name in ("oidcc-prompt-login", "oidcc-max-age-1")},
+            **{name: {"browser": [self._refusal("/oauth/authorize*", text)]} for name, text in refused.items()},
+            **{name: {"browser": [self._shows("/login*", text)]} for name, text in shown.items()},
+            **{
+                f"oidcc-rp-initiated-logout-{name}": {
+                    "browser": [self.authorization(), self._refusal("/oauth/logout*", text)]
+                }
+                for name, text in unsure.items()
+            },
+            **{
+                f"oidcc-rp-initiated-logout-{name}": {"browser": [self.authorization(), self._signed_out()]}
+                for name in plain
+            },
+        }
+
+    def _login(self, *before: Sequence[Any]) -> Task:
+        typed = [
+            ["text", "name", "email", EMAIL, "optional"],
+            ["text", "name", "password", PASSWORD, "optional"],
+            ["click", "id", "login-submit"],
+        ]
+        return _task("Sign in", f"{self._at}/login*", *before, *typed, optional=True)
+
+    def _consent(self) -> Task:
+        return _task("Consent", f"{self._at}/consent*", ["click", "id", "consent-allow"], optional=True)
+
+    def _confirm(self) -> Task:
+        # The page of that address may say already that he is signed out.
+        return _task("Confirm", f"{self._at}/logout*", ["click", "id", "logout-confirm", "optional"], optional=True)
+
+    def _arrived(self) -> Task:
+        return _task("Back at the client", "*/test/*/callback*", ["wait", "id", "submission_complete", PATIENCE])
+
+    def _refusal(self, path: str, text: str) -> dict[str, Any]:
+        return self._visit(path, _task("Say what is wrong", f"{self._at}/*", _picture(text)))
+
+    def _shows(self, path: str, text: str) -> dict[str, Any]:
+        return self._visit("/oauth/authorize*", _task("Show it", f"{self._at}{path}", _picture(text)))
+
+    def _signed_out(self) -> dict[str, Any]:
+        return self._visit("/oauth/logout*", self._confirm(), _task("Say so", f"{self._at}/*", _picture("signed out")))
+
+    def _visit(self, path: str, *tasks: Task) -> dict[str, Any]:
+        return {"match": self._at + path, "tasks": list(tasks)}
+
+
+def _task(name: str, match: str, *commands: Sequence[Any], optional: bool = False) -> Task:
+    return {
+        "task": name,
+        "match": match,
+        **({"optional": True} if optional else {}),
+        **({"commands": [list(each) for each in commands]} if commands else {}),
+    }
+
+
+def _picture(text: str, *, optional: bool = False) -> list[Any]:
+    """Wait until the page says that, and take its picture; an optional one where it was asked for."""
+    action = "update-image-placeholder-optional" if optional else "update-image-placeholder"
+    return ["wait", "xpath", "//*", PATIENCE, text, action]
