@@ -295,6 +295,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
             clients=clients,
             ring=ring,
             clock=clock,
+            offered=offered,
             require_pkce=config.oidc.registration_require_pkce,
             unused=config.oidc.registration_unused,
             draw=chance,

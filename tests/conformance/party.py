@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -32,6 +33,8 @@ class Party:
     """Which of CLIENTS it is; the third sends its secret in the form."""
     posts: bool = False
     """It sends the browser to us by a form."""
+    registered: Mapping[str, Any] | None = None
+    """What the registration endpoint answered, of a client that registered itself."""
     walker: Walker = field(init=False)
     state: str = ""
     nonce: str | None = None
@@ -40,11 +43,25 @@ class Party:
         told = configuration(self.site.url, dynamic=False)
         self.walker = Walker(Visitor(self.http, self.site.url), told, self.module)
 
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """Its id and its secret."""
+        if self.registered is not None:
+            return self.registered["client_id"], self.registered.get("client_secret", "")
+        return CLIENTS[self.number], SECRETS[self.number]
+
+    async def register(self, **metadata: Any) -> httpx2.Response:
+        """Register as the suite does; from now on it is that client, if it was taken."""
+        whole = {"client_name": "Conformance suite", "redirect_uris": [CALLBACK], **metadata}
+        reply = await self.http.post("/oauth/register", json=whole)
+        self.registered = reply.json() if reply.status_code == 201 else None
+        return reply
+
     async def authorize(self, scope: str = "openid", **more: str | None) -> dict[str, str]:
         """Send the browser to us, and what it brings back; a parameter that is None is left out."""
         self.state, self.nonce = secrets.token_urlsafe(8), more.pop("nonce", secrets.token_urlsafe(8))
         asked = {
-            "client_id": CLIENTS[self.number],
+            "client_id": self.credentials[0],
             "redirect_uri": CALLBACK,
             "response_type": "code",
             "scope": scope,
@@ -73,7 +90,7 @@ class Party:
 
     async def token(self, **form: str) -> httpx2.Response:
         """By client_secret_basic, or by client_secret_post."""
-        client_id, secret = CLIENTS[self.number], SECRETS[self.number]
+        client_id, secret = self.credentials
         if self.number == 2:
             return await self.http.post("/oauth/token", data={**form, "client_id": client_id, "client_secret": secret})
         return await self.http.post("/oauth/token", data=form, auth=(client_id, secret))
@@ -95,7 +112,7 @@ class Party:
         kid = json.loads(base64.urlsafe_b64decode(header + "=="))["kid"]
         assert signature and kid in {key.kid for key in keys.keys}
         claims: dict[str, Any] = json.loads(jws.deserialize_compact(id_token, keys, algorithms=["RS256"]).payload)
-        assert claims["iss"] == self.site.url and claims["aud"] in (CLIENTS[self.number], [CLIENTS[self.number]])
+        assert claims["iss"] == self.site.url and claims["aud"] in (self.credentials[0], [self.credentials[0]])
         return claims
 
     async def log_out(self, **asked: str | None) -> Walker:

@@ -187,7 +187,8 @@ async def test_refresh_token_works_and_is_its_own_clients(party: Of) -> None:
 async def test_request_objects_are_processed_or_refused_and_never_ignored(party: Of, name: str) -> None:
     unsigned = "eyJhbGciOiJub25lIn0.e30."
     answer = await party().authorize(**{name: unsigned if name == "request" else f"{SUITE}/object"})
-    assert answer["error"] == f"{name}_not_supported" and "code" not in answer
+    assert answer["error"] in (f"{name}_not_supported", "invalid_request_object", "invalid_request_uri")
+    assert "code" not in answer
 
 
 async def test_form_post_brings_the_answer_as_a_form_and_nothing_in_the_address(party: Of) -> None:
