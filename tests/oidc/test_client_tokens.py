@@ -86,6 +86,9 @@ def test_a_key_is_used_for_what_it_is_for(more: dict[str, str], alg: str, taken:
 def test_nothing_is_encrypted_to_a_key_that_only_signs() -> None:
     signing = PublicKeys.parse(json.dumps(public(OKPKey.generate_key("Ed25519", {"kid": "ed"}))))
     assert encrypt("x", signing, alg="ECDH-ES", enc="A128GCM", cty=None) is None
+    both = public(OKPKey.generate_key("Ed25519", {"kid": "ed"}), _key("X25519"))
+    text = encrypt("x", PublicKeys.parse(json.dumps(both)), alg="ECDH-ES", enc="A128GCM", cty=None)
+    assert text is not None and _opened(text, _key("X25519"), "ECDH-ES", "A128GCM")[1] == b"x"
 
 
 # -- the whole way -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Everything that a bridge gives away, once each: what an attacker might hold, and where he might show it."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from tests.flows.elsewhere import BEGUN, SESSION, traveller
 from tests.flows.mailbox import Mailbox, link_in
 from tests.flows.oauth import App
 from tests.flows.visitor import Form, Visitor
+from tests.oidc.signing import claims_of, key, public, sign
 from tests.running import ADA, API_SECRET, CLIENT_SECRET, IDENTIFIER, PASSWORD, SHOP, TOM, Site, code
 
 Visiting = Callable[[Site], Visitor]
@@ -61,10 +63,10 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     await tablet.open("/account/passkeys")
     held.adding = tablet.form("passkey-submit")
     held.tokens["passkey-made"] = Authenticator(site.url).make(asked(tablet))
-    key = await _passkey(site)
+    passkey = await _passkey(site)
     await stranger.open("/login")
     held.guest = stranger.form("passkey-submit")
-    held.tokens["passkey-signed"] = key.sign(asked(stranger))
+    held.tokens["passkey-signed"] = passkey.sign(asked(stranger))
     held.tokens |= await _of_apps(site, browser, app)
     held.managed, more = await _registered(site, app)
     held.tokens |= more
@@ -92,6 +94,9 @@ async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
     guard = {"client_name": "Guard", "grant_types": [], "response_types": [], "resource_server": True}
     guards = (await site.client("guard", guard)).secret
     assert secret is not None and guards is not None
+    signer = {"token_endpoint_auth_method": "private_key_jwt", "jwks": public(key("ES256"))}
+    await site.client("signer", {"grant_types": ["client_credentials"], "response_types": [], **signer})
+    said = claims_of("signer", time.time(), aud=site.url, exp=int(time.time()) + 3_000)
     own = await app.http.post(
         "/oauth/token", data={"grant_type": "client_credentials"}, auth=("robot", secret.reveal())
     )
@@ -103,6 +108,7 @@ async def _of_apps(site: Site, browser: Visitor, app: App) -> dict[str, str]:
         "own": own.json()["access_token"],
         "robot-secret": secret.reveal(),
         "guard-secret": guards.reveal(),
+        "assertion": sign(said, key("ES256"), "ES256"),
     }
 
 
@@ -151,14 +157,14 @@ def asked(browser: Visitor) -> str:
 
 async def _passkey(site: Site) -> Authenticator:
     """An authenticator with a passkey of Tom's."""
-    rooms, tom, key, challenge = site.bridge.rooms, await site.user(TOM), Authenticator(site.url), b"c" * 60
+    rooms, tom, device, challenge = site.bridge.rooms, await site.user(TOM), Authenticator(site.url), b"c" * 60
     party = RelyingParty.at(site.url, "Acme")
     assert party is not None
-    new = party.registered(key.make(party.creation(tom, challenge, ())), challenge)
+    new = party.registered(device.make(party.creation(tom, challenge, ())), challenge)
     assert new is not None
     made = await rooms.ledger.do(Visit("command"), lambda deed: rooms.factors.add_passkey(deed, tom.id, new, "key"))
     assert made is not None
-    return key
+    return device
 
 
 async def _recovery_code(site: Site) -> str:

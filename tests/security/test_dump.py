@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sqlalchemy import select
 
 from bridge.database.tables import signing_keys
@@ -67,12 +67,19 @@ async def private_keys(site: Site) -> dict[str, bytes]:
         pem = rooms.ring.open(row.private_enc, "signing_keys", "private_enc", row.kid)
         assert pem is not None and pem.startswith(b"-----BEGIN")
         key = serialization.load_pem_private_key(pem, None)
-        assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
-        numbers = key.private_numbers()
-        number = numbers.d if isinstance(numbers, rsa.RSAPrivateNumbers) else numbers.private_value
-        found |= {f"{row.alg} pem": pem.splitlines()[1], f"{row.alg} number": number.to_bytes(key.key_size // 8, "big")}
-    assert len(found) == 4
+        found |= {f"{row.alg} pem": pem.splitlines()[1], f"{row.alg} number": _number(key)}
+    assert len(found) == 6
     return found
+
+
+def _number(key: object) -> bytes:
+    """What makes it private."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.private_bytes_raw()
+    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    numbers = key.private_numbers()
+    number = numbers.d if isinstance(numbers, rsa.RSAPrivateNumbers) else numbers.private_value
+    return number.to_bytes(key.key_size // 8, "big")
 
 
 async def everything(site: Site, held: Holdings) -> dict[str, str | bytes]:

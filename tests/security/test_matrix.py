@@ -12,6 +12,7 @@ from bridge.secret import Secret
 from tests.flows.mailbox import Mailbox
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
+from tests.oidc.signing import ASSERTION
 from tests.running import ADA, PASSWORD, PUBLIC_URL, TOM, Site, code
 from tests.security.holdings import (
     NEW_APP,
@@ -76,6 +77,7 @@ RIGHT: dict[str, set[str]] = {
     "robots-secret": {"robot-secret"},
     "registered-apps-secret": {"registered-secret"},
     "guards-secret": {"guard-secret"},
+    "client-assertion": {"assertion"},
 }
 """Consumer → the kinds it takes.  `pre` and the other bindings open nothing anywhere."""
 
@@ -289,6 +291,11 @@ class Counter:
 
     async def robots_secret(self, token: str) -> bool:
         return await self._authenticates("robot", token)
+
+    async def client_assertion(self, token: str) -> bool:
+        form = {"grant_type": "refresh_token", "client_assertion_type": ASSERTION, "client_assertion": token}
+        reply = await self.held.app.http.post("/oauth/token", data={**form, "refresh_token": "x"})
+        return bool(reply.json()["error"] != "invalid_client")
 
     async def guards_secret(self, token: str) -> bool:
         return await self._authenticates("guard", token)
