@@ -5,7 +5,7 @@ import io
 import logging
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from bridge.config.read import to_environment
 from bridge.database.tables import audit, signing_keys, users
 from bridge.events.log import JsonLog, set_up_logging
 from bridge.events.options import EventsOptions
+from bridge.fetch.answers import Fetched
 from bridge.outbox.message import Undeliverable
 from bridge.stores.sqlite import SqliteStore
 from bridge.types import Visit
 from bridge.users.backend import Unreachable
 from tests.flows.mailbox import Mailbox, link_in
-from tests.flows.oauth import VERIFIER, App
+from tests.flows.oauth import CHALLENGE, VERIFIER, App
 from tests.flows.visitor import Visitor
 from tests.running import (
     ADA,
@@ -242,6 +243,25 @@ class Scenario:
         clients = [e["value"] for e in withdraw.all("button") if e.get("name") == "client"]
         await browser.post("/account/apps", {**fields, **({"client": clients[0]} if clients else {})})
 
+    async def farewell(self) -> None:
+        """logout.delivered: what an app is told, which is a token too."""
+        site, browser = self.site, self.visit(self.site)
+
+        async def taken(_: str, fields: Sequence[tuple[str, str]]) -> Fetched:
+            self.secrets["logout token"] = dict(fields)["logout_token"]
+            return Fetched(200, {}, b"")
+
+        self.monkeypatch.setattr(site.bridge.rooms.fetch, "post", taken)
+        told = {"redirect_uris": ["https://told.example.net/cb"]}
+        await site.client("told", {**told, "backchannel_logout_uri": "https://told.example.net/out"}, first_party=True)
+        await browser.sign_in(ADA)
+        asked = {"client_id": "told", "redirect_uri": told["redirect_uris"][0], "response_type": "code"}
+        challenge = {"code_challenge": CHALLENGE, "code_challenge_method": "S256", "scope": "openid"}
+        await browser.get(f"/oauth/authorize?{httpx2.QueryParams({**asked, **challenge})}")
+        await browser.open("/logout")
+        await browser.press("logout-confirm")
+        await self.until("logout.delivered")
+
     async def passwords(self) -> None:
         """password.changed, reset.*, email.refused, mail.sent, mail.failed, sessions.ended-all, session.ended."""
         site, browser = self.site, self.visit(self.site)
@@ -375,6 +395,7 @@ async def test_no_secret_is_ever_shown(
     await scenario.sign_ins()
     await scenario.callers()
     await scenario.applications()
+    await scenario.farewell()
     await scenario.passwords()
     await scenario.machinery()
     recorder.printed += await anyio.to_thread.run_sync(printed, house.file)
