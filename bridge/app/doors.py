@@ -120,6 +120,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tel
         clock=rooms.clock,
         base_url=config.base_url,
         dev=config.dev,
+        watched=config.oidc.enabled and config.oidc.session_management,
     )
     passwords = NewPasswords(policy=rooms.policy, users=rooms.users, about=(config.pages.brand_name,))
     completion = ResetCompletion(

@@ -32,6 +32,7 @@
     RP-Initiated Logout 1.0 §2, §3                            logout.py
     Back-Channel Logout 1.0 §2.4, §2.5                        backchannel_logout.py
     Front-Channel Logout 1.0 §2, §3                           frontchannel_logout.py
+    Session Management 1.0 §2, §3                             session_management.py
 
 Beside them: `errors.py` (all wire errors), `cors.py`, `issue.py` (what handing out tokens needs), `options.py`, and
 `provider.py`, which puts the endpoints together.

@@ -8,6 +8,7 @@ back here.
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
@@ -36,6 +37,7 @@ from bridge.oidc.prompts import (
 from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, kept, read_request, return_path, target_of
 from bridge.oidc.request_object import RequestObjects
 from bridge.oidc.response_modes import CODE, Fields, Offer, Responses, ReturnPath
+from bridge.oidc.session_management import SessionStates
 from bridge.oidc.telling import Users
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions
@@ -89,6 +91,7 @@ class AuthorizationEndpoint:
         offer: Offer,
         front: FrontChannel,
         objects: RequestObjects,
+        states: SessionStates | None = None,
     ) -> None:
         self._issuing = issuing
         self._clients = clients
@@ -103,6 +106,7 @@ class AuthorizationEndpoint:
         self._offer = offer
         self._front = front
         self._objects = objects
+        self._states = states
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -178,8 +182,15 @@ class AuthorizationEndpoint:
                 await self._finish(visit)
                 finished = True
             if (fields := await self._commit(scope, request, seen)) is not None:
-                return self._responses.send(scope, request.back, fields)
+                return self._granted(scope, request, fields)
         raise Unavailable("contended")
+
+    def _granted(self, scope: Scope, request: AuthorizationRequest, fields: Fields) -> Reply:
+        if self._states is None or "openid" not in request.scopes:
+            return self._responses.send(scope, request.back, fields)
+        state, cookie = self._states.of(scope, request.client.client_id, request.back.target.uri)
+        reply = self._responses.send(scope, request.back, [*fields, *state])
+        return replace(reply, headers=(*reply.headers, *cookie))
 
     def _decide(
         self, request: AuthorizationRequest, seen: _Seen | None, answers: dict[Step, Answer]

@@ -15,6 +15,7 @@ from bridge.oidc.introspection import INTROSPECTION_METHODS
 from bridge.oidc.jwks import document
 from bridge.oidc.request import PROMPTS
 from bridge.oidc.response_modes import Offer
+from bridge.oidc.session_management import PATH as CHECK_SESSION
 
 PATHS: Final[Mapping[str, str]] = {
     "authorization_endpoint": "/oauth/authorize",
@@ -41,12 +42,14 @@ def metadata(
     request_objects: bool,
     request_uris: bool,
     frontchannel_logout: bool,
+    session_management: bool,
 ) -> dict[str, object]:
     """The members of the document.  What is not in it is refused (checked by a property test)."""
     return {
         "issuer": issuer,
         **addresses(issuer, PATHS),
         **(addresses(issuer, REGISTRATION) if registration else {}),
+        **(addresses(issuer, {"check_session_iframe": CHECK_SESSION}) if session_management else {}),
         "scopes_supported": list(SCOPES),
         "response_types_supported": list(offer.types),
         "response_modes_supported": list(offer.modes),

@@ -45,6 +45,10 @@ class OidcOptions:
     """Whether the page on which somebody has signed out loads the frontchannel_logout_uri of each app that he was
     signed in to, in frames.  backchannel_logout_uri needs no setting, and no cookies in frames."""
 
+    session_management: bool = False
+    """Whether apps may ask a page of ours, in a frame and without a request, if their user is still signed in
+    (check_session_iframe).  Browsers that give no cookies to frames of other sites say that he is not."""
+
     registration: Registration = "off"
     """Who may register apps by themselves (RFC 7591): nobody; who was given an initial access token (login-bridge
     registration add); or everybody ("open").  People are always asked before such an app learns anything."""

@@ -8,7 +8,7 @@ from bridge.asgi import Endpoints, Proxies
 from bridge.grants.consents import Consents
 from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
-from bridge.oidc import aliases, authorize, logout
+from bridge.oidc import aliases, authorize, logout, session_management
 from bridge.oidc.assertion import Assertions
 from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
 from bridge.oidc.browser import Browsers
@@ -34,6 +34,7 @@ from bridge.oidc.registration import RegistrationEndpoint
 from bridge.oidc.request_object import Offered, RequestObjects
 from bridge.oidc.response_modes import FormPostPage, Responses, offer_of
 from bridge.oidc.revocation import RevocationEndpoint
+from bridge.oidc.session_management import CheckSession, SessionStates
 from bridge.oidc.telling import Accounts, Telling, Users
 from bridge.oidc.token import Grant, TokenEndpoint
 from bridge.oidc.userinfo import UserinfoEndpoint
@@ -101,6 +102,7 @@ class Provider:
             request_objects=options.request_objects,
             request_uris=options.request_uris,
             frontchannel_logout=options.frontchannel_logout,
+            session_management=options.session_management,
         )
 
         if single_sign_on is not None:
@@ -133,7 +135,9 @@ class Provider:
                 fetch=fetch,
                 clock=issuing.clock,
             ),
+            states=SessionStates(cookies=cookies, chance=issuing.chance) if options.session_management else None,
         )
+        self._check_session = CheckSession(cookies) if options.session_management else None
         self._logout = LogoutEndpoint(
             issuer=issuer,
             clients=clients,
@@ -182,8 +186,10 @@ class Provider:
         """Path below the mount point → endpoint.  Scripts of other origins may read five of them (security §28)."""
         discovery = self._discovery(self._metadata)
         registering = {REGISTER: self._registration} if self._registration else {}
+        framed = {session_management.PATH: self._check_session} if self._check_session else {}
         return {
             **registering,
+            **framed,
             "/.well-known/openid-configuration": discovery,
             "/.well-known/oauth-authorization-server": discovery,
             authorize.PATH: self._authorize,

@@ -25,7 +25,7 @@ from bridge.sessions.cookie import Ambiguous, Cookies, Header, Purpose
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.sessions import Sessions
 from bridge.sessions.ticket import AT_ISSUER
-from bridge.tokens import LoginToken
+from bridge.tokens import LoginToken, new_id
 from bridge.types import Visit
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
@@ -54,6 +54,8 @@ class Desk:
     clock: Clock
     base_url: str
     dev: bool
+    watched: bool = False
+    """Apps may ask by script whether who is signed in has changed (Session Management 1.0)."""
 
     async def hear(self, scope: Scope, receive: Receive) -> Heard:
         """What was sent.  Raises BadRequest for what cannot be read."""
@@ -177,11 +179,15 @@ class Desk:
         if born.record.kind == "sso":  # who came by a link is nobody at our own pages (security §2)
             return (self.cookies.set("app", born.token.text.reveal()),)
         child = () if born.child is None else (self.cookies.set("app", born.child.text.reveal()),)
-        return (self.cookies.set("op", born.token.text.reveal()), *child)
+        return (self.cookies.set("op", born.token.text.reveal()), *child, *self._changed())
 
     def signed_out(self) -> tuple[Header, ...]:
         """The headers that make this browser forget who was signed in."""
-        return (self.cookies.clear("op"), self.cookies.clear("app"))
+        return (self.cookies.clear("op"), self.cookies.clear("app"), *self._changed())
+
+    def _changed(self) -> tuple[Header, ...]:
+        """It is somebody else now, or nobody: whoever watches may know (security §29)."""
+        return (self.cookies.set("op_state", new_id()),) if self.watched else ()
 
     def _asked(
         self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None

@@ -9,10 +9,11 @@ from typing import Final, Literal
 from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
-Purpose = Literal["op", "app", "pre", "pending", "dev", "reset", "invite", "email", "begun"]
+Purpose = Literal["op", "app", "pre", "pending", "dev", "reset", "invite", "email", "begun", "op_state"]
 """op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
 waits for its code; dev: a known device; reset, invite, email: an opened link of a letter; begun: on the host of an app,
-which is another, the browser that began a sign-in there."""
+which is another, the browser that began a sign-in there; op_state: changes whenever who is signed in does, and opens
+nothing (security §29)."""
 
 LONGEST_VALUE: Final = 4096 - 256
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
@@ -40,12 +41,15 @@ class Cookies:
             "invite": f"{host}lb_invite".encode(),
             "email": f"{host}lb_email".encode(),
             "begun": f"{host}lb_begun".encode(),
+            "op_state": f"{host}lb_op_state".encode(),
         }
         secure = b"" if plain else b"; Secure"
         ours = b"; Path=/; HttpOnly; SameSite=Lax" + secure
         self._attributes: dict[Purpose, bytes] = dict.fromkeys(self._names, ours)
         # It must come with a POST from another site.  Browsers want Secure for that, and take it from loopback names.
         self._attributes["begun"] = b"; Path=/; HttpOnly; SameSite=None; Secure"
+        # A page of ours reads it by script, in a frame of another site's.
+        self._attributes["op_state"] = b"; Path=/; SameSite=None; Secure"
         if shared:
             self._attributes["app"] = b"; Domain=%b" % shared.encode() + ours
 
