@@ -17,6 +17,8 @@ from bridge.errors import Unavailable
 from bridge.grants.restamped import EVERY, Restamped
 from bridge.oidc import backchannel_logout
 from bridge.oidc.backchannel_logout import BackChannelLogout
+from bridge.oidc.client_keys import ClientKeys
+from bridge.oidc.client_tokens import ClientTokens
 from bridge.outbox.farewells import BACKCHANNEL_LOGOUT, once_of
 from bridge.outbox.notices import Notices
 from bridge.outbox.post import Post
@@ -217,6 +219,11 @@ class Work:
             rooms.database, senders, rooms.clock, rooms.events, rooms.config.mail, but=(BACKCHANNEL_LOGOUT,)
         )
 
+    def _wrap(self) -> ClientTokens:
+        rooms = self._rooms
+        keys = ClientKeys(fetch=rooms.fetch, clock=rooms.clock, symmetric_secret=rooms.clients.symmetric_secret)
+        return ClientTokens(issuer=rooms.config.base_url, keys=rooms.keyring, client_keys=keys)
+
     def _new_courier(self) -> OutboxWorker:
         """A worker of its own: no letter waits for an app's server."""
         rooms = self._rooms
@@ -230,6 +237,7 @@ class Work:
             clients=rooms.clients,
             subject_of=subject_of,
             keys=rooms.keyring,
+            wrap=self._wrap(),
             fetch=rooms.fetch,
             clock=rooms.clock,
             chance=rooms.chance,

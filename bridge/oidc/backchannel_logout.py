@@ -14,6 +14,7 @@ from bridge.errors import BridgeError
 from bridge.events.event import Events
 from bridge.fetch.answers import Fetched, NotFetched
 from bridge.oidc.client_auth import Clients
+from bridge.oidc.errors import OAuthError
 from bridge.oidc.id_token import Signs, algorithm_of
 from bridge.outbox.outbox import Delivery
 from bridge.tokens import new_id
@@ -39,6 +40,12 @@ class Posts(Protocol):
     async def post(self, url: str, fields: Sequence[tuple[str, str]]) -> Fetched | NotFetched: ...
 
 
+class Wraps(Protocol):
+    """Encrypts what is for a client that wants it so (`bridge.oidc.client_tokens.ClientTokens`)."""
+
+    async def id_token(self, client: Client, signed: str) -> str: ...
+
+
 class BackChannelLogout:
     """A sender of the outbox.  `subject_of`: the user's subject; None: there is no such user any more."""
 
@@ -49,6 +56,7 @@ class BackChannelLogout:
         clients: Clients,
         subject_of: Callable[[UserId, Client], Awaitable[Subject | None]],
         keys: Signs,
+        wrap: Wraps,
         fetch: Posts,
         clock: Clock,
         chance: Chance,
@@ -59,6 +67,7 @@ class BackChannelLogout:
         self._clients = clients
         self._subject_of = subject_of
         self._keys = keys
+        self._wrap = wrap
         self._fetch = fetch
         self._clock = clock
         self._chance = chance
@@ -73,9 +82,13 @@ class BackChannelLogout:
             return
         self._refuse_if_resting(client)
         sub = None if delivery.user is None else await self._subject_of(delivery.user, client)
-        token = self._keys.sign(
+        signed = self._keys.sign(
             algorithm_of(client), self._claims(client, sub, delivery.payload["sid"]), typ="logout+jwt"
         )
+        try:
+            token = await self._wrap.id_token(client, signed)  # §2.4: by the keys of its ID tokens
+        except OAuthError as error:
+            raise Untold(f"{client.client_id}: no key to encrypt to") from error
         reply = await self._fetch.post(client.backchannel_logout_uri, [("logout_token", token)])
         if isinstance(reply, NotFetched) and reply.reason == "slow":
             self._resting[client.client_id] = self._monotonic() + REST

@@ -10,6 +10,7 @@ from bridge.clients.client import Client
 from bridge.events.event import Event, Events
 from bridge.fetch.answers import Fetched, NotFetched
 from bridge.oidc.backchannel_logout import PAUSES, REST, BackChannelLogout, Untold, untaken
+from bridge.oidc.errors import OAuthError
 from bridge.outbox.outbox import Delivery
 from bridge.secret import Secret
 from bridge.testing.hands import Hands
@@ -28,6 +29,7 @@ class Scene:
     )
     reply: Fetched | NotFetched = field(default_factory=lambda: Fetched(200, {}, b""))
     user: Subject | None = BOB
+    keyless: bool = False
     posted: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     signed: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     heard: list[Event] = field(default_factory=list)
@@ -46,6 +48,11 @@ class Scene:
         self.signed.append((alg, claims, typ))
         return "the-token"
 
+    async def id_token(self, client: Client, signed: str) -> str:
+        if self.keyless:
+            raise OAuthError("invalid_request", "no key")
+        return f"wrapped {signed}"
+
     async def post(self, url: str, fields: Sequence[tuple[str, str]]) -> Fetched | NotFetched:
         self.posted.append((url, list(fields)))
         return self.reply
@@ -59,6 +66,7 @@ class Scene:
             clients=self,
             subject_of=self.subject_of,
             keys=self,
+            wrap=self,
             fetch=self,
             clock=self.hands,
             chance=lambda n: bytes([len(self.signed)]) * n,
@@ -90,7 +98,7 @@ async def test_bcl_2_4_what_is_signed_by_the_clients_own_algorithm() -> None:
         "exp": now + 120,
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
     }
-    assert scene.posted[0] == (URL, [("logout_token", "the-token")])
+    assert scene.posted[0] == (URL, [("logout_token", "wrapped the-token")])
     assert [(event.kind, event.client, event.user) for event in scene.heard] == [("logout.delivered", "shop", 7)] * 2
 
 
@@ -137,6 +145,13 @@ async def test_bcl_2_8_only_200_and_204_are_done(reply: Fetched | NotFetched, wh
         await scene.sender().send(delivery())
     assert str(failed.value) == f"shop: {why}"
     assert scene.heard == []
+
+
+async def test_bcl_2_4_what_is_to_be_encrypted_never_leaves_in_the_clear() -> None:
+    scene = Scene(keyless=True)
+    with pytest.raises(Untold, match="shop: no key to encrypt to"):
+        await scene.sender().send(delivery())
+    assert scene.posted == []
 
 
 async def test_who_let_us_wait_is_not_waited_for_again_at_once() -> None:
