@@ -42,7 +42,8 @@ async def test_who_owns_no_client_is_refused_before_anything_of_his_is_made(
     database: Furnished, clock: Hands, email: str
 ) -> None:
     """To who knows clients alone the login is wrong: so there is no session, no pending step, nothing in the store."""
-    async with in_process(database, more=OTHERWISE, clock=clock) as site:
+    more: Given = {**OTHERWISE, ("login", "account_per_5_minutes"): 3}
+    async with in_process(database, more=more, clock=clock) as site:
         rooms, api = site.bridge.rooms, await caller(site)
         user, store = await site.user(email), cast(MemoryStore, rooms.raw_store)
         ada = (await site.user(ADA)).id

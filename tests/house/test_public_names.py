@@ -38,6 +38,20 @@ def test_a_satellite_does_without_pages_provider_and_sql() -> None:
     assert {"starlette", "redis"} <= _loaded_by(f"{absent}; import bridge.middleware, bridge.stores.redis")
 
 
+PASSKEYS = """
+from bridge.app import Bridge
+from bridge.login.relying_party import RelyingParty
+asked = RelyingParty.at("https://login.example.com", "Login").request(b"challenge", (), verified=True)
+assert '"rpId":"login.example.com"' in asked.replace(" ", "")
+"""
+
+
+def test_a_worker_that_has_seen_no_passkey_does_without_what_checks_them() -> None:
+    """Its sign-in page offers them all the same."""
+    assert "webauthn" not in _loaded_by(PASSKEYS)
+    assert "webauthn" in _loaded_by(f"{PASSKEYS}\nRelyingParty(id='', origin='', name='').registered('{{}}', b'')")
+
+
 def test_the_package_gives_the_bridge_the_middleware_the_configuration_and_the_errors() -> None:
     names: list[str] = getattr(bridge, "__all__", []) or missing("bridge.__all__", "its names are not written yet")
     errors = {name for name in names if name in vars(bridge.errors)}

@@ -11,13 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyotp import totp as authenticator
 from sqlalchemy import text
+from webauthn import generate_authentication_options, options_to_json
+from webauthn.helpers.structs import AuthenticatorTransport, UserVerificationRequirement
 
 from bridge.errors import Unavailable
+from bridge.login.ceremonies import _described as described
 from bridge.login.challenge import SECONDS, Challenges
 from bridge.login.enrolment import Done, NotDone
 from bridge.login.entry import Arrival
 from bridge.login.outcome import LoggedIn, Outcome, Refused, SecondFactorNeeded, TooMany
-from bridge.login.relying_party import RelyingParty
+from bridge.login.relying_party import TRANSPORTS, RelyingParty
 from bridge.login.shown import Assertion
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret
@@ -25,6 +28,8 @@ from bridge.sessions.birth import Born
 from bridge.sessions.judge import Alive, Dead
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken
+from bridge.types import UserId
+from bridge.users.passkey import Passkey
 from bridge.users.user import User
 from tests.authenticator import UP, UV, Authenticator, b64, plain
 from tests.login.house import BROWSER, PORTAL, House, born
@@ -588,3 +593,30 @@ async def test_no_attestation_that_is_nearly_right_raises(noise: bytes, at: int)
     whole[at % len(whole) : at % len(whole) + len(noise)] = noise
     response["response"]["attestationObject"] = b64(bytes(whole))
     party.registered(json.dumps(response), b"c")
+
+
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize("transports", [None, (), ("usb", "hybrid", "carrier-pigeon")])
+def test_a_sign_in_is_asked_for_as_the_library_would(transports: tuple[str, ...] | None, *, verified: bool) -> None:
+    """It is written without it, so that a worker whose sign-in page offers passkeys need not load it."""
+    party = RelyingParty(id="login.example.com", origin="https://login.example.com", name="Login")
+    key = None if transports is None else Passkey(
+        id=1,
+        user=UserId(1),
+        credential_id=b"\xff\xfe key",
+        public_key=b"",
+        transports=transports,
+        label="",
+        created_at=0,
+        last_used_at=None,
+    )  # fmt: skip
+    theirs = generate_authentication_options(
+        rp_id=party.id,
+        challenge=b"\xfb challenge",
+        timeout=600_000,
+        allow_credentials=[described(key)] if key is not None else [],
+        user_verification=UserVerificationRequirement("required" if verified else "discouraged"),
+    )
+    ours = party.request(b"\xfb challenge", [key] if key is not None else [], verified=verified)
+    assert json.loads(ours) == json.loads(options_to_json(theirs))
+    assert {each.value for each in AuthenticatorTransport} == TRANSPORTS
