@@ -12,7 +12,7 @@ from tests.flows.foreign import FOREIGN
 from tests.flows.mailbox import Mailbox, text_of
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
-from tests.running import ADA, DAN, LI, PASSWORD, TOM, Site
+from tests.running import ADA, DAN, DEV, LI, PASSWORD, TOM, Furnished, Given, Site, in_process
 from tests.security.holdings import asked, call, toms_code
 
 Visit = Callable[[Site], Visitor]
@@ -341,3 +341,21 @@ async def test_the_script_is_served_as_it_is_and_for_ever(site: Site, visit: Vis
     reply = await browser.get(script["src"])
     assert reply.headers["content-type"].startswith("text/javascript") and "immutable" in reply.headers["cache-control"]
     assert "navigator.credentials" in reply.text and "set-cookie" not in reply.headers
+
+
+async def test_where_the_address_is_a_number_nothing_is_offered_and_nothing_is_broken(
+    database: Furnished, visit: Visit, clock: Hands
+) -> None:
+    """The demo's: browsers make passkeys for names alone, so the pages say nothing of them."""
+    more: Given = {**DEV, ("server", "base_url"): "http://127.0.0.1:8000"}
+    async with in_process(database, given=more, clock=clock) as site:
+        browser = visit(site)
+        await browser.open("/login")
+        assert "passkey" not in browser.text.lower() and not browser.page.all("script")
+        await browser.post("/login/passkey", {"passkey": "{}", "csrf": browser.form("login-submit").fields["csrf"]})
+        assert browser.reply.status_code < 500
+        await browser.sign_in(ADA)
+        assert browser.at == "/account" and "passkey" not in browser.text.lower()
+        assert "Authenticator app" in browser.text, "the other second step is there"
+        await browser.open("/account/passkeys")
+        assert (browser.reply.status_code, browser.at) == (200, "/account")
