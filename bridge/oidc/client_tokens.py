@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from bridge.clients.client import Client, Encryption
-from bridge.keys.algorithms import ALGORITHMS
+from bridge.keys.algorithms import ALGORITHMS, Algorithm
 from bridge.keys.encryption import encrypt
 from bridge.oidc.client_keys import ClientKeys
 from bridge.oidc.errors import OAuthError
@@ -33,7 +33,7 @@ class ClientTokens:
 
     async def userinfo(self, client: Client, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
         """The body, and its media type.  Raises OAuthError."""
-        alg = next((alg for alg in ALGORITHMS if alg == client.userinfo_alg), None)
+        alg = _algorithm(client.userinfo_alg)
         if alg is None and client.userinfo_encryption is None:
             return _encode(claims), b"application/json"
         if alg is None:
@@ -50,3 +50,10 @@ class ClientTokens:
         if sealed is None:
             raise OAuthError("invalid_request", f"this client has no key to which we could encrypt by {how.alg}")
         return sealed
+
+
+def _algorithm(name: str | None) -> Algorithm | None:
+    for alg in ALGORITHMS:
+        if alg == name:
+            return alg
+    return None

@@ -68,7 +68,9 @@ def post(address: str, form: dict[str, str], authorization: str) -> dict[str, st
 class _StopAtOnce(urllib.request.HTTPRedirectHandler):
     """The first redirect is the answer."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(  # noqa: PLR0917  # the library's shape
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
         return None
 
 
