@@ -107,6 +107,10 @@ class Names:
         """A pending second factor."""
         return Key(f"{self.prefix}p:{{{tag}}}:{token.sid}")
 
+    def device(self, tag: SlotTag, sha256: str) -> Key:
+        """The series of a device that stays signed in."""
+        return Key(f"{self.prefix}d:{{{tag}}}:{sha256}")
+
     def ticket(self, token: LoginToken) -> Key:
         """A ticket that makes a child session on another host."""
         return Key(f"{self.prefix}q:{{{token.tag}}}:{token.sid}")

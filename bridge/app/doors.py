@@ -172,6 +172,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tel
             later=LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).later,
             tell=tell,
             frames_of=_frames(rooms),
+            remembering=rooms.login.remembering,
         ),
         resetting=Resetting(
             desk=desk,

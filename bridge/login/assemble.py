@@ -15,7 +15,9 @@ from bridge.login.options import LoginOptions
 from bridge.login.passkeys import Passkeys
 from bridge.login.passwordless import Passwordless
 from bridge.login.pending import pending_codec
+from bridge.login.remembering import Remembering
 from bridge.login.second_factor import SecondFactor
+from bridge.login.series import Series
 from bridge.login.throttle import Pause, Throttle
 from bridge.login.watch import Queue, Watch
 from bridge.login.ways import Factors, Ways
@@ -53,7 +55,8 @@ def assemble_login(
 ) -> Login:
     """A `Login`.  `epoch`: the store's, as SQL last said it; `arrivals`: `LastLogins`; `letters`: `PatientOutbox`;
     `took`: `Metrics.login_took`."""
-    entry = Entry(sessions=sessions, users=users)
+    series = _series(sessions, names, ring, clock, chance)
+    entry = Entry(sessions=sessions, users=users, series=series)
     devices = Devices(ring=ring, clock=clock, chance=chance, days=options.device_days)
     throttle = Throttle(guard=guard, names=names, ring=ring, devices=devices, options=options, pause=pause)
     watch = Watch(guard=guard, names=names, ring=ring, devices=devices, queue=letters, clock=clock, options=options)
@@ -92,6 +95,22 @@ def assemble_login(
         if passkeys is not None
         else None
     )
+    remembering = (
+        Remembering(
+            store=store,
+            names=names,
+            series=series,
+            users=users,
+            sessions=sessions,
+            entry=entry,
+            watch=watch,
+            clock=clock,
+            chance=chance,
+            events=events,
+        )
+        if series is not None
+        else None
+    )
     return Login(
         users=users,
         second_factor=second_factor,
@@ -100,9 +119,18 @@ def assemble_login(
         watch=watch,
         arrivals=arrivals,
         passwordless=passwordless,
+        remembering=remembering,
         options=options,
         events=events,
         pause=pause,
         monotonic=monotonic,
         took=took,
     )
+
+
+def _series(sessions: Sessions, names: Names, ring: Ring, clock: Clock, chance: Chance) -> Series | None:
+    options = sessions.options
+    if not options.keep_signed_in:
+        return None
+    seconds = min(options.keep_signed_in_seconds, options.longest)
+    return Series(names=names, ring=ring, clock=clock, chance=chance, seconds=seconds)

@@ -25,6 +25,7 @@ from bridge.login.outcome import (
 )
 from bridge.login.passwordless import Passwordless
 from bridge.login.proof import Way
+from bridge.login.remembering import Remembering
 from bridge.login.second_factor import SecondFactor
 from bridge.login.shown import Shown
 from bridge.login.throttle import Attempt, Blocked, Pause, Throttle
@@ -65,15 +66,17 @@ class Login:
         watch: Watch,
         arrivals: Arrivals,
         passwordless: Passwordless | None,
+        remembering: Remembering | None,
         options: LoginOptions,
         events: Events,
         pause: Pause = anyio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         took: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """`passwordless`: None where there can be no passkeys; `took` is told how many seconds each password check
-        took."""
+        """`passwordless`: None where there can be no passkeys; `remembering`: None where no browser is kept
+        signed in; `took` is told how many seconds each password check took."""
         self.passwordless: Passwordless | None = passwordless
+        self.remembering: Remembering | None = remembering
         self._users = users
         self.second_factor: SecondFactor = second_factor
         self.entry: Entry = entry
@@ -215,7 +218,7 @@ class Login:
             and arrival is not None
             and (arrival.wish.kind == "op" or shown is not None)
         ):
-            pending = await self.entry.against(user, partial(self.second_factor.begin, user))
+            pending = await self.entry.against(user, partial(self.second_factor.begin, user, keep=arrival.wish.keep))
             if pending is None:
                 return None
         self._events.tell("login.ok", visit, user=user.id, amr=AMR, reason="second-factor-owed")

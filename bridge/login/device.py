@@ -1,5 +1,7 @@
 """The known-device mark: a browser that signed in once has a bucket of its own — sessions-and-accounts §8.1.
 
+It is not what keeps a browser signed in: that is `bridge.login.series`, in a cookie of its own.
+
 So nobody can lock the owner of an account out by guessing at it from elsewhere, and the owner hears of a sign-in from
 a browser that has none (A9).  The mark is for one account, opens nothing by itself, and is worth to a thief a few more
 guesses.  A browser keeps those of the last few people who signed in with it: a family's computer is nobody's new one.
@@ -23,7 +25,7 @@ _FORM: Final = re.compile(r"1\.([A-Za-z0-9_-]{1,16})\.(\d{1,12})\.([0-9A-Za-z]{2
 
 
 class Devices:
-    """Makes and reads the values of the cookie `dev`."""
+    """Makes and reads the values of the cookie `known`."""
 
     def __init__(self, *, ring: Ring, clock: Clock, chance: Chance, days: int) -> None:
         self._keys: Mapping[str, bytes] = ring.subkeys("device")

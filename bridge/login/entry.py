@@ -10,9 +10,11 @@ from contextlib import suppress
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.errors import Unavailable
 from bridge.login.pending import Vouched
+from bridge.login.series import DeviceSecret, Series
 from bridge.login.shown import Shown
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive
@@ -53,9 +55,11 @@ class Arrivals(Protocol):
 class Entry:
     """Gives birth, or says that it was too late."""
 
-    def __init__(self, *, sessions: Sessions, users: UserBackend) -> None:
+    def __init__(self, *, sessions: Sessions, users: UserBackend, series: Series | None = None) -> None:
+        """`series`: of devices that stay signed in; None: none does."""
         self._sessions = sessions
         self._users = users
+        self._series = series
 
     def by_link(self, vouched: Vouched) -> Birth:
         """What a person is given for whom an API caller vouched."""
@@ -69,16 +73,23 @@ class Entry:
     ) -> Born | Stale:
         """The session of a user whose credential was checked against this very row.  `also`: in the same commit."""
         visit, over = arrival.visit, arrival.over
+        secret = self._series.draw(user.tag) if self._series is not None and arrival.wish.keep else None
+
+        def kept(born: Born) -> Sequence[Change]:
+            return self._series.begun(secret, born) if self._series is not None and secret is not None else ()
+
         if over is not None and (over.record.uid, over.record.kind) == (user.id, arrival.wish.kind):
-            turned = await self._sessions.rotate(over, user.standing, visit, amr=amr, child=arrival.child, also=also)
+            turned = await self._sessions.rotate(
+                over, user.standing, visit, amr=amr, child=arrival.child, also=also, with_it=kept
+            )
             if isinstance(turned, Born | Stale):
-                return turned
+                return _holding(turned, secret)
             over = None  # it ended meanwhile; he has just proved who he is, so he gets a new one
-        born = await self._sessions.start(user.standing, arrival.wish, visit, amr=amr, also=also)
+        born = await self._sessions.start(user.standing, arrival.wish, visit, amr=amr, also=also, with_it=kept)
         if isinstance(born, Born) and over is not None:
             with suppress(Unavailable):  # the browser forgets it with this answer in any case
                 await self._sessions.end(over.record.uid, over.token.tag, over.record.id, "replaced")
-        return born
+        return _holding(born, secret)
 
     async def against(self, user: User, attempt: Callable[[], Awaitable[Made | Stale]]) -> Made | None:
         """Try until it is done; None: the row has changed, and the credential must be checked again.
@@ -98,3 +109,7 @@ class Entry:
         await self._sessions.publish_stamp(user.id, user.tag)
         row = await self._users.by_id(user.id)
         return row is not None and row.stamp == user.stamp and not row.disabled
+
+
+def _holding(born: Born | Stale, secret: DeviceSecret | None) -> Born | Stale:
+    return replace(born, device=secret.text) if isinstance(born, Born) and secret is not None else born

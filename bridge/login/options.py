@@ -51,7 +51,7 @@ class LoginOptions:
     by mail that somebody signed in."""
     notices_per_day: int = 10
     """Letters of each kind that one user gets within a day because somebody signed in, after many failures or on a
-    device that was not known; 0: none."""
+    device that was not known, or because what kept a device signed in was copied; 0: none."""
     floor_ms: int = 150
     """No answer about a password comes earlier than this: longer than the slowest hash in use, an older scheme's and
     argon2's together.  0 where only argon2 is in use."""

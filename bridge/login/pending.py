@@ -31,6 +31,8 @@ class Pending(Struct, frozen=True, kw_only=True):
     """Wrong codes so far."""
     nonce: str
     """New with every change: two writers never write the same bytes (store §3, no. 4)."""
+    keep: bool = False
+    """He asked to stay signed in on this device."""
     vouched: Vouched | None = None
     """What came before the code, where it was no password: then only a session of kind `sso` is born."""
 

@@ -7,6 +7,8 @@ login and the birth of the session are one commit: of fifty logins with one code
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from bridge.clock import Chance, Clock
 from bridge.errors import Unavailable
 from bridge.events.event import Events
@@ -67,17 +69,23 @@ class SecondFactor:
         self._events = events
 
     async def begin(
-        self, user: User, *, vouched: Vouched | None = None, also: Sequence[Change] = ()
+        self, user: User, *, keep: bool = False, vouched: Vouched | None = None, also: Sequence[Change] = ()
     ) -> LoginToken | Stale:
         """A pending login for a user whose password was checked against this row, or who was `vouched` for.
 
-        `also`: in the same commit.
+        `keep`: he asked to stay signed in; `also`: in the same commit.
         """
         token = LoginToken.draw(user.tag, self._chance)
         key = self._names.pending(user.tag, token)
         until = int(self._clock.now()) + self._options.pending_seconds
         pending = Pending(
-            uid=user.id, stamp=user.stamp, epoch=self._epoch(), until=until, nonce=self._nonce(), vouched=vouched
+            uid=user.id,
+            stamp=user.stamp,
+            epoch=self._epoch(),
+            until=until,
+            nonce=self._nonce(),
+            keep=keep,
+            vouched=vouched,
         )
         done = await self._store.commit(
             Add(key, self._codec.encode(key, pending), self._options.pending_seconds + _KEPT),
@@ -163,7 +171,7 @@ class SecondFactor:
     def _came(self, pending: Pending, arrival: Arrival, amr: Sequence[str]) -> tuple[Arrival, tuple[str, ...]]:
         """Who was only vouched for gets what a link gives, whatever the page wished for him, and replaces nobody."""
         if pending.vouched is None:
-            return arrival, tuple(amr)
+            return replace(arrival, wish=replace(arrival.wish, keep=pending.keep)), tuple(amr)
         proved = (each for each in amr if each not in ("pwd", "mfa"))  # nobody gave a password
         return Arrival(wish=self._entry.by_link(pending.vouched), visit=arrival.visit), ("sso", *proved)
 
@@ -183,6 +191,7 @@ class SecondFactor:
             until=pending.until,
             tries=pending.tries + 1,
             nonce=self._nonce(),
+            keep=pending.keep,
             vouched=pending.vouched,
         )
         ttl = max(pending.until - self._clock.now(), 0.0) + _KEPT

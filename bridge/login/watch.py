@@ -14,7 +14,7 @@ from bridge.errors import Unavailable
 from bridge.login.device import Devices
 from bridge.login.entry import Arrival
 from bridge.login.options import LoginOptions
-from bridge.outbox.notices import MANY_FAILURES, NEW_DEVICE, payload
+from bridge.outbox.notices import DEVICE_COPIED, MANY_FAILURES, NEW_DEVICE, payload
 from bridge.ring import Ring
 from bridge.secret import mac
 from bridge.stores.guard import Guard, Window
@@ -79,6 +79,11 @@ class Watch:
                 await self._guard.clear(self._failures(user.id).key)  # he knows of these
         elif arrival is not None and self._is_new(user, arrival) and await self._may_write(NEW_DEVICE, user):
             await self._queue.put(NEW_DEVICE, user.id, payload(visit, self._clock.now()))
+
+    async def device_copied(self, user: User, visit: Visit) -> None:
+        """Somebody showed what kept a device of his signed in, and somebody else had used it since."""
+        if await self._may_write(DEVICE_COPIED, user):
+            await self._queue.put(DEVICE_COPIED, user.id, payload(visit, self._clock.now()))
 
     def _is_new(self, user: User, arrival: Arrival) -> bool:
         """A browser with neither mark nor session of his.

@@ -11,6 +11,7 @@ from bridge.oidc.claims import SCOPE_OF
 from bridge.oidc.claims_parameter import NOTHING
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.request import AuthorizationRequest
+from bridge.sessions.judge import in_person
 from bridge.types import Subject
 
 
@@ -88,7 +89,7 @@ def without_asking(step: NextStep) -> Granted:
 def _stale(request: AuthorizationRequest, who: SignedIn, now: float) -> bool:
     if "login" in request.prompt or request.max_age == 0:
         return True
-    return request.max_age is not None and now - who.auth_time > request.max_age
+    return request.max_age is not None and (not in_person(who.amr) or now - who.auth_time > request.max_age)
 
 
 def _consented(request: AuthorizationRequest, consent: ConsentCopy | None, answered: set[Step]) -> bool:

@@ -87,6 +87,16 @@ class PasskeyCopiedLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCopiedLetter:
+    """What kept a device signed in was shown again after it had been replaced: somebody else holds it."""
+
+    template: ClassVar[str] = "device_copied"
+    email: str
+    seen: Circumstances
+    account_page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewDeviceLetter:
     """Somebody signed in on a device that we had not seen."""
 
@@ -144,6 +154,7 @@ Letter = (
     | SecondFactorChangedLetter
     | RecoveryCodeUsedLetter
     | PasskeyCopiedLetter
+    | DeviceCopiedLetter
     | NewDeviceLetter
     | ManyFailuresLetter
     | InviteLetter

@@ -11,6 +11,7 @@ from typing import Final, get_args
 from bridge.outbox.device import device_name
 from bridge.outbox.letter import (
     Circumstances,
+    DeviceCopiedLetter,
     Letter,
     ManyFailuresLetter,
     NewDeviceLetter,
@@ -28,6 +29,7 @@ PASSWORD_CHANGED: Final = "password-changed"  # noqa: S105  a purpose
 SECOND_FACTOR_CHANGED: Final = "second-factor-changed"
 RECOVERY_CODE_USED: Final = "recovery-code-used"
 PASSKEY_COPIED: Final = "passkey-copied"
+DEVICE_COPIED: Final = "device-copied"
 NEW_DEVICE: Final = "new-device"
 MANY_FAILURES: Final = "many-failures"
 
@@ -69,6 +71,7 @@ class Notices:
             SECOND_FACTOR_CHANGED,
             RECOVERY_CODE_USED,
             PASSKEY_COPIED,
+            DEVICE_COPIED,
             NEW_DEVICE,
             MANY_FAILURES,
         )
@@ -96,6 +99,8 @@ class Notices:
                 return RecoveryCodeUsedLetter(email=email, left=left, seen=seen, account_page=self.account_page)
             case "passkey-copied":
                 return PasskeyCopiedLetter(email=email, seen=seen, account_page=self.account_page)
+            case "device-copied":
+                return DeviceCopiedLetter(email=email, seen=seen, account_page=self.account_page)
             case "new-device":
                 return NewDeviceLetter(email=email, seen=seen, account_page=self.account_page)
             case "many-failures":

@@ -43,7 +43,7 @@ from bridge.resets.new_address import NewAddresses
 from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Header
-from bridge.sessions.judge import Alive, Dead
+from bridge.sessions.judge import Alive, Dead, in_person
 from bridge.sessions.view import SessionView
 from bridge.types import ClientId, UserId
 from bridge.users.user import User
@@ -139,7 +139,7 @@ class Accounting:
 
     def confirmed(self, asked: Asked, alive: Alive, place: str = "account") -> Reply | None:
         """None: he has just shown who he is (S15); else he does so again, and comes back to that place."""
-        if self.desk.clock.now() - alive.record.auth_time <= self.fresh:
+        if in_person(alive.record.amr) and self.desk.clock.now() - alive.record.auth_time <= self.fresh:
             return None
         return self.desk.go(asked, "login", confirm="1", next=asked.paths[place])
 
@@ -152,7 +152,7 @@ class Accounting:
         match asked.form.get("end", ""):
             case "all":
                 await self.desk.sessions.end_all(alive.record.uid, alive.token.tag, "user")
-                return self.desk.go(asked, "login", cookies=self.desk.signed_out())
+                return self.desk.go(asked, "login", cookies=self.desk.signed_out_for_good(asked))
             case "others":
                 return await self._end_others(asked, alive)
             case one:
@@ -170,7 +170,7 @@ class Accounting:
             return await self.shown(asked, notice="nothing-ended")
         await self.desk.sessions.end(alive.record.uid, alive.token.tag, session_id, "you")
         if session_id == alive.record.id:
-            return self.gone(asked, cookies=self.desk.signed_out())
+            return self.gone(asked, cookies=self.desk.signed_out_for_good(asked))
         return await self.shown(asked, notice="session-ended")
 
     async def _withdraw(self, asked: Asked) -> Reply:

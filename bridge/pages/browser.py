@@ -20,6 +20,7 @@ from bridge.pages.headers import new_nonce
 from bridge.pages.models import Error, Onward, Page
 from bridge.pages.paths import Paths
 from bridge.pages.render import Links, Pages
+from bridge.secret import Secret
 from bridge.sessions.birth import Born
 from bridge.sessions.cookie import Ambiguous, Cookies, Header, Purpose
 from bridge.sessions.judge import Alive, Dead
@@ -66,7 +67,7 @@ class Desk:
             "pages",
             self.proxies.client(scope),
             (header(scope, b"user-agent") or "")[:512],
-            device=self.cookie(scope, "dev"),
+            device=self.cookie(scope, "known"),
         )
         return Heard(
             scope=scope,
@@ -188,6 +189,15 @@ class Desk:
     def _changed(self) -> tuple[Header, ...]:
         """It is somebody else now, or nobody: whoever watches may know (security §29)."""
         return (self.cookies.set("op_state", new_id()),) if self.watched else ()
+
+    def staying(self, secret: Secret, until: float) -> Header:
+        """The header that gives this browser what keeps it signed in."""
+        return self.cookies.set("dev", secret.reveal(), max_age=max(int(until - self.clock.now()), 1))
+
+    def signed_out_for_good(self, asked: Asked) -> tuple[Header, ...]:
+        """The same, also of a browser that stays signed in."""
+        held = self.cookie(asked.heard.scope, "dev") is not None
+        return (*self.signed_out(), *((self.cookies.clear("dev"),) if held else ()))
 
     def _asked(
         self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None

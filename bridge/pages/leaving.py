@@ -6,11 +6,13 @@ have ended (sessions-and-accounts §5.7).
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bridge.asgi import Receive, Reply, Scope, Send, looks_ahead
 from bridge.errors import Unavailable
 from bridge.interactions.record import Logout
+from bridge.login.remembering import Over, Remembering
 from bridge.pages.asked import Asked, Heard, reads_html
 from bridge.pages.browser import Desk
 from bridge.pages.models import Logout as LogoutPage
@@ -21,6 +23,7 @@ from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.record import SessionRecord
 from bridge.tokens import LoginToken
 from bridge.types import ClientId
+from bridge.users.user import User
 
 Later = Callable[[LoginToken], Awaitable[object]]
 """Queues the end of the session that this token opens.  Raises `Unavailable`."""
@@ -51,6 +54,8 @@ class Leaving:
     later: Later
     tell: Tell
     frames_of: FramesOf
+    remembering: Remembering | None = None
+    """None: no browser is kept signed in."""
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET asks (or ends, where the wish proves itself); POST ends."""
@@ -67,17 +72,17 @@ class Leaving:
     async def _shown(self, asked: Asked, wish: Logout | None) -> Reply:
         alive = asked.alive or await self._by_link(asked)
         if alive is None:
-            return self._gone(asked, wish)
+            return await self._remembered(asked, wish)
         if wish is not None and self._proves_itself(asked, alive, wish) and not looks_ahead(asked.heard.scope):
             return await self._end(asked, alive, wish)
-        return self._ask(asked, alive)
+        return self._ask(asked, alive.token.sid, asked.user)
 
     async def _posted(self, asked: Asked, wish: Logout | None) -> Reply:
         alive = asked.alive or await self._by_link(asked)
         if alive is None:
-            return self._gone(asked, wish)
+            return await self._remembered(asked, wish)
         if not self.desk.proven(asked, "logout", alive.token.sid):
-            return self._ask(asked, alive)
+            return self._ask(asked, alive.token.sid, asked.user)
         if asked.form.get("answer") == "stay":
             return self.desk.go(asked, "account")
         return await self._end(asked, alive, wish)
@@ -91,15 +96,34 @@ class Leaving:
             raise Unavailable
         await self.later(token)
         asked = self.desk.unknown(heard)
-        return self.desk.page(asked, SignedOut(why="signed-out"), cookies=self.desk.signed_out())
+        return self.desk.page(asked, SignedOut(why="signed-out"), cookies=self.desk.signed_out_for_good(asked))
 
-    def _ask(self, asked: Asked, alive: Alive) -> Reply:
+    async def _remembered(self, asked: Asked, wish: Logout | None) -> Reply:
+        """Nobody is signed in, but in this browser somebody would be without a password: he is asked as well."""
+        held = self.desk.cookie(asked.heard.scope, "dev")
+        known = await self.remembering.look(held, asked.visit) if self.remembering is not None and held else Over()
+        if held is None or isinstance(known, Over):
+            return self._gone(asked, wish)
+        if not asked.posted or not self.desk.proven(asked, "logout", known.series):
+            return self._ask(asked, known.series, known.user)
+        if asked.form.get("answer") == "stay":
+            return self.desk.go(asked, "account")
+        await self._forget(asked)
+        return self._onward(asked, wish, self.desk.signed_out_for_good(asked))
+
+    async def _forget(self, asked: Asked) -> None:
+        """What keeps this browser signed in is good for nothing any more."""
+        held = self.desk.cookie(asked.heard.scope, "dev")
+        if self.remembering is not None and held is not None:
+            await self.remembering.forget(held, asked.visit)
+
+    def _ask(self, asked: Asked, bound: str, user: User | None) -> Reply:
         page = LogoutPage(
             # Bound to the cookie itself, so that it can be checked while nobody answers.
-            csrf=self.desk.proof(asked, "logout", alive.token.sid),
+            csrf=self.desk.proof(asked, "logout", bound),
             interaction=asked.interaction_id,
             app=app_of(asked),
-            email=asked.user.email if asked.user else None,
+            email=user.email if user else None,
             problem="stale" if asked.posted else None,
         )
         return self.desk.page(asked, page, status=403 if asked.posted else 200)
@@ -114,7 +138,9 @@ class Leaving:
         known = [each for record in ended for each in record.clients.items()]
         await self.tell(known)
         frames = await self.frames_of(known) if reads_html(asked.heard.scope) else ()
-        return self._onward(asked, wish, self.desk.signed_out(), frames)
+        with suppress(Unavailable):  # it belongs to the session whose end is queued
+            await self._forget(asked)
+        return self._onward(asked, wish, self.desk.signed_out_for_good(asked), frames)
 
     async def _by_link(self, asked: Asked) -> Alive | None:
         """The session of who came by a link: he is nobody at our pages, and leaves by them all the same."""
@@ -124,7 +150,8 @@ class Leaving:
 
     def _gone(self, asked: Asked, wish: Logout | None) -> Reply:
         """Nobody is signed in: the wish is fulfilled already."""
-        cookies = self.desk.signed_out() if asked.session is not None else ()
+        held = self.desk.cookie(asked.heard.scope, "dev") is not None
+        cookies = self.desk.signed_out_for_good(asked) if asked.session is not None or held else ()
         if isinstance(asked.session, Dead) and wish is None:
             return self.desk.page(asked, SignedOut(why=asked.session.reason), cookies=cookies)
         return self._onward(asked, wish, cookies)

@@ -48,6 +48,14 @@ SecondStep = SecondFactorState | Literal["elsewhere"]
 ErrorKind = Literal["bad-request", "stale", "forbidden", "denied", "not-found", "method", "too-large", "ours"]
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Who asked to stay signed in with this browser, and need only say that it is still he."""
+
+    name: str
+    email: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """Sign in with e-mail address and password; with an app, also its cancel button."""
@@ -66,6 +74,9 @@ class Login:
     """Why the session that the browser still held is over."""
     next: str | None = None
     """A path on this host to go to afterwards, where there is no visit."""
+    remembered: Remembered | None = None
+    keep: bool | None = None
+    """Whether the browser shall stay signed in; None: that is not offered."""
     passkey: str | None = None
     """What a browser is asked for instead of a password (JSON); None: passkeys are not offered."""
 

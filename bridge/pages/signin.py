@@ -3,12 +3,13 @@
 Which steps a visit still needs is not decided here: each ends with the browser back at the dispatcher.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
 from bridge.asgi import Receive, Reply, Scope, Send, local_path
 from bridge.errors import Unavailable
-from bridge.interactions.record import Display
+from bridge.interactions.record import Display, Step
 from bridge.login.attempt import Login
 from bridge.login.device import Devices
 from bridge.login.entry import Arrival
@@ -23,11 +24,13 @@ from bridge.login.outcome import (
 )
 from bridge.login.outcome import Why as RefusedWhy
 from bridge.login.proof import Way
+from bridge.login.remembering import Known, Over
+from bridge.login.series import DeviceSecret
 from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
-from bridge.pages.models import CodeProblem, Elsewhere, LoginProblem, Why
+from bridge.pages.models import CodeProblem, Elsewhere, LoginProblem, Remembered, Why
 from bridge.pages.models import Error as ErrorPage
 from bridge.pages.models import Login as LoginPage
 from bridge.pages.models import SecondFactor as SecondFactorPage
@@ -55,9 +58,9 @@ class SignIn:
     home: str = "account"
 
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET shows the form; POST takes it."""
+        """GET shows the form; POST takes it, or "it is still me" of a browser that stays signed in."""
         asked = await self.desk.read(scope, receive)
-        reply = await self._take_password(asked) if asked.posted else self._show_password(asked)
+        reply = await (self._take_password(asked) if asked.posted else self._show_password(asked))
         await reply(scope, receive, send)
 
     async def passkey(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,13 +74,36 @@ class SignIn:
         reply = await (self._take_code(asked) if asked.posted else self._show_code(asked))
         await reply(scope, receive, send)
 
-    def _show_password(self, asked: Asked) -> Reply:
+    async def _show_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
             return self.desk.stale(asked)
         if asked.interaction is None and asked.alive is not None and "confirm" not in asked.heard.query:
             return self._onward(asked)
         ended = asked.session.reason if isinstance(asked.session, Dead) else None
-        return self._form(asked, ended=ended if ended not in _QUIET else None, cookies=self._forgotten(asked))
+        known = await self._known(asked)
+        if known == Over("copied"):
+            ended = "device-copied"
+        cookies = (*self._forgotten(asked), *self._held_from_now_on(known))
+        known = known if isinstance(known, Known) else None
+        return self._form(asked, ended=ended if ended not in _QUIET else None, known=known, cookies=cookies)
+
+    async def _known(self, asked: Asked) -> Known | Over | None:
+        """Whose device this is, where that is enough; None: nobody's, or nobody can say now."""
+        remembering, held = self.login.remembering, self.desk.cookie(asked.heard.scope, "dev")
+        if remembering is None or held is None or asked.alive is not None or _demanded(asked):
+            return None
+        with suppress(Unavailable):
+            return await remembering.look(held, asked.visit)
+        return None
+
+    def _held_from_now_on(self, known: Known | Over | None) -> tuple[Header, ...]:
+        match known:
+            case Known(secret=DeviceSecret() as secret, until=until):  # the reply that brought it was lost
+                return (self.desk.staying(secret.text, until),)
+            case Over():
+                return (self.desk.cookies.clear("dev"),)
+            case _:
+                return ()
 
     async def _take_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
@@ -86,14 +112,20 @@ class SignIn:
             return self._form(asked, problem="stale", status=403)
         if asked.interaction is not None and asked.form.get("cancel"):
             return await _deny(self.desk, asked)
+        if asked.form.get("answer") == "resume":
+            return await self._resume(asked)
         email, password = asked.form.get("email", ""), Secret(asked.form.get("password", ""))
         if not email.strip():
             return self._form(asked, problem="no-email", status=422)
         if not password:
             return self._form(asked, problem="no-password", status=422)
-        wish = Birth.browser(self.desk.sessions.options, ip=asked.visit.ip)
         outcome = await self.login.attempt(
-            email, password, wish=wish, visit=asked.visit, over=asked.alive, child=self.desk.token(asked, "app")
+            email,
+            password,
+            wish=self._wish(asked),
+            visit=asked.visit,
+            over=asked.alive,
+            child=self.desk.token(asked, "app"),
         )
         return await self._answer_password(asked, outcome)
 
@@ -123,6 +155,27 @@ class SignIn:
             case _:
                 assert_never(outcome)
 
+    async def _resume(self, asked: Asked) -> Reply:
+        """It is still he: the next secret, and a session that shows that nobody was asked for a password."""
+        remembering, held = self.login.remembering, self.desk.cookie(asked.heard.scope, "dev")
+        if asked.alive is not None:  # in another tab, just now
+            return self.desk.back(asked, asked.interaction) if asked.interaction else self._onward(asked)
+        resumed = (
+            await remembering.resume(held, asked.visit) if remembering is not None and held is not None else Over()
+        )
+        if isinstance(resumed, Over):
+            ended: Why = "device-copied" if resumed.why == "copied" else "unknown"
+            return self._form(asked, ended=ended, status=422, cookies=self._held_from_now_on(resumed))
+        binding, cookies = self.desk.interactions.new_binding(), self.desk.cookies
+        given = (
+            cookies.set("op", resumed.token.text.reveal()),
+            *(() if resumed.child is None else (cookies.set("app", resumed.child.text.reveal()),)),
+            self.desk.staying(resumed.secret.text, resumed.until),
+            cookies.set("pre", binding),
+        )
+        # He said that it is he, which is not a sign-in: where one is demanded he is asked for it yet.
+        return await self._moved_on(asked, "account", resumed.session, binding, given)
+
     async def _take_passkey(self, asked: Asked) -> Reply:
         passwordless = self.login.passwordless
         if asked.lost_interaction:
@@ -133,7 +186,7 @@ class SignIn:
         if not self.desk.proven(asked, "login", asked.session_id):
             return self._form(asked, problem="stale", status=403)
         arrival = Arrival(
-            wish=Birth.browser(self.desk.sessions.options, ip=asked.visit.ip),
+            wish=self._wish(asked),
             visit=asked.visit,
             over=asked.alive,
             child=self.desk.token(asked, "app"),
@@ -214,15 +267,42 @@ class SignIn:
         cookies = [*self.desk.signed_in(born), self.desk.cookies.set("pre", binding), self._no_pending()]
         if born.record.kind != "sso":  # nobody gave a password here
             mark = self.devices.mark(user.email, asked.visit.device)
-            cookies.append(self.desk.cookies.set("dev", mark, max_age=self.devices.seconds))
+            cookies.append(self.desk.cookies.set("known", mark, max_age=self.devices.seconds))
+            cookies += await self._stays(asked, born)
+        return await self._moved_on(asked, "login", born.record.id, binding, tuple(cookies))
+
+    async def _stays(self, asked: Asked, born: Born) -> tuple[Header, ...]:
+        """What keeps this browser signed in from now on.  What did so until now is forgotten, here and in the store,
+        unless it belongs to the very session that goes on."""
+        remembering, held = self.login.remembering, self.desk.cookie(asked.heard.scope, "dev")
+        if remembering is None:
+            return ()
+        goes_on = asked.alive is not None and asked.alive.record.id == born.record.id
+        if held is not None and not goes_on:
+            with suppress(Unavailable):  # the browser forgets it with this answer in any case
+                await remembering.forget(held, asked.visit, reason="replaced")
+        if born.device is not None:
+            until = self.desk.clock.now() + remembering.series.seconds
+            return (self.desk.staying(born.device, until),)
+        return (self.desk.cookies.clear("dev"),) if held is not None and not goes_on else ()
+
+    async def _moved_on(
+        self, asked: Asked, step: Step, session: str, binding: str, cookies: tuple[Header, ...]
+    ) -> Reply:
+        """One step further on the visit, in a browser that is bound anew; without a visit, to where he was going."""
         if asked.interaction is None:
-            return self._onward(asked, cookies=tuple(cookies))
+            return self._onward(asked, cookies=cookies)
         moved = await self.desk.interactions.answer(
-            asked.interaction.id, asked.binding, "login", session=born.record.id, rebind=binding
+            asked.interaction.id, asked.binding, step, session=session, rebind=binding
         )
         if moved is None:
-            return self.desk.stale(asked, cookies=tuple(cookies))
-        return self.desk.back(asked, moved, cookies=tuple(cookies))
+            return self.desk.stale(asked, cookies=cookies)
+        return self.desk.back(asked, moved, cookies=cookies)
+
+    def _wish(self, asked: Asked) -> Birth:
+        """A browser's session.  Who only confirms that it is he keeps his device as it is."""
+        keep = bool(asked.form.get("keep")) and not _again(asked)
+        return Birth.browser(self.desk.sessions.options, ip=asked.visit.ip, keep=keep)
 
     async def _give_up(self, asked: Asked) -> Reply:
         if asked.interaction is not None:
@@ -236,9 +316,11 @@ class SignIn:
         problem: LoginProblem | None = None,
         wait: int | None = None,
         ended: Why | None = None,
+        known: Known | None = None,
         status: int = 200,
         cookies: tuple[Header, ...] = (),
     ) -> Reply:
+        offers = self.login.remembering is not None and not _again(asked)
         page = LoginPage(
             csrf=self.desk.proof(asked, "login", asked.session_id),
             interaction=asked.interaction_id,
@@ -249,6 +331,8 @@ class SignIn:
             wait=wait,
             notice="confirm" if _again(asked) else "password-reset" if "reset" in asked.heard.query else None,
             ended=ended,
+            remembered=Remembered(known.user.name, known.user.email) if known else None,
+            keep=bool(asked.form.get("keep")) if offers else None,
             passkey=self.login.passwordless.request(asked.binding) if self.login.passwordless else None,
         )
         return self.desk.page(asked, page, status=status, cookies=cookies)
@@ -307,6 +391,12 @@ def _again(asked: Asked) -> bool:
         return False
     typed = asked.form.get("email")
     return not typed or email_key(typed) == asked.user.email_key
+
+
+def _demanded(asked: Asked) -> bool:
+    """The application demands that he shows who he is, or he asked to sign in as somebody else."""
+    parameters = asked.interaction.record.parameters if asked.interaction else {}
+    return "max_age" in parameters or "login" in parameters.get("prompt", "").split() or "other" in asked.heard.query
 
 
 def _shown_by(asked: Asked) -> Shown | None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.clock import Chance
+from bridge.secret import Secret
 from bridge.sessions.judge import Alive
 from bridge.sessions.options import SHORTEST_MEMORY, SessionOptions
 from bridge.sessions.record import RecordCodec, Rotated, SessionRecord, encode_trace
@@ -36,11 +37,13 @@ class Birth(Struct, frozen=True, kw_only=True):
     """Whether an `app` session for the same origin is born with it."""
     bind_ip: IPAddress | None = None
     """The only address (`sessions.ip_check`) it shall be good for."""
+    keep: bool = False
+    """Whether the browser shall stay signed in when this session is over."""
     unused: int | None = None
     """A session that is not used within this time lapses."""
 
     @classmethod
-    def browser(cls, options: SessionOptions, *, ip: IPAddress | None = None) -> Self:
+    def browser(cls, options: SessionOptions, *, ip: IPAddress | None = None, keep: bool = False) -> Self:
         """A person at the login page: an `op` session and its child.  Bound to `ip` only where the options say so."""
         return cls(
             kind="op",
@@ -50,6 +53,7 @@ class Birth(Struct, frozen=True, kw_only=True):
             absolute=options.absolute,
             cap=options.cap,
             bind_ip=ip if options.bind_browser_ip else None,
+            keep=keep,
         )
 
     @classmethod
@@ -92,6 +96,15 @@ class Birth(Struct, frozen=True, kw_only=True):
         )
 
 
+class Earlier(Struct, frozen=True):
+    """A sign-in that is gone on with by who need not show again who he is."""
+
+    id: str
+    """Its session's."""
+    auth_time: int
+    """When he showed who he is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What names and seals a record."""
@@ -112,6 +125,8 @@ class Born(Struct, frozen=True):
     record: SessionRecord
     child: LoginToken | None
     changes: tuple[Change, ...]
+    device: Secret | None = None
+    """What the browser shows when this session is over, if it stays signed in."""
 
     def alive(self, codec: RecordCodec) -> Alive:
         """The session as a reader would find it."""
@@ -135,22 +150,23 @@ def birth(
     *,
     amr: Sequence[str],
     acr: str | None = None,
+    earlier: Earlier | None = None,
     now: float,
     draw: Chance,
     tools: Tools,
 ) -> Born:
-    """A new session of the user who stands there.  `now` is when he proved who he is."""
+    """A new session of the user who stands there.  `now` is when he proved who he is, unless that was `earlier`."""
     at = int(now)
     ip = wish.bind_ip or visit.ip
     record = SessionRecord(
-        id=new_id(draw),
+        id=earlier.id if earlier else new_id(draw),
         iss=tools.names.issuer,
         uid=standing.user,
         kind=wish.kind,
         via=wish.via,
         stamp=standing.stamp,
         iat=at,
-        auth_time=at,
+        auth_time=earlier.auth_time if earlier else at,
         last=_first_last(at, wish),
         idle=wish.idle,
         abs=at + wish.absolute,
@@ -163,7 +179,7 @@ def birth(
     token, key, changes = placed(LoginToken.draw(standing.tag, draw), record, now, tools)
     child = None
     if wish.child:
-        child, _, more = placed(LoginToken.draw(standing.tag, draw), child_of(record, draw), now, tools)
+        child, _, more = placed(LoginToken.draw(standing.tag, draw), child_of(record, draw, at=at), now, tools)
         changes += more
     expected = Expect(tools.names.stamp(standing.tag), stamp_value(standing.user, standing.stamp))
     return Born(token, key, record, child, (*changes, expected))

@@ -5,7 +5,7 @@ docs/session-record.md.
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -30,9 +30,15 @@ DeadReason = Literal[
     "ended-by-administrator",
     "evicted",
     "address-changed",
+    "device-copied",
 ]
 """Why a token is nobody.  unknown: never ours, or so long ago that nothing is left; rotated: a newer token of the same
 session replaced it."""
+
+
+REMEMBERED: Final = "rem"
+"""The `amr` of who came back on a device that stays signed in: nobody showed who he is."""
+_AT_SECOND_HAND: Final = frozenset({REMEMBERED, "sso"})
 
 
 class Alive(Struct, frozen=True):
@@ -74,6 +80,7 @@ _OF_END: Final[Mapping[EndReason, DeadReason]] = {
     "address": "address-changed",
     "replaced": "ended-by-you",
     "user-gone": "disabled",
+    "copied": "device-copied",
 }
 
 
@@ -139,6 +146,11 @@ def allowed(kind: SessionKind, place: Place, options: SessionOptions) -> bool:
     """The table of kinds and places (security §2).  An `sso` session is not the person at the issuer: there it only
     brings up the question of security §8, asked by whoever finds it in the apps' cookie."""
     return kind in _KINDS[place] or (kind == "legacy" and place == "issuer" and options.legacy_at_issuer)
+
+
+def in_person(amr: Iterable[str]) -> bool:
+    """Whether the owner of a session himself showed who he is to get it: what is not so is never fresh (S15, security §8)."""
+    return _AT_SECOND_HAND.isdisjoint(amr)
 
 
 def touch_due(record: SessionRecord, now: float, options: SessionOptions) -> bool:

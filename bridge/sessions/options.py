@@ -31,6 +31,13 @@ class SessionOptions:
     longest: int = 30 * 86_400
     """No session lives longer than this, whatever an API credential asks for."""
 
+    keep_signed_in: bool = True
+    """Whether the login page offers to keep a browser signed in.  When its session is over the person then only says
+    that it is still he; what protects his account asks for his password all the same."""
+
+    keep_signed_in_seconds: int = 30 * 86_400
+    """For how long after the sign-in; never longer than `longest`."""
+
     cap: int = 20
     """How many sessions a user may have at once through one door or API credential; the oldest goes first."""
 
@@ -83,6 +90,7 @@ class SessionOptions:
                 ("idle", "between 60 and sessions.absolute", 60 <= self.idle <= self.absolute),
                 ("absolute", "at most sessions.longest", self.absolute <= self.longest),
                 ("longest", "at most 180 days", self.longest <= LONGEST_TTL / 2 - 20 * 86_400),
+                ("keep_signed_in_seconds", "at least 600", self.keep_signed_in_seconds >= SHORTEST_MEMORY),
                 ("cap", "at least 1", self.cap >= 1),
                 ("touch_interval", "at least 1 and below sessions.idle", 1 <= self.touch_interval < self.idle),
                 ("unused", "at least 60", self.unused >= 60),

@@ -21,8 +21,9 @@ from bridge.types import ClientId, Key, SessionKind, Stamp, UserId
 _RECORD: Final = re.compile(rb"1\.([A-Za-z0-9_-]{1,16})\.([0-9a-f]{64})\.(\{.*\})", re.DOTALL)
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
-EndReason = Literal["you", "administrator", "evicted", "address", "replaced", "user-gone"]
-"""Why one session was ended.  What ends all of a user's sessions is told by his stamp."""
+EndReason = Literal["you", "administrator", "evicted", "address", "replaced", "user-gone", "copied"]
+"""Why one session was ended; copied: somebody else held what kept its device signed in.  What ends all of a
+user's sessions is told by his stamp."""
 
 
 class SessionRecord(Struct, frozen=True, kw_only=True):

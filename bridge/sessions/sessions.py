@@ -3,7 +3,7 @@
 Each method is one flow of the table in store §2: it reads, lets a pure function decide, and commits once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from bridge.clock import Chance, Clock
 from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.sessions import ending
-from bridge.sessions.birth import Birth, Born, Parent, Tools, birth, lifetime, new_child, rotation
+from bridge.sessions.birth import Birth, Born, Earlier, Parent, Tools, birth, lifetime, new_child, rotation
 from bridge.sessions.judge import Alive, Dead, judge_anywhere, touch_due
 from bridge.sessions.options import SessionOptions
 from bridge.sessions.record import EndReason, RecordCodec, SessionRecord
@@ -29,6 +29,12 @@ from bridge.tokens import LoginToken, Names
 from bridge.types import ClientId, IPAddress, Key, Place, SlotTag, Stamp, StampReason, Standing, UserId, Visit
 
 TRIES = 6
+
+WithIt = Callable[[Born], Sequence[Change]]
+
+
+def _nothing(_: Born) -> Sequence[Change]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +83,19 @@ class Sessions:
         amr: Sequence[str],
         acr: str | None = None,
         also: Sequence[Change] = (),
+        earlier: Earlier | None = None,
+        with_it: WithIt = _nothing,
     ) -> Born | Stale:
         """A new session for a user whose credential was checked against the row that `standing` comes from.
 
-        `also`: what must happen in the same commit (a pending login becomes used, a code's step is marked).
+        `also`: what must happen in the same commit (a pending login becomes used, a code's step is marked); `with_it`:
+        the same, of what names the session; `earlier`: the sign-in that it goes on with.
         """
         now = self._clock.now()
-        born = birth(standing, wish, visit, amr=amr, acr=acr, now=now, draw=self._chance, tools=self.tools)
-        if not await self._store.commit(*born.changes, *also):
+        born = birth(
+            standing, wish, visit, amr=amr, acr=acr, earlier=earlier, now=now, draw=self._chance, tools=self.tools
+        )
+        if not await self._store.commit(*born.changes, *also, *with_it(born)):
             return Stale()
         self._tell_of(born, visit)
         await self._make_room(born, wish.cap)
@@ -137,6 +148,7 @@ class Sessions:
         auth_time: int | None = None,
         child: LoginToken | None = None,
         also: Sequence[Change] = (),
+        with_it: WithIt = _nothing,
     ) -> Born | Dead | Stale:
         """The same session under a new token, after its owner's credential was checked against `standing`'s row: now,
         or at `auth_time`.
@@ -165,7 +177,7 @@ class Sessions:
             draw=self._chance,
             tools=self.tools,
         )
-        if not await self._store.commit(*born.changes, *also):
+        if not await self._store.commit(*born.changes, *also, *with_it(born)):
             return Stale()
         for old in (fresh, old_child):
             if old is not None:

@@ -47,10 +47,14 @@ def view(record: SessionRecord) -> SessionView:
 
 
 def living(found: Sequence[Found], stamp: Stamp | None, now: float) -> list[SessionRecord]:
-    """The sessions of that stamp whose times are not over, children left out, the newest first."""
+    """The sessions of that stamp whose times are not over, children left out, the newest first.
+
+    Each once: a device that stays signed in goes on with a session whose last token may be good still.
+    """
     records = [record for _, record in found if isinstance(record, SessionRecord)]
     alive = [r for r in records if r.stamp == stamp and r.parent is None and not over(r, now)]
-    return sorted(alive, key=lambda record: record.iat, reverse=True)
+    newest = {record.id: record for record in sorted(alive, key=lambda record: record.iat)}
+    return sorted(newest.values(), key=lambda record: record.iat, reverse=True)
 
 
 def over(record: SessionRecord, now: float) -> bool:

@@ -14,11 +14,11 @@ from tests.flows.visitor import Visitor
 from tests.running import ADA, DAN, LI, NEW_PASSWORD, PASSWORD, TOM, TOTP, Furnished, Site, code, in_process
 
 Visit = Callable[[Site], Visitor]
-OP, APP, PRE, DEV, PENDING = (
+OP, APP, PRE, KNOWN, PENDING = (
     "__Host-lb_op",
     "__Host-login_auth_tk",
     "__Host-lb_pre",
-    "__Host-lb_dev",
+    "__Host-lb_known",
     "__Host-lb_pending",
 )
 
@@ -29,10 +29,10 @@ async def test_on_each_store_somebody_comes_in_by_the_page(any_site: Site, visit
     assert ada.at == "/login?next=%2Faccount"
     await ada.press("login-submit", email=ADA, password="wrong")
     assert ada.reply.status_code == 422 and "do not match" in ada.text
-    assert not {OP, APP, DEV} & set(ada.jar)
+    assert not {OP, APP, KNOWN} & set(ada.jar)
     await ada.press("login-submit", email=ADA, password=PASSWORD)
     assert ada.at == "/account" and "Ada Lovelace" in ada.text
-    assert set(ada.jar) == {PRE, OP, APP, DEV}
+    assert set(ada.jar) == {PRE, OP, APP, KNOWN}
 
 
 async def test_s16_cookies_are_closed_to_everybody_else(site: Site, visit: Visit) -> None:
@@ -40,7 +40,7 @@ async def test_s16_cookies_are_closed_to_everybody_else(site: Site, visit: Visit
     await ada.sign_in(ADA)
     for name in (OP, APP, PRE):
         assert ada.set[name] == f"{name}={ada.jar[name]}; Path=/; HttpOnly; SameSite=Lax; Secure"
-    assert ada.set[DEV].endswith("; Max-Age=15552000")
+    assert ada.set[KNOWN].endswith("; Max-Age=15552000")
 
 
 DRAWN = re.compile(r"""nonce[=-]"?[\w-]{24}|challenge&#34;: &#34;[\w-]{80}""")

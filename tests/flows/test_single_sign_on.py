@@ -260,7 +260,7 @@ async def test_the_link_makes_a_session_of_its_own_kind_once(site: Site, visit: 
     assert found is not None
     record = found.record
     assert (record.kind, record.amr, record.acr, record.via, record.parent) == ("sso", ("sso",), None, "shop", None)
-    assert OP not in browser.jar and "__Host-lb_dev" not in browser.jar
+    assert OP not in browser.jar and "__Host-lb_known" not in browser.jar
     for again_by in (browser, visit(site)):
         assert await refusal(again_by, link) == (400, "access_token: used")
     assert [kind for kind in site.told.kinds() if kind.startswith("sso.")] == [
@@ -492,7 +492,7 @@ async def test_who_has_a_second_factor_owes_his_code(site: Site, visit: Visiting
     await browser.press_only("second-factor-submit", code=code(at=site.bridge.rooms.clock.now()))
     found = await session_of(site, browser)
     assert found is not None and (found.record.kind, found.record.amr) == ("sso", ("sso", "otp"))
-    assert OP not in browser.jar and "__Host-lb_dev" not in browser.jar
+    assert OP not in browser.jar and "__Host-lb_known" not in browser.jar
     assert "/bills" in browser.reply.text or browser.reply.headers.get("location") == "/bills"
 
 

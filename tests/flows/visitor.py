@@ -113,7 +113,9 @@ class Visitor:
             inputs = form.all("input", "button")
             pressed = [each for each in inputs if each.get("id") == button]
             if pressed:
-                fields = {e["name"]: e.get("value") or "" for e in inputs if e.name == "input" and e.get("name")}
+                sent = [e for e in inputs if e.name == "input" and e.get("name")]
+                sent = [e for e in sent if e.get("type") != "checkbox" or "checked" in e.attributes]
+                fields = {e["name"]: e.get("value") or "" for e in sent}
                 if pressed[0].get("name"):
                     fields[pressed[0]["name"]] = pressed[0].get("value") or ""
                 return Form(urljoin(str(self.reply.url), form["action"]), fields)

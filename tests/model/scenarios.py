@@ -22,6 +22,12 @@ async def _signed_in(world: World, times: int = 1, *, totp: bool = False) -> Non
     await world.prepare(_published(world), *(world.sign_in() for _ in range(times)))
 
 
+async def _staying(world: World) -> None:
+    """Who is signed in has asked to stay so."""
+    world.sql.add(ANN)
+    await world.prepare(_published(world), world.sign_in(keep=True))
+
+
 async def _with_a_ticket(world: World) -> None:
     """Who is signed in at the issuer has been given a ticket that is not used yet."""
     world.sql.add(ANN)
@@ -203,6 +209,32 @@ async def one_passkeys_response_is_shown_twice(world: World) -> Flows:
 async def end_all_meets_a_passkeys_response(world: World) -> Flows:
     await _with_a_response(world)
     return {"all": world.end_all(), "show": _shown(world), "tick": world.reconcile()}
+
+
+@scenario
+async def end_meets_a_device_that_comes_back(world: World) -> Flows:
+    await _staying(world)
+    mine = world.first()
+    return {"end": world.sign_out(mine.session), "back": world.come_back(), "tick": world.reconcile()}
+
+
+@scenario
+async def end_all_meets_a_device_that_comes_back(world: World) -> Flows:
+    await _staying(world)
+    return {"all": world.end_all(), "back": then(world.come_back, world.come_back), "tick": world.reconcile()}
+
+
+@scenario
+async def one_device_comes_back_twice(world: World) -> Flows:
+    await _staying(world)
+    mine = world.first()
+    return {"one": world.come_back(), "two": world.come_back(), "rotate": world.sign_in(over=mine.token)}
+
+
+@scenario
+async def a_device_is_born_while_all_end(world: World) -> Flows:
+    await _signed_in(world, 0)
+    return {"login": then(lambda: world.sign_in(keep=True), world.come_back), "all": world.end_all()}
 
 
 @scenario

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.login import challenge, passkeys, second_factor, sso
+from bridge.login import challenge, passkeys, remembering, second_factor, series, sso
 from bridge.sessions import birth, ending, sessions, ticket
 from bridge.sessions.birth import placed, rotation
 from bridge.sessions.reconciler import Reconciler
@@ -232,6 +232,28 @@ def a_passkey_is_taken_under_whatever_stamp(patch: Patch) -> None:
     no_sql_row_read_before_the_password(patch)
 
 
+def a_device_is_used_blindly(patch: Patch) -> None:
+    patch.setattr(series, "Swap", lambda key, seen, value, ttl: Put(key, value, ttl))
+
+
+def a_device_is_not_listed_under_its_session(patch: Patch) -> None:
+    original = series.Series.begun
+
+    def unlisted(*args: Any) -> Any:
+        return [change for change in original(*args) if not isinstance(change, Tag)]
+
+    patch.setattr(series.Series, "begun", unlisted)
+
+
+def a_device_takes_whatever_stamp(patch: Patch) -> None:
+    original = series.judge
+
+    def lenient(device: Any, shown: Any, stamp: Any, now: float) -> Any:
+        return original(device, shown, device.stamp if device is not None else stamp, now)
+
+    patch.setattr(remembering, "judge", lenient)
+
+
 def the_reconciler_ends_no_sessions(patch: Patch) -> None:
     patch.setattr(Reconciler, "_end", _nothing)
 
@@ -267,6 +289,9 @@ BROKEN: Mapping[Callable[[Patch], None], tuple[str, str]] = {
     a_ticket_of_before_a_loss_is_taken: ("one_ticket_is_brought_twice", "rollback"),
     a_pending_login_is_used_blindly: ("one_code_is_given_twice", "plain"),
     a_recovery_code_is_used_up_by_whoever_says_so: ("one_recovery_code_for_two_logins", "plain"),
+    a_device_is_used_blindly: ("one_device_comes_back_twice", "plain"),
+    a_device_is_not_listed_under_its_session: ("end_meets_a_device_that_comes_back", "plain"),
+    a_device_takes_whatever_stamp: ("end_all_meets_a_device_that_comes_back", "plain"),
     the_epoch_is_not_raised: ("one_code_is_given_twice", "rollback"),
     a_link_is_used_blindly: ("one_link_is_followed_twice", "plain"),
     links_know_no_epoch: ("one_link_is_followed_twice", "rollback"),

@@ -27,7 +27,9 @@ from bridge.login.passkeys import Passkeys
 from bridge.login.passwordless import Passwordless
 from bridge.login.pending import pending_codec
 from bridge.login.relying_party import RelyingParty, handle_of
+from bridge.login.remembering import Remembering, Resumed
 from bridge.login.second_factor import SecondFactor
+from bridge.login.series import Series
 from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
 from bridge.login.sso import Offer, SingleSignOn, SsoWish, sso_seal
 from bridge.login.throttle import Admitted, Throttle
@@ -105,6 +107,14 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What keeps a browser signed in."""
+
+    secret: str
+    under: Handed
+
+
+@dataclass(frozen=True)
 class Told:
     """Something that was acknowledged to somebody."""
 
@@ -140,6 +150,8 @@ class Blind:
     async def came_in(
         self, user: User, visit: Visit, arrival: Arrival | None, failed: Awaitable[int] | None = None
     ) -> None: ...
+
+    async def device_copied(self, user: User, visit: Visit) -> None: ...
 
     async def _never(self) -> int:
         return 0
@@ -207,6 +219,7 @@ class World:
     links_made: list[Link] = field(default_factory=list)
     responses: list[str] = field(default_factory=list)
     """What Ann's authenticator has signed."""
+    kept: list[Kept] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     used: dict[str, set[str]] = field(default_factory=dict)
     """One-time thing → what each of its successes gave."""
@@ -264,11 +277,17 @@ class World:
     # ── what people do ──
 
     async def sign_in(
-        self, user: UserId = ANN, password: str = "p0", *, legacy: bool = False, over: LoginToken | None = None
+        self,
+        user: UserId = ANN,
+        password: str = "p0",
+        *,
+        legacy: bool = False,
+        over: LoginToken | None = None,
+        keep: bool = False,
     ) -> None:
         """The login page, or ValidateLogin.  `over`: the browser has this session already."""
         options = self.sessions.options
-        wish = Birth.legacy(options, via="portal") if legacy else Birth.browser(options)
+        wish = Birth.legacy(options, via="portal") if legacy else Birth.browser(options, keep=keep)
         alive = await self._resolved(over) if over is not None else None
         outcome = await self.login.attempt(
             f"{user}@example.org", Secret(password), wish=wish, visit=VISIT, over=alive, child=self.child_of(alive)
@@ -278,6 +297,8 @@ class World:
                 self.pending.append((pending, CHECKED_AT.get()))
             case LoggedIn(_, Born() as born):
                 self.hand(born, CHECKED_AT.get(), over=alive)
+                if born.device is not None:
+                    self.kept.append(Kept(born.device.reveal(), self.handed[-2]))
             case _:
                 pass
 
@@ -311,6 +332,16 @@ class World:
         alive = await self._resolved(token)
         if alive is not None:
             await self.sessions.touch(alive)
+
+    async def come_back(self) -> None:
+        """A browser that stays signed in shows what it was given at first."""
+        remembering = self.login.remembering
+        if self.kept and remembering is not None:
+            kept = self.kept[0]
+            resumed = await remembering.resume(kept.secret, VISIT)
+            if isinstance(resumed, Resumed):
+                self.handed.append(replace(kept.under, token=resumed.token))
+                self.used.setdefault(f"device {kept.under.session}", set()).add(self.names.session(resumed.token))
 
     async def go_elsewhere(self, token: LoginToken) -> None:
         """A child session on another host."""
@@ -495,7 +526,8 @@ class World:
     looks: list[Callable[["World", Told], None]] = field(default_factory=list)
 
     def _login(self) -> Login:
-        entry = Entry(sessions=self.sessions, users=self.sql)
+        series = Series(names=self.names, ring=RING, clock=self.clock, chance=self.chance.randbytes, seconds=86_400)
+        entry = Entry(sessions=self.sessions, users=self.sql, series=series)
         throttle, watch = cast(Throttle, Free()), cast(Watch, Blind())
         options = LoginOptions(floor_ms=0)
         second_factor = SecondFactor(
@@ -528,6 +560,18 @@ class World:
             watch=watch,
             arrivals=Nobody(),
             passwordless=None,
+            remembering=Remembering(
+                store=self.gate,
+                names=self.names,
+                series=series,
+                users=self.sql,
+                sessions=self.sessions,
+                entry=entry,
+                watch=watch,
+                clock=self.clock,
+                chance=self.chance.randbytes,
+                events=self.events,
+            ),
             options=options,
             events=self.events,
         )

@@ -113,6 +113,15 @@ def test_max_age_zero_is_a_login_even_in_the_same_second() -> None:
     assert next_step(asked(max_age=0), just_now, YES, {}, NOW) == LoginNeeded()
 
 
+@pytest.mark.parametrize("max_age", [0, 1, 10_000])
+def test_who_did_not_show_who_he_is_satisfies_no_max_age(max_age: int) -> None:
+    """Security §8, docs/decisions/0183: however short ago the sign-in was that his device remembers."""
+    remembered = SignedIn("s1", Subject("bob"), NOW, ("rem",))
+    assert next_step(asked(max_age=max_age), remembered, YES, {}, NOW) == LoginNeeded()
+    assert next_step(asked(max_age=max_age), remembered, YES, answered("account"), NOW) == LoginNeeded()
+    assert next_step(asked(), remembered, YES, {}, NOW) == Granted()
+
+
 @pytest.mark.parametrize("who", [None, BOB])
 def test_turning_back_ends_it(who: SignedIn | None) -> None:
     """§12 no. 11, and the suite's user-rejects-authentication: also before login."""

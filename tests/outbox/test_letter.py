@@ -14,6 +14,7 @@ from bridge.brand import Brand
 from bridge.outbox.device import device_name
 from bridge.outbox.letter import (
     Circumstances,
+    DeviceCopiedLetter,
     EmailConfirmLetter,
     EmailUndoLetter,
     InviteLetter,
@@ -48,6 +49,9 @@ SAMPLES: Final[dict[str, Letter]] = {
         email="ada@example.com", left=9, seen=SEEN, account_page="https://login.example.com/account"
     ),
     "passkey_copied": PasskeyCopiedLetter(
+        email="ada@example.com", seen=SEEN, account_page="https://login.example.com/account"
+    ),
+    "device_copied": DeviceCopiedLetter(
         email="ada@example.com", seen=SEEN, account_page="https://login.example.com/account"
     ),
     "new_device": NewDeviceLetter(

@@ -44,6 +44,7 @@ from bridge.pages.models import (
     PasswordChanged,
     PasswordProblem,
     RecoveryCodes,
+    Remembered,
     ResetProblem,
     ResetSent,
     Scope,
@@ -164,6 +165,10 @@ SCREENS: Final[dict[str, Page]] = {
     "login-without-email": replace(LOGIN, problem="no-email"),
     "login-after-an-end": replace(LOGIN, ended="password-changed"),
     "login-after-a-reset": replace(LOGIN, notice="password-reset"),
+    "login-and-stay": replace(LOGIN, keep=False),
+    "login-remembered": replace(
+        LOGIN_TO, email="", keep=False, passkey=ASKED, remembered=Remembered("Ada Lovelace", "ada@example.com")
+    ),
     "login-again": replace(LOGIN_TO, app=CALENDAR, notice="confirm"),
     "second-factor": SECOND,
     "second-factor-wrong": replace(SECOND, problem="wrong"),
@@ -265,6 +270,8 @@ def faces() -> Iterator[list[Page]]:
     yield [SECOND, by_code, by_key, *(replace(by_key, problem=each) for each in keyed)]
     yield [replace(by_code, others=each) for each in ((), ("totp",), ("passkey",))]
     yield [LOGIN, replace(LOGIN, passkey=ASKED)]
+    yield [LOGIN, replace(LOGIN, keep=False)]
+    yield [LOGIN, replace(LOGIN, remembered=Remembered("Ada Lovelace", "ada@example.com"))]
     yield [SECOND, replace(SECOND, passkey=ASKED)]
     yield [replace(RECOVERY_CODES, first=each) for each in (True, False)]
     yield [

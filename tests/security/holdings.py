@@ -53,7 +53,8 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     browser, tom, tablet, stranger, app = visit(site), visit(site), visit(site), visit(site), App(site)
     held = Holdings(site, browser, tom, tablet, stranger, app)
     held.tokens |= {"password": PASSWORD, "api-secret": API_SECRET, "client-secret": CLIENT_SECRET}
-    await browser.sign_in(ADA)
+    await browser.open("/login")
+    await browser.press("login-submit", email=ADA, password=PASSWORD, keep="1")
     await tablet.sign_in(ADA)
     await tablet.open("/account/totp")
     held.setup = tablet.form("totp-submit")
@@ -74,7 +75,7 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     held.tokens["interaction"] = browser.query["interaction"]
     held.tokens["csrf"] = browser.form("login-submit").fields["csrf"]
     names = site.bridge.rooms.cookies.name
-    held.tokens |= {kind: browser.jar[names(kind)] for kind in ("op", "app", "pre", "dev")}
+    held.tokens |= {kind: browser.jar[names(kind)] for kind in ("op", "app", "pre", "known", "dev")}
     held.tokens |= await _elsewhere(site, browser)
     held.tokens["legacy"] = await validate_login(site)
     held.tokens["sso"] = await _sso(site, visit)

@@ -68,7 +68,9 @@ RIGHT: dict[str, set[str]] = {
     "id_token_hint": {"id_token"},
     "interaction": {"interaction"},
     "form": {"csrf"},
-    "known-device": {"dev"},
+    "known-device": {"known"},
+    "device-offer": {"dev"},
+    "device-resume": {"dev"},
     "password": {"password"},
     "legacy-password": {"password"},
     "legacy-secret": {"api-secret"},
@@ -267,6 +269,19 @@ class Counter:
 
     async def known_device(self, token: str) -> bool:
         return self.site.bridge.rooms.devices.device(token, ADA) is not None
+
+    async def device_offer(self, token: str) -> bool:
+        browser = self.browser(dev=token)
+        await browser.open("/login")
+        return "login-resume" in browser.page.ids()
+
+    async def device_resume(self, token: str) -> bool:
+        browser = self.browser()
+        await browser.open("/login")
+        browser.jar[self.site.bridge.rooms.cookies.name("dev")] = token
+        form = browser.form("login-submit")
+        await browser.post(form.action, {**form.fields, "answer": "resume"})
+        return self.site.bridge.rooms.cookies.name("op") in browser.jar
 
     async def password(self, token: str) -> bool:
         browser = self.browser()

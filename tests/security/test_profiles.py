@@ -92,7 +92,7 @@ async def test_every_cookie_of_production_is_kept_to_its_host(
         await held.browser.open("/logout")
         await held.browser.press("logout-confirm")
         lines = {**held.browser.set, **held.tom.set}
-    purposes = {"op", "pre", "pending", "dev", "reset"}
+    purposes = {"op", "pre", "pending", "known", "dev", "reset"}
     assert set(lines) == {f"__Host-lb_{purpose}" for purpose in purposes} | {"__Host-login_auth_tk"}
     for line in lines.values():
         value, *attributes = [part.strip().lower() for part in line.split(";")]

@@ -20,6 +20,7 @@ DIES = {
     "ticket": "ticket-at-the-shop",
     "totp-offer": "totp-setup",
     "link": "singlesignon",
+    "dev": "device-resume",
 }
 LIVES = {"own": "robots-revocation", "reset": "reset-link", "id_token": "id_token_hint", "password": "password"}
 """Nobody's session: a client's own token, a link that is tied to the password, a hint, and the password itself."""

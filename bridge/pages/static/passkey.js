@@ -48,6 +48,8 @@
         const made = publicKey.user
           ? await navigator.credentials.create({ publicKey })
           : await navigator.credentials.get({ publicKey });
+        const keep = document.getElementById("keep");
+        if (form.elements.keep) form.elements.keep.value = keep && keep.checked ? "1" : "";
         form.elements.passkey.value = JSON.stringify(said(made));
         HTMLFormElement.prototype.submit.call(form);
       } catch {
