@@ -58,7 +58,7 @@ class OutboxWorker:
         self._jobs = Jobs(db, clock, draw, only=only, but=but)
         self._pauses = tuple(pauses)
         self._at_once = at_once or options.at_once
-        self._given_up = given_up
+        self._given_up: EventKind = given_up
         self._hurried: set[asyncio.Task[None]] = set()
         self._senders = senders
         self._clock = clock

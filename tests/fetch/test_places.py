@@ -79,7 +79,7 @@ def test_what_cannot_be_taken_apart_surely_is_not_called(url: str) -> None:
 )
 def test_host_port_and_path_are_taken_as_they_stand(url: str, target: Target, authority: str) -> None:
     found = Target.parse(url)
-    assert found == target
+    assert found is not None and found == target
     assert found.authority == authority
 
 

@@ -303,6 +303,7 @@ async def test_the_gauges_say_how_many_are_still_to_be_told(street: Street) -> N
     assert work._courier is not None
     payload = {"client": "good", "sid": "later"}
     await street.site.bridge.rooms.outbox.put(None, "backchannel-logout", None, payload, delay=3_600)
+    waiting = -1
     for _ in range(50):  # somebody else may be told at this very moment
         await work._courier.count()
         async with street.site.bridge.rooms.database.read() as tx:
