@@ -27,7 +27,7 @@ def configuration(provider: str, *, dynamic: bool) -> dict[str, Any]:
         "server": {"discoveryUrl": f"{provider}/.well-known/openid-configuration", "login_hint": EMAIL},
         "client": {"client_name": "Conformance suite, first"},
         "client2": {"client_name": "Conformance suite, second"},
-        "browser": [browser.authorization(), browser.logout()],
+        "browser": [browser.authorization(), browser.logout(), COMPARISON],
         "override": browser.overrides(),
         "options": {"browsercontrol_css_enable": False},
     }
@@ -50,12 +50,30 @@ def clients(suite: str) -> list[dict[str, Any]]:
             "post_logout_redirect_uris": [f"{at}/post_logout_redirect"],
             "backchannel_logout_uri": f"{at}/backchannel_logout",
             "backchannel_logout_session_required": True,
+            "frontchannel_logout_uri": f"{at}/frontchannel_logout",
+            "frontchannel_logout_session_required": True,
             "grant_types": ["authorization_code", "refresh_token", "implicit"],
             "response_types": list(RESPONSE_TYPES),
             "require_pkce": False,
         }
         for client_id, secret in zip(CLIENTS, SECRETS, strict=True)
     ]
+
+
+def _task(name: str, match: str, *commands: Sequence[Any], optional: bool = False) -> Task:
+    return {
+        "task": name,
+        "match": match,
+        **({"optional": True} if optional else {}),
+        **({"commands": [list(each) for each in commands]} if commands else {}),
+    }
+
+
+COMPARISON: Final = {
+    "match": "*session_verify",
+    "tasks": [_task("Ask our frame for the session", "*", ["wait", "contains", "session_result", PATIENCE])],
+}
+"""At a page of the suite's own, which shows our frame for session management."""
 
 
 class _Browser:
@@ -140,15 +158,6 @@ class _Browser:
 
     def _visit(self, path: str, *tasks: Task) -> dict[str, Any]:
         return {"match": self._at + path, "tasks": list(tasks)}
-
-
-def _task(name: str, match: str, *commands: Sequence[Any], optional: bool = False) -> Task:
-    return {
-        "task": name,
-        "match": match,
-        **({"optional": True} if optional else {}),
-        **({"commands": [list(each) for each in commands]} if commands else {}),
-    }
 
 
 def _picture(text: str, *, optional: bool = False) -> list[Any]:
