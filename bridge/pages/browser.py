@@ -179,8 +179,12 @@ class Desk:
         """The headers that give this browser its session, and the app's on this origin."""
         if born.record.kind == "sso":  # who came by a link is nobody at our own pages (security §2)
             return (self.cookies.set("app", born.token.text.reveal()),)
-        child = () if born.child is None else (self.cookies.set("app", born.child.text.reveal()),)
-        return (self.cookies.set("op", born.token.text.reveal()), *child, *self._changed())
+        return self.holding(born.token, born.child)
+
+    def holding(self, token: LoginToken, child: LoginToken | None) -> tuple[Header, ...]:
+        """The same of the tokens themselves."""
+        app = () if child is None else (self.cookies.set("app", child.text.reveal()),)
+        return (self.cookies.set("op", token.text.reveal()), *app, *self._changed())
 
     def signed_out(self) -> tuple[Header, ...]:
         """The headers that make this browser forget who was signed in."""

@@ -168,8 +168,7 @@ class SignIn:
             return self._form(asked, ended=ended, status=422, cookies=self._held_from_now_on(resumed))
         binding, cookies = self.desk.interactions.new_binding(), self.desk.cookies
         given = (
-            cookies.set("op", resumed.token.text.reveal()),
-            *(() if resumed.child is None else (cookies.set("app", resumed.child.text.reveal()),)),
+            *self.desk.holding(resumed.token, resumed.child),
             self.desk.staying(resumed.secret.text, resumed.until),
             cookies.set("pre", binding),
         )

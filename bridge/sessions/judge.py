@@ -149,7 +149,7 @@ def allowed(kind: SessionKind, place: Place, options: SessionOptions) -> bool:
 
 
 def in_person(amr: Iterable[str]) -> bool:
-    """Whether the owner of a session himself showed who he is to get it: what is not so is never fresh (S15, security §8)."""
+    """Whether the owner of a session himself showed who he is to get it.  Else it is never fresh (S15)."""
     return _AT_SECOND_HAND.isdisjoint(amr)
 
 
