@@ -164,6 +164,7 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tel
             login=rooms.login,
             devices=rooms.devices,
             pending_seconds=config.login.pending_seconds,
+            links=rooms.links_in if config.legacy.enabled else None,
         ),
         consenting=Consenting(desk=desk, consents=rooms.consents, events=rooms.events),
         ticketing=Ticketing(desk=desk, tickets=rooms.tickets, arrivals=rooms.arrivals, events=rooms.events),

@@ -8,7 +8,7 @@ import typer
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, say, say_table, when
 from bridge.cli.rooms import ACTOR, within
-from bridge.keys.algorithms import ALGORITHMS
+from bridge.keys.algorithms import ALGORITHMS, Algorithm
 from bridge.keys.keyring import UnknownKey
 from bridge.keys.rotation import Schedule, Stage, due_at
 
@@ -41,7 +41,7 @@ def rotate(
     """Publish new keys now; they sign as soon as every client has had time to read them."""
     if unknown := sorted({*(alg or ())} - {*ALGORITHMS}):
         raise Refusal(f"nothing is signed with {unknown[0]}, but with {', '.join(ALGORITHMS)}")
-    wanted = [each for each in ALGORITHMS if alg is None or each in alg]
+    wanted: list[Algorithm] = [each for each in ALGORITHMS if alg is None or each in alg]
 
     async def work(rooms: Rooms) -> list[dict[str, Any]]:
         await rooms.keyring.refresh()

@@ -16,7 +16,7 @@ from bridge.errors import Unavailable
 from bridge.login.pending import Vouched
 from bridge.login.series import DeviceSecret, Series
 from bridge.login.shown import Shown
-from bridge.sessions.birth import Birth, Born
+from bridge.sessions.birth import Birth, Born, Earlier
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions, Stale
 from bridge.stores.store import Change
@@ -90,6 +90,16 @@ class Entry:
             with suppress(Unavailable):  # the browser forgets it with this answer in any case
                 await self._sessions.end(over.record.uid, over.token.tag, over.record.id, "replaced")
         return _holding(born, secret)
+
+    async def go_on(self, user: User, came: Alive, visit: Visit, *, session: str) -> Born | Stale:
+        """At our own pages, under a session of that `id`: as good as that by which he came, and not better (security
+        §8).  That one is over."""
+        wish, earlier = Birth.browser(self._sessions.options, ip=visit.ip), Earlier(session, came.record.auth_time)
+        born = await self._sessions.start(user.standing, wish, visit, amr=came.record.amr, earlier=earlier)
+        if isinstance(born, Born):
+            with suppress(Unavailable):  # the browser forgets it with this answer in any case
+                await self._sessions.end(user.id, came.token.tag, came.record.id, "replaced")
+        return born
 
     async def against(self, user: User, attempt: Callable[[], Awaitable[Made | Stale]]) -> Made | None:
         """Try until it is done; None: the row has changed, and the credential must be checked again.

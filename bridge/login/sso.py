@@ -22,6 +22,8 @@ from bridge.login.outcome import LoggedIn, SecondFactorNeeded
 from bridge.login.pending import Vouched
 from bridge.login.second_factor import SecondFactor
 from bridge.ring import Ring
+from bridge.sessions.birth import Born
+from bridge.sessions.judge import Alive
 from bridge.sessions.sealed import Sealed, used, was_used
 from bridge.sessions.sessions import Stale
 from bridge.sessions.stamp import stamp_value
@@ -252,6 +254,18 @@ class SingleSignOn:
                 return again
             offer = again
         raise Unavailable("contended")
+
+    async def go_on(self, came: Alive, visit: Visit) -> tuple[User, Born] | None:
+        """He came by a link, and says at our pages that it is he.  None: nobody is signed in by that any more."""
+        user = await self._users.by_id(came.record.uid)
+        if user is None or user.disabled or user.stamp != came.record.stamp:
+            return None
+
+        async def attempt() -> Born | Stale:
+            return await self._entry.go_on(user, came, visit, session=new_id(self._chance))
+
+        born = await self._entry.against(user, attempt)
+        return None if born is None else (user, born)
 
     def tell_redeemed(self, offer: Offer, visit: Visit, outcome: LoggedIn | SecondFactorNeeded) -> None:
         """Somebody came in, or owes a code still."""

@@ -175,6 +175,12 @@ class Desk:
         value = self.cookie(asked.heard.scope, purpose)
         return LoginToken.parse(value) if value else None
 
+    async def by_link(self, asked: Asked) -> Alive | None:
+        """The session of who came by a link: he is nobody at our pages (security §2)."""
+        token = self.token(asked, "app")
+        found = await self.sessions.resolve(token, "middleware", asked.visit.ip) if token is not None else None
+        return found if isinstance(found, Alive) and found.record.kind == "sso" else None
+
     def signed_in(self, born: Born) -> tuple[Header, ...]:
         """The headers that give this browser its session, and the app's on this origin."""
         if born.record.kind == "sso":  # who came by a link is nobody at our own pages (security §2)

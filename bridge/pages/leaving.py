@@ -70,7 +70,7 @@ class Leaving:
         await reply(scope, receive, send)
 
     async def _shown(self, asked: Asked, wish: Logout | None) -> Reply:
-        alive = asked.alive or await self._by_link(asked)
+        alive = asked.alive or await self.desk.by_link(asked)
         if alive is None:
             return await self._remembered(asked, wish)
         if wish is not None and self._proves_itself(asked, alive, wish) and not looks_ahead(asked.heard.scope):
@@ -78,7 +78,7 @@ class Leaving:
         return self._ask(asked, alive.token.sid, asked.user)
 
     async def _posted(self, asked: Asked, wish: Logout | None) -> Reply:
-        alive = asked.alive or await self._by_link(asked)
+        alive = asked.alive or await self.desk.by_link(asked)
         if alive is None:
             return await self._remembered(asked, wish)
         if not self.desk.proven(asked, "logout", alive.token.sid):
@@ -129,7 +129,7 @@ class Leaving:
         return self.desk.page(asked, page, status=403 if asked.posted else 200)
 
     async def _end(self, asked: Asked, alive: Alive, wish: Logout | None) -> Reply:
-        by_link, ended = await self._by_link(asked), list[SessionRecord]()
+        by_link, ended = await self.desk.by_link(asked), list[SessionRecord]()
         for each in {one.record.id: one for one in (alive, by_link) if one is not None}.values():
             try:
                 ended += await self.desk.sessions.end(each.record.uid, each.token.tag, each.record.id, "you")
@@ -141,12 +141,6 @@ class Leaving:
         with suppress(Unavailable):  # it belongs to the session whose end is queued
             await self._forget(asked)
         return self._onward(asked, wish, self.desk.signed_out_for_good(asked), frames)
-
-    async def _by_link(self, asked: Asked) -> Alive | None:
-        """The session of who came by a link: he is nobody at our pages, and leaves by them all the same."""
-        token = self.desk.token(asked, "app")
-        found = await self.desk.sessions.resolve(token, "middleware", asked.visit.ip) if token is not None else None
-        return found if isinstance(found, Alive) and found.record.kind == "sso" else None
 
     def _gone(self, asked: Asked, wish: Logout | None) -> Reply:
         """Nobody is signed in: the wish is fulfilled already."""

@@ -50,10 +50,12 @@ ErrorKind = Literal["bad-request", "stale", "forbidden", "denied", "not-found", 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Who asked to stay signed in with this browser, and need only say that it is still he."""
+    """Who need only say that it is he: he asked to stay signed in with this browser, or came by a link."""
 
     name: str
     email: str
+    answer: str = "resume"
+    """What the form says then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

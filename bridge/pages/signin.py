@@ -27,6 +27,7 @@ from bridge.login.proof import Way
 from bridge.login.remembering import Known, Over
 from bridge.login.series import DeviceSecret
 from bridge.login.shown import Assertion, Code, RecoveryCode, Shown
+from bridge.login.sso import SingleSignOn
 from bridge.pages.app import App
 from bridge.pages.asked import Asked
 from bridge.pages.browser import Desk
@@ -43,6 +44,7 @@ from bridge.users.email import email_key
 from bridge.users.user import User
 
 _USUAL: Final[tuple[Way, ...]] = ("totp",)
+_BY_LINK: Final = "link:"
 _QUIET: Final = ("unknown", "wrong-place", "rotated")
 
 
@@ -55,6 +57,8 @@ class SignIn:
     devices: Devices
     pending_seconds: int
     """How long a right password waits for its code."""
+    links: SingleSignOn | None = None
+    """None: nobody comes by a link."""
     home: str = "account"
 
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,8 +88,24 @@ class SignIn:
         if known == Over("copied"):
             ended = "device-copied"
         cookies = (*self._forgotten(asked), *self._held_from_now_on(known))
-        known = known if isinstance(known, Known) else None
-        return self._form(asked, ended=ended if ended not in _QUIET else None, known=known, cookies=cookies)
+        there = self._there_by_device(known) if isinstance(known, Known) else await self._there_by_link(asked)
+        return self._form(asked, ended=ended if ended not in _QUIET else None, there=there, cookies=cookies)
+
+    @staticmethod
+    def _there_by_device(known: Known) -> Remembered:
+        return Remembered(known.user.name, known.user.email, "resume")
+
+    async def _there_by_link(self, asked: Asked) -> Remembered | None:
+        """Who came by a link, where an app asks for him; nobody else may go on as he, and only by a click (security
+        §8)."""
+        if self.links is None or asked.interaction is None or asked.alive is not None or _demanded(asked):
+            return None
+        with suppress(Unavailable):
+            came = await self.desk.by_link(asked)
+            user = await self.desk.users.by_id(came.record.uid) if came is not None else None
+            if came is not None and user is not None:
+                return Remembered(user.name, user.email, f"{_BY_LINK}{came.record.id}")
+        return None
 
     async def _known(self, asked: Asked) -> Known | Over | None:
         """Whose device this is, where that is enough; None: nobody's, or nobody can say now."""
@@ -112,8 +132,10 @@ class SignIn:
             return self._form(asked, problem="stale", status=403)
         if asked.interaction is not None and asked.form.get("cancel"):
             return await _deny(self.desk, asked)
-        if asked.form.get("answer") == "resume":
+        if (answer := asked.form.get("answer", "")) == "resume":
             return await self._resume(asked)
+        if answer.startswith(_BY_LINK):
+            return await self._go_on(asked, answer.removeprefix(_BY_LINK))
         email, password = asked.form.get("email", ""), Secret(asked.form.get("password", ""))
         if not email.strip():
             return self._form(asked, problem="no-email", status=422)
@@ -174,6 +196,21 @@ class SignIn:
         )
         # He said that it is he, which is not a sign-in: where one is demanded he is asked for it yet.
         return await self._moved_on(asked, "account", resumed.session, binding, given)
+
+    async def _go_on(self, asked: Asked, session: str) -> Reply:
+        """It is he who came by that link, and no other that came since."""
+        if asked.alive is not None and asked.interaction is not None:  # in another tab, just now
+            return self.desk.back(asked, asked.interaction)
+        came = await self.desk.by_link(asked)
+        same = came is not None and came.record.id == session and not _demanded(asked)
+        gone_on = await self.links.go_on(came, asked.visit) if self.links is not None and came and same else None
+        if gone_on is None:
+            return self._form(asked, problem="stale", status=403)
+        _, born = gone_on
+        binding = self.desk.interactions.new_binding()
+        cookies = (*self.desk.signed_in(born), self.desk.cookies.set("pre", binding))
+        # As with a device: that is no sign-in, and where one is demanded he is asked for it yet.
+        return await self._moved_on(asked, "account", born.record.id, binding, cookies)
 
     async def _take_passkey(self, asked: Asked) -> Reply:
         passwordless = self.login.passwordless
@@ -315,7 +352,7 @@ class SignIn:
         problem: LoginProblem | None = None,
         wait: int | None = None,
         ended: Why | None = None,
-        known: Known | None = None,
+        there: Remembered | None = None,
         status: int = 200,
         cookies: tuple[Header, ...] = (),
     ) -> Reply:
@@ -330,7 +367,7 @@ class SignIn:
             wait=wait,
             notice="confirm" if _again(asked) else "password-reset" if "reset" in asked.heard.query else None,
             ended=ended,
-            remembered=Remembered(known.user.name, known.user.email) if known else None,
+            remembered=there,
             keep=bool(asked.form.get("keep")) if offers else None,
             passkey=self.login.passwordless.request(asked.binding) if self.login.passwordless else None,
         )
