@@ -59,6 +59,7 @@ from bridge.pages.render import Pages
 from bridge.pages.resetting import Resetting
 from bridge.pages.securing import Securing
 from bridge.pages.signin import SignIn
+from bridge.pages.signing_up import SignUpPages
 from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
 from bridge.resets.change import PasswordChange
@@ -158,14 +159,16 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tel
         events=rooms.events,
         fresh=config.pages.fresh,
     )
+    sign_in = SignIn(
+        desk=desk,
+        login=rooms.login,
+        devices=rooms.devices,
+        pending_seconds=config.login.pending_seconds,
+        sign_up=config.users.sign_up,
+        links=rooms.links_in if config.legacy.enabled else None,
+    )
     return PagesDoor(
-        sign_in=SignIn(
-            desk=desk,
-            login=rooms.login,
-            devices=rooms.devices,
-            pending_seconds=config.login.pending_seconds,
-            links=rooms.links_in if config.legacy.enabled else None,
-        ),
+        sign_in=sign_in,
         consenting=Consenting(desk=desk, consents=rooms.consents, events=rooms.events),
         ticketing=Ticketing(desk=desk, tickets=rooms.tickets, arrivals=rooms.arrivals, events=rooms.events),
         leaving=Leaving(
@@ -192,6 +195,15 @@ def _pages(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies, tel
         accounting=accounting,
         securing=Securing(desk=desk, accounting=accounting, enrolment=rooms.enrolment),
         addressing=Addressing(desk=desk, accounting=accounting, addresses=addresses),
+        signing_up=SignUpPages(
+            desk=desk,
+            signing_up=rooms.signing_up,
+            sign_in=sign_in,
+            passwords=passwords,
+            minutes=config.users.sign_up_lifetime // 60,
+        )
+        if rooms.signing_up
+        else None,
         stylesheet=pages.stylesheet,
         script=pages.script,
         troubles=troubles,
@@ -348,6 +360,7 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         languages=[html_lang(name) for name in pages.languages.names],
         single_sign_on=_single_sign_on(rooms) if config.legacy.enabled else None,
         registration=_registration(rooms, proxies),
+        sign_up=config.users.sign_up,
     )
 
 

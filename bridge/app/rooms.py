@@ -34,7 +34,7 @@ from bridge.events.metrics import Metrics
 from bridge.fetch.fetch import Fetch
 from bridge.grants.consents import Consents, KnownAs
 from bridge.grants.families import Families
-from bridge.interactions.arrivals import Arrivals
+from bridge.interactions.arrivals import HOUR, Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.keys.keyring import Keyring
 from bridge.keys.rotation import Schedule
@@ -53,6 +53,7 @@ from bridge.outbox.outbox import Outbox
 from bridge.outbox.patient import PatientOutbox
 from bridge.resets.ask import ResetRequests
 from bridge.resets.link import Links
+from bridge.resets.sign_up import SigningUp
 from bridge.ring import Ring
 from bridge.sessions.cookie import Cookies
 from bridge.sessions.reconciler import Reconciler
@@ -73,6 +74,7 @@ from bridge.users.factors import SqlFactors
 from bridge.users.last_logins import LastLogins
 from bridge.users.passwords import Passwords
 from bridge.users.policy import PasswordPolicy
+from bridge.users.sign_ups import SignUps
 from bridge.users.sql import DrawStamp, SqlUsers
 from bridge.users.upkeep import UserUpkeep
 
@@ -140,6 +142,9 @@ class Rooms:
     letters: PatientOutbox
     links: Links
     resets: ResetRequests
+    sign_ups: SignUps
+    signing_up: SigningUp | None
+    """None: nobody may make an account of his own."""
     reconciler: Reconciler[Recent]
 
 
@@ -226,6 +231,7 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
     )
     offered = _offered(config)
     clients = Clients(db=database, ring=ring, versions=versions, clock=clock, offered=offered)
+    sign_ups = SignUps(db=database, ring=ring, clock=clock, lifetime=config.users.sign_up_lifetime, draw=chance)
     login = assemble_login(
         users=users,
         factors=factors,
@@ -358,6 +364,30 @@ def make_rooms(config: Config, *, clock: Clock, chance: Chance) -> Rooms:
         resets=ResetRequests(
             users=users, outbox=outbox, guard=guard, names=names, ring=ring, events=events, options=config.resets
         ),
+        sign_ups=sign_ups,
+        signing_up=SigningUp(
+            rows=sign_ups,
+            users=users,
+            upkeep=upkeep,
+            ledger=ledger,
+            db=database,
+            outbox=outbox,
+            visitors=Arrivals(
+                guard=guard,
+                names=names,
+                ring=ring,
+                limit=config.users.sign_ups_per_visitor,
+                seconds=HOUR,
+                what="sign-up-visitor",
+            ),
+            guard=guard,
+            names=names,
+            ring=ring,
+            events=events,
+            options=config.users,
+        )
+        if config.users.sign_up
+        else None,
         reconciler=Reconciler(
             store=raw_store,
             gate=store,

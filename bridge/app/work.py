@@ -28,7 +28,8 @@ from bridge.resets.ask import PURPOSE as RESET
 from bridge.resets.send import ResetSender
 from bridge.sessions import reconciler
 from bridge.types import ClientId, Subject, UserId
-from bridge.users.send import EmailChangeSender
+from bridge.users.send import EmailChangeSender, SignUpSender
+from bridge.users.sign_ups import SIGN_UP
 
 KEYS_EVERY: Final = 0.5
 TEND_EVERY: Final = 60.0
@@ -85,6 +86,8 @@ class Work:
         are being sent, and the rows that wait."""
         rooms = self._rooms
         await _within(DRAIN_SECONDS, asyncio.gather(rooms.sessions.finish(), rooms.resets.close()))
+        if rooms.signing_up is not None:
+            await _within(DRAIN_SECONDS, rooms.signing_up.close())
         self._outbox.stop()
         if self._courier is not None:
             self._courier.stop()
@@ -187,6 +190,7 @@ class Work:
             self._outbox.forget,
             rooms.invites.forget,
             rooms.email_changes.forget,
+            rooms.sign_ups.forget,
             rooms.registrations.forget,
         )
 
@@ -208,11 +212,19 @@ class Work:
         base_url = rooms.config.base_url
         invites = InviteSender(invites=rooms.invites, users=rooms.users, post=self._post, base_url=base_url)
         changes = EmailChangeSender(changes=rooms.email_changes, users=rooms.users, post=self._post, base_url=base_url)
+        sign_ups = SignUpSender(
+            sign_ups=rooms.sign_ups,
+            users=rooms.users,
+            post=self._post,
+            sign_in_page=f"{base_url}{PLACES['login']}",
+            base_url=base_url,
+        )
         senders: dict[str, Sender] = {
             **notices.senders,
             RESET: resets,
             INVITE: invites,
             **changes.senders,
+            SIGN_UP: sign_ups,
             SIGN_OUT: LateSignOuts(outbox=rooms.outbox, sessions=rooms.sessions).send,
         }
         return OutboxWorker(

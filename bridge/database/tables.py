@@ -115,6 +115,21 @@ email_changes: Table = Table(
     sqlite_autoincrement=True,
 )
 
+sign_ups: Table = Table(
+    "sign_ups",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("email", String(320), nullable=False),
+    Column("email_key", _ordered(320), nullable=False, index=True),
+    Column("token_hash", _exact(64), nullable=False, unique=True),
+    Column("token_enc", _Blob),
+    Column("browser", _exact(64), nullable=False),
+    Column("interaction", _exact(64)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
 passkeys: Table = Table(
     "passkeys",
     metadata,

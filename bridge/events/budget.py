@@ -19,10 +19,13 @@ REFUSALS: Final[frozenset[EventKind]] = frozenset(
         "ticket.refused",
         "sso.refused",
         "email.refused",
+        "sign-up.refused",
     }
 )
 """What a request without any right causes, as often as it is sent."""
-ATTEMPTS: Final[frozenset[EventKind]] = frozenset({"login.fail", "login.blocked", "reset.requested", "upstream.down"})
+ATTEMPTS: Final[frozenset[EventKind]] = frozenset(
+    {"login.fail", "login.blocked", "reset.requested", "sign-up.requested", "upstream.down"}
+)
 """What everybody may try too, but tells who is under attack: ten times as many are kept."""
 ATTEMPTS_TO_REFUSAL: Final = 10
 

@@ -44,6 +44,8 @@ EventKind = Literal[
     "email.cancelled",
     "email.undone",
     "email.refused",
+    "sign-up.requested",
+    "sign-up.refused",
     "account.created",
     "account.changed",
     "account.closed",

@@ -28,8 +28,10 @@ from bridge.oidc.params import Parameters
 from bridge.oidc.prompts import (
     AccountNeeded,
     ConsentNeeded,
+    CreateNeeded,
     Granted,
     LoginNeeded,
+    NextStep,
     SignedIn,
     next_step,
     without_asking,
@@ -46,7 +48,12 @@ from bridge.types import Subject
 
 PATH: Final = "/oauth/authorize"
 _TRIES: Final = 4
-_PAGES: Final = {LoginNeeded: "/login", AccountNeeded: "/login/continue", ConsentNeeded: "/consent"}
+_PAGES: Final = {
+    LoginNeeded: "/login",
+    CreateNeeded: "/signup",
+    AccountNeeded: "/login/continue",
+    ConsentNeeded: "/consent",
+}
 
 
 class ErrorPage(Protocol):
@@ -192,9 +199,7 @@ class AuthorizationEndpoint:
         reply = self._responses.send(scope, request.back, [*fields, *state])
         return replace(reply, headers=(*reply.headers, *cookie))
 
-    def _decide(
-        self, request: AuthorizationRequest, seen: _Seen | None, answers: dict[Step, Answer]
-    ) -> LoginNeeded | AccountNeeded | ConsentNeeded | Granted:
+    def _decide(self, request: AuthorizationRequest, seen: _Seen | None, answers: dict[Step, Answer]) -> NextStep:
         who, consent = (seen.who, seen.consent) if seen else (None, None)
         step = next_step(request, who, consent, answers, self._issuing.clock.now())
         return without_asking(step) if "none" in request.prompt else step

@@ -13,7 +13,7 @@ from bridge.oidc.claims import CLAIMS, SCOPES
 from bridge.oidc.client_auth import ASSERTION_ALGORITHMS, METHODS
 from bridge.oidc.introspection import INTROSPECTION_METHODS
 from bridge.oidc.jwks import document
-from bridge.oidc.request import PROMPTS
+from bridge.oidc.request import prompts_of
 from bridge.oidc.response_modes import Offer
 from bridge.oidc.session_management import PATH as CHECK_SESSION
 
@@ -68,7 +68,7 @@ def metadata(
         "introspection_endpoint_auth_methods_supported": list(INTROSPECTION_METHODS),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": sorted(PROMPTS),
+        "prompt_values_supported": sorted(prompts_of(offer)),
         "claim_types_supported": ["normal"],
         "claims_supported": [*CLAIMS, *_OF_THE_SIGN_IN, *(["c_hash"] if "code id_token" in offer.types else [])],
         "acr_values_supported": list(ACRS),

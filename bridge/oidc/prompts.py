@@ -33,6 +33,10 @@ class AccountNeeded(Struct, frozen=True):
     """The person must say whether it is he who goes on."""
 
 
+class CreateNeeded(Struct, frozen=True):
+    """The person is to be offered an account of his own."""
+
+
 class ConsentNeeded(Struct, frozen=True):
     """The person must allow it."""
 
@@ -41,7 +45,7 @@ class Granted(Struct, frozen=True):
     """A code may go out."""
 
 
-NextStep = LoginNeeded | AccountNeeded | ConsentNeeded | Granted
+NextStep = LoginNeeded | CreateNeeded | AccountNeeded | ConsentNeeded | Granted
 
 
 def next_step(
@@ -55,9 +59,11 @@ def next_step(
     and not for ever.  Raises OAuthError: turned back, or somebody else than was asked for."""
     if "deny" in answers:
         raise OAuthError("access_denied", "the person turned back")
+    answered: set[Step] = {step for step, answer in answers.items() if who and answer.session == who.session}
+    if "create" in request.prompt and not answered & {"login", "account"}:
+        return CreateNeeded()  # also where somebody is signed in; he may say that he goes on as himself
     if who is None:
         return LoginNeeded()
-    answered: set[Step] = {step for step, answer in answers.items() if answer.session == who.session}
     if "login" not in answered and _stale(request, who, now):
         return LoginNeeded()
     if "none" in request.prompt and not _consented(request, consent, answered):
@@ -80,7 +86,7 @@ def without_asking(step: NextStep) -> Granted:
     match step:
         case Granted():
             return step
-        case LoginNeeded() | AccountNeeded():
+        case LoginNeeded() | CreateNeeded() | AccountNeeded():
             raise OAuthError("login_required", "nobody is signed in who could be let through without being asked")
         case ConsentNeeded():
             raise OAuthError("consent_required", "the person has not allowed this yet")

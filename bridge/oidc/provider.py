@@ -76,8 +76,10 @@ class Provider:
         languages: Sequence[str] = ("en",),
         single_sign_on: Grant | None = None,
         registration: RegistrationEndpoint | None = None,
+        sign_up: bool = False,
     ) -> None:
-        """`single_sign_on`: for credentials of WHMCS's own kind, which no document of ours names."""
+        """`single_sign_on`: for credentials of WHMCS's own kind, which no document of ours names; `sign_up`: whoever
+        has no account may make one."""
         self._issuer = issuer
         self._options = options
         base = urlsplit(issuer).path
@@ -91,7 +93,7 @@ class Provider:
         )
         id_tokens = IdTokens(issuer=issuer, keys=keys, clock=issuing.clock, lifetime=options.id_token)
         client_tokens = ClientTokens(issuer=issuer, keys=keys, client_keys=client_keys)
-        telling, offer = Telling(users, accounts), offer_of(options)
+        telling, offer = Telling(users, accounts), offer_of(options, create=sign_up)
         grants = _grants(issuing, id_tokens, client_tokens, telling)
         self._metadata = metadata(
             issuer,

@@ -116,6 +116,11 @@ def hinted(values: Mapping[str, str], name: str) -> str:
     return wish if len(wish) <= _LONGEST_HINTS[name] else ""
 
 
+def prompts_of(offer: Offer) -> frozenset[str]:
+    """The values of `prompt` that are understood (Initiating User Registration 1.0 §4)."""
+    return PROMPTS | {"create"} if offer.create else PROMPTS
+
+
 def read_request(
     parameters: Parameters,
     client: Client,
@@ -136,7 +141,7 @@ def read_request(
             raise OAuthError(code, f"{name} is not offered")
     _check_sizes(values)
     response = _response(values, client, back, offer)
-    prompt = _prompt(values)
+    prompt = _prompt(values, offer)
     scopes = _scopes(values, client, prompt, response)
     if response.id_token:
         _check_id_token(values, scopes)
@@ -193,9 +198,9 @@ def _check_id_token(values: Mapping[str, str], scopes: tuple[str, ...]) -> None:
         raise OAuthError("invalid_request", "nonce is missing: an ID token that the browser carries needs it")
 
 
-def _prompt(values: Mapping[str, str]) -> frozenset[str]:
+def _prompt(values: Mapping[str, str], offer: Offer) -> frozenset[str]:
     prompt = frozenset(values.get("prompt", "").split())
-    if not prompt <= PROMPTS:
+    if not prompt <= prompts_of(offer):
         raise OAuthError("invalid_request", "prompt holds a value that is not offered")
     if "none" in prompt and len(prompt) > 1:
         raise OAuthError("invalid_request", "prompt must not hold none beside others")

@@ -45,6 +45,8 @@ class Offer(Struct, frozen=True):
     types: Mapping[str, ResponseType]
     """By name, its words in alphabetical order."""
     modes: tuple[ResponseMode, ...]
+    create: bool = False
+    """Whoever has no account yet may make one on the way: `prompt=create`."""
 
     @property
     def grant_types(self) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ class Offer(Struct, frozen=True):
         return ("authorization_code", "implicit") if implicit else ("authorization_code",)
 
 
-def offer_of(options: OidcOptions) -> Offer:
+def offer_of(options: OidcOptions, *, create: bool = False) -> Offer:
     """What these settings offer."""
     types = {"code": CODE}
     if options.implicit:
@@ -65,7 +67,7 @@ def offer_of(options: OidcOptions) -> Offer:
         modes.append("fragment")
     if options.form_post:
         modes.append("form_post")
-    return Offer(MappingProxyType(types), tuple(modes))
+    return Offer(MappingProxyType(types), tuple(modes), create)
 
 
 def named(response_type: str) -> str:

@@ -148,6 +148,25 @@ class EmailUndoLetter:
     until: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpLetter:
+    """Here is the link for an account of your own; goes to an address that nobody has."""
+
+    template: ClassVar[str] = "sign_up"
+    email: str
+    link: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadySignedUpLetter:
+    """Somebody asked for an account with your address: you have one."""
+
+    template: ClassVar[str] = "already_signed_up"
+    email: str
+    sign_in_page: str
+
+
 Letter = (
     ResetLetter
     | PasswordChangedLetter
@@ -160,6 +179,8 @@ Letter = (
     | InviteLetter
     | EmailConfirmLetter
     | EmailUndoLetter
+    | SignUpLetter
+    | AlreadySignedUpLetter
 )
 
 

@@ -123,15 +123,15 @@ class Desk:
         link = Links(asked.paths, asked.locale if asked.asked_locale else None)
         return see_other(link(place, **parameters), (*self._binding(asked), *cookies))
 
-    def carry(self, asked: Asked, purpose: Purpose, token: str, place: str) -> Reply:
+    def carry(self, asked: Asked, purpose: Purpose, token: str, place: str, *, interaction: str | None = None) -> Reply:
         """On to one of our own pages with the token of a letter's link, which leaves the address bar for a cookie.
 
-        HEAD sets none: whoever only looks has not opened it (R3).
+        HEAD sets none: whoever only looks has not opened it (R3).  `interaction`: a visit that it goes on in.
         """
         if asked.heard.method == "HEAD":
             return see_other(asked.paths[place], (_QUIET,))
         cookie = self.cookies.set(purpose, token, max_age=CARRIED_SECONDS)
-        return self.go(asked, place, cookies=(cookie, _QUIET))
+        return self.go(asked, place, interaction=interaction, cookies=(cookie, _QUIET))
 
     def onward(self, asked: Asked, target: str, *, cookies: Sequence[Header] = ()) -> Reply:
         """On to `target`: a path of this host or a checked address, which may lead on to anywhere.

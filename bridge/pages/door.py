@@ -19,11 +19,13 @@ from bridge.pages.readdressing import Readdressing
 from bridge.pages.resetting import Resetting
 from bridge.pages.securing import Securing
 from bridge.pages.signin import SignIn
+from bridge.pages.signing_up import SignUpPages
 from bridge.pages.stylesheet import Script, Stylesheet
 from bridge.pages.ticketing import Ticketing
 from bridge.pages.trouble import Troubles
 from bridge.resets.send import PATH as RESET
 from bridge.users.send import PATH as EMAIL
+from bridge.users.send import SIGN_UP_PATH
 
 _READ: Final = ("GET", "HEAD")
 _ALL: Final = (*_READ, "POST")
@@ -52,12 +54,24 @@ class PagesDoor:
     troubles: Troubles
     arriving: Arriving | None = None
     """Only where there is a legacy API."""
+    signing_up: SignUpPages | None = None
+    """Only where anybody may make an account."""
 
     def endpoints(self) -> Endpoints:
         """Exact paths below the mount point."""
         by_link = {PLACES["single_sign_on"]: self._only(_ALL, self.arriving.arrive)} if self.arriving else {}
+        signing_up = self.signing_up
+        by_himself = (
+            {
+                PLACES["signup"]: self._only(_ALL, signing_up.begin),
+                PLACES["signup_finish"]: self._only(_ALL, signing_up.finish),
+            }
+            if signing_up
+            else {}
+        )
         return {
             **by_link,
+            **by_himself,
             PLACES["login"]: self._only(_ALL, self.sign_in.password),
             PLACES["second_factor"]: self._only(_ALL, self.sign_in.code),
             PLACES["continue_as"]: self._only(_ALL, self.consenting.continue_as),
@@ -88,6 +102,7 @@ class PagesDoor:
             RESET: self._only(_READ, self.resetting.follow),
             INVITE: self._only(_READ, self.inviting.follow),
             EMAIL: self._only(_READ, self.readdressing.follow),
+            **({SIGN_UP_PATH: self._only(_READ, self.signing_up.follow)} if self.signing_up else {}),
         }
 
     async def _style(self, scope: Scope, receive: Receive, send: Send) -> None:

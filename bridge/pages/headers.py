@@ -22,6 +22,8 @@ from bridge.pages.models import (
     PasskeySetup,
     SecondFactor,
     SignedOut,
+    SignUp,
+    SignUpFinish,
 )
 
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,63}")
@@ -135,7 +137,7 @@ def _sources(urls: Iterable[str]) -> list[str]:
 
 def _images(page: Page, brand: Brand) -> list[str]:
     match page:
-        case Login() | SecondFactor() | Consent() | ContinueAs() | Logout() | Error():
+        case Login() | SignUp() | SignUpFinish() | SecondFactor() | Consent() | ContinueAs() | Logout() | Error():
             app: App | None = page.app
         case _:
             app = None

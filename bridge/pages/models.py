@@ -42,6 +42,8 @@ AccountNotice = (
 )
 InviteFace = Literal["accept", "register", "sign-in", "other"]
 InviteProblem = PasswordProblem | Literal["no-name", "long-name"]
+SignUpBeginning = Literal["no-email", "stale"]
+SignUpProblem = InviteProblem
 AddressProblem = Literal["no-email", "same"]
 EmailChangeProblem = Literal["stale", "taken"]
 SecondStep = SecondFactorState | Literal["elsewhere"]
@@ -81,6 +83,8 @@ class Login:
     """Whether the browser shall stay signed in; None: that is not offered."""
     passkey: str | None = None
     """What a browser is asked for instead of a password (JSON); None: passkeys are not offered."""
+    sign_up: bool = False
+    """Whoever has no account may make one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +263,55 @@ class InviteAccepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp:
+    """Ask for an account, by the address that it shall have."""
+
+    template: ClassVar[str] = "sign_up.html"
+    csrf: str
+    interaction: str | None
+    app: App | None
+    person: str | None
+    """The address of who is signed in, and stays so; None: nobody is."""
+    email: str = ""
+    problem: SignUpBeginning | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpSent:
+    """The one answer to every such request: says nothing about the address (security §24)."""
+
+    template: ClassVar[str] = "sign_up_sent.html"
+    interaction: str | None
+    email: str
+    """As typed."""
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpFinish:
+    """The link was opened: name and password for the new account."""
+
+    template: ClassVar[str] = "sign_up_finish.html"
+    csrf: str
+    interaction: str | None
+    app: App | None
+    masked_address: str
+    person: str | None
+    """The address of who is signed in and will not be any more; None: nobody is, or he stays so."""
+    shortest: int
+    first_name: str = ""
+    last_name: str = ""
+    problem: SignUpProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedUp:
+    """The account is made, in another browser than that which asked: here nobody is signed in by it."""
+
+    template: ClassVar[str] = "signed_up.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmailChange:
     """Shall this be the account's address? With `undo`: was it not you who changed it?"""
 
@@ -284,7 +337,7 @@ class LinkOver:
     """A link from a letter of which nothing can come any more."""
 
     template: ClassVar[str] = "link_over.html"
-    what: Literal["invite", "email"]
+    what: Literal["invite", "email", "signup"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -475,6 +528,10 @@ Page = (
     | LinkRefused
     | Invite
     | InviteAccepted
+    | SignUp
+    | SignUpSent
+    | SignUpFinish
+    | SignedUp
     | EmailChange
     | EmailChanged
     | LinkOver

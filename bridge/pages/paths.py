@@ -19,6 +19,8 @@ PLACES: Final[Mapping[str, str]] = {
     "new_password": "/reset/new",
     "invite": "/invite",
     "email": "/email",
+    "signup": "/signup",
+    "signup_finish": "/signup/finish",
     "account": "/account",
     "change_password": "/account/password",
     "change_email": "/account/email",

@@ -60,6 +60,8 @@ class SignIn:
     links: SingleSignOn | None = None
     """None: nobody comes by a link."""
     home: str = "account"
+    sign_up: bool = False
+    """Whoever has no account may make one."""
 
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET shows the form; POST takes it, or "it is still me" of a browser that stays signed in."""
@@ -141,6 +143,10 @@ class SignIn:
             return self._form(asked, problem="no-email", status=422)
         if not password:
             return self._form(asked, problem="no-password", status=422)
+        return await self.enter(asked, email, password)
+
+    async def enter(self, asked: Asked, email: str, password: Secret) -> Reply:
+        """In by this password, and on to where he was going."""
         outcome = await self.login.attempt(
             email,
             password,
@@ -370,6 +376,7 @@ class SignIn:
             remembered=there,
             keep=bool(asked.form.get("keep")) if offers else None,
             passkey=self.login.passwordless.request(asked.binding) if self.login.passwordless else None,
+            sign_up=self.sign_up,
         )
         return self.desk.page(asked, page, status=status, cookies=cookies)
 

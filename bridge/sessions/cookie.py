@@ -9,11 +9,15 @@ from typing import Final, Literal
 from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
-Purpose = Literal["op", "app", "pre", "pending", "known", "dev", "reset", "invite", "email", "begun", "op_state"]
+Purpose = Literal[
+    
+]
+    "op", "app", "pre", "pending", "known", "dev", "reset", "invite", "email", "signup", "begun", "op_state"
+]
 """op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
 waits for its code; known: browsers that signed in before; dev: the secret of one that stays signed in; reset, invite,
-email: an opened link of a letter; begun: on the host of an app, which is another, the browser that began a sign-in
-there; op_state: changes whenever who is signed in does, and opens nothing (security §29)."""
+email, signup: an opened link of a letter; begun: on the host of an app, which is another, the browser that began a
+sign-in there; op_state: changes whenever who is signed in does, and opens nothing (security §29)."""
 
 LONGEST_VALUE: Final = 4096 - 256
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
@@ -41,6 +45,7 @@ class Cookies:
             "reset": f"{host}lb_reset".encode(),
             "invite": f"{host}lb_invite".encode(),
             "email": f"{host}lb_email".encode(),
+            "signup": f"{host}lb_signup".encode(),
             "begun": f"{host}lb_begun".encode(),
             "op_state": f"{host}lb_op_state".encode(),
         }

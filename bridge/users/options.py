@@ -32,6 +32,15 @@ class UserOptions:
     """Requests an hour for another address by one person at his account page."""
     email_changes_per_address: int = 5
     """The same for one new address, by whoever asks: so many letters come to somebody who wants none."""
+    sign_up: bool = False
+    """Anybody may make an account of his own: by a link at the sign-in page, and where an app asks for it
+    (`prompt=create`).  He gets a letter first, whose link shows that the address is his."""
+    sign_up_lifetime: int = 3_600
+    """Seconds for which the link of that letter is good."""
+    sign_ups_per_address: int = 3
+    """Requests an hour for one e-mail address: so many letters come to somebody who wants none."""
+    sign_ups_per_visitor: int = 20
+    """Requests an hour from one IP address (in IPv6 from one /64)."""
     site_names: tuple[str, ...] = ()
     """Words that a new password may not consist of: the names of the company and its products."""
 
@@ -44,3 +53,7 @@ class UserOptions:
             raise ConfigError("users.email_change_lifetime must be 300 to 604800")
         if self.email_changes_per_account < 1 or self.email_changes_per_address < 1:
             raise ConfigError("users.email_changes_per_account and users.email_changes_per_address must be 1 or more")
+        if not 300 <= self.sign_up_lifetime <= 86_400:
+            raise ConfigError("users.sign_up_lifetime must be 300 to 86400")
+        if self.sign_ups_per_address < 1 or self.sign_ups_per_visitor < 1:
+            raise ConfigError("users.sign_ups_per_address and users.sign_ups_per_visitor must be 1 or more")

@@ -1,4 +1,4 @@
-"""The outbox's sender of the links that confirm and undo another e-mail address — sessions-and-accounts §6.2.
+"""The outbox's senders of links that show whose an address is, a changed or a new one — sessions-and-accounts §6.2.
 
 The link that confirms goes to the new address, the one that undoes to the old: each in the row that was written.
 """
@@ -7,23 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.outbox.letter import EmailConfirmLetter, EmailUndoLetter, Letter
+from bridge.outbox.letter import AlreadySignedUpLetter, EmailConfirmLetter, EmailUndoLetter, Letter, SignUpLetter
 from bridge.outbox.outbox import Delivery
 from bridge.outbox.post import Post
 from bridge.outbox.worker import Sender
 from bridge.types import UserId
 from bridge.users.email_changes import CONFIRM, UNDO, EmailChange, EmailChanges
+from bridge.users.sign_ups import SignUps
 from bridge.users.sql import SqlUsers
 
 PATH: Final = "/email/t/"
+SIGN_UP_PATH: Final = "/signup/t/"
 _STATES: Final = {CONFIRM: "waiting", UNDO: "confirmed"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """One of the two, and whose it is."""
+    """An address, and whose it is, if it is anybody's."""
 
-    id: UserId
+    id: UserId | None
     email: str
     language: str
 
@@ -58,6 +60,34 @@ class EmailChangeSender:
         """Whether another user has the address: he is told nothing, and whoever asked cannot tell (security §24)."""
         holder = await self.users.by_email(change.new_email) if change.state == "waiting" else None
         return holder is not None and holder.id != change.user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpSender:
+    """Sends the link for an account, or tells whoever has that address that he has one (security §10)."""
+
+    sign_ups: SignUps
+    users: SqlUsers
+    post: Post
+    sign_in_page: str
+    base_url: str
+    """The configured address: the link's host never comes from a request."""
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Nothing goes to an account that is shut, nor when nothing can come of the link any more."""
+        found = await self.sign_ups.token_of(int(delivery.payload["sign_up"]))
+        if found is None:
+            return
+        sign_up, token = found
+        asked = delivery.payload.get("language", "")
+        holder = await self.users.by_email(sign_up.email)
+        if holder is None:
+            link = f"{self.base_url}{SIGN_UP_PATH}{token.reveal()}"
+            letter = SignUpLetter(email=sign_up.email, link=link, until=sign_up.expires_at)
+            await self.post.send(delivery, _Address(None, sign_up.email, ""), letter, asked=asked)
+        elif not holder.disabled:
+            has_one = AlreadySignedUpLetter(email=holder.email, sign_in_page=self.sign_in_page)
+            await self.post.send(delivery, holder, has_one, asked=asked)
 
 
 def _letter(change: EmailChange, link: str) -> Letter:

@@ -25,14 +25,14 @@ class UserUpkeep:
         self._clock = clock
         self._draw_stamp = draw_stamp
 
-    async def add(self, deed: Deed, new: NewUser) -> User | AddressTaken:
-        """Write what `SqlUsers.draft` made."""
+    async def add(self, deed: Deed, new: NewUser, *, reason: str = "") -> User | AddressTaken:
+        """Write what `SqlUsers.draft` made.  `reason`: how he came to be, for the audit."""
         try:
             async with deed.savepoint():
                 user = await self._users.add(deed.tx, new)
         except Taken:
             return AddressTaken()
-        await deed.record("user.created", user=user.id)
+        await deed.record("user.created", user=user.id, reason=reason)
         deed.outdates(VERSION)
         return user
 

@@ -9,7 +9,7 @@ from email.parser import BytesParser
 from email.policy import default as modern
 from pathlib import Path
 
-LINK = re.compile(r"https?://\S+/(?:reset|invite|email)/t/\S+")
+LINK = re.compile(r"https?://\S+/(?:reset|invite|email|signup)/t/\S+")
 
 
 @dataclass

@@ -14,7 +14,16 @@ from bridge.login.ways import OTP as OTP_AMR
 from bridge.oidc.acr import ACRS, acr_for, met_by
 from bridge.oidc.claims_parameter import Wanted
 from bridge.oidc.errors import OAuthError
-from bridge.oidc.prompts import AccountNeeded, ConsentNeeded, Granted, LoginNeeded, SignedIn, next_step, without_asking
+from bridge.oidc.prompts import (
+    AccountNeeded,
+    ConsentNeeded,
+    CreateNeeded,
+    Granted,
+    LoginNeeded,
+    SignedIn,
+    next_step,
+    without_asking,
+)
 from bridge.oidc.redirect import RedirectTarget
 from bridge.oidc.request import AuthorizationRequest
 from bridge.oidc.response_modes import ReturnPath
@@ -82,6 +91,21 @@ def test_nobody_signed_in_means_login(prompt: str, max_age: int | None) -> None:
         ("select_account", None, YES, ("login",), Granted()),
         ("select_account", None, NO, ("account",), ConsentNeeded()),
         ("login select_account", None, YES, ("account",), LoginNeeded()),
+        # an account of one's own, offered once, whoever is signed in
+        ("create", None, YES, (), CreateNeeded()),
+        ("create", None, YES, ("consent",), CreateNeeded()),
+        ("create", None, YES, ("login",), Granted()),
+        ("create", None, NO, ("login",), ConsentNeeded()),
+        ("create", None, YES, ("account",), Granted()),
+        ("create", None, NO, ("account",), ConsentNeeded()),
+        ("create login", None, YES, (), CreateNeeded()),
+        ("create login", None, YES, ("account",), LoginNeeded()),
+        ("create login", None, YES, ("login",), Granted()),
+        ("create consent", None, YES, ("login",), ConsentNeeded()),
+        ("create select_account", None, YES, (), CreateNeeded()),
+        ("create select_account", None, YES, ("account",), Granted()),
+        ("create", 99, YES, (), CreateNeeded()),
+        ("create", 99, YES, ("account",), LoginNeeded()),
         # the session is 100 seconds old
         ("", 99, YES, (), LoginNeeded()),
         ("", 100, YES, (), Granted()),
@@ -100,8 +124,15 @@ def test_what_comes_next(
     assert next_step(request, BOB, consent, answered(*answers), NOW) == expected
 
 
+@pytest.mark.parametrize("prompt", ["create", "create login", "create consent", "create select_account"])
+def test_nobody_signed_in_is_offered_an_account_where_the_app_asks_for_one(prompt: str) -> None:
+    """Initiating User Registration 1.0 §4: not the sign-in, from where it is a link away."""
+    assert next_step(asked(prompt=prompt), None, None, {}, NOW) == CreateNeeded()
+    assert next_step(asked(prompt=prompt), None, None, answered("login"), NOW) == CreateNeeded(), "signed out since"
+
+
 @pytest.mark.parametrize("step", ["login", "consent", "account"])
-@pytest.mark.parametrize("prompt", ["login", "consent", "select_account"])
+@pytest.mark.parametrize("prompt", ["login", "consent", "select_account", "create"])
 def test_another_sessions_answer_is_nobodys(prompt: str, step: Step) -> None:
     """Whoever signs in after him in this browser has answered nothing yet."""
     answers = answered(step, session="s2")

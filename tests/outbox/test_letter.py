@@ -13,6 +13,7 @@ import pytest
 from bridge.brand import Brand
 from bridge.outbox.device import device_name
 from bridge.outbox.letter import (
+    AlreadySignedUpLetter,
     Circumstances,
     DeviceCopiedLetter,
     EmailConfirmLetter,
@@ -27,6 +28,7 @@ from bridge.outbox.letter import (
     RecoveryCodeUsedLetter,
     ResetLetter,
     SecondFactorChangedLetter,
+    SignUpLetter,
 )
 from bridge.types import FactorChange
 
@@ -58,6 +60,13 @@ SAMPLES: Final[dict[str, Letter]] = {
         email="ada@example.com",
         seen=Circumstances(at=SEEN.at, device=None, ip=None),
         account_page="https://login.example.com/account",
+    ),
+    "sign_up": SignUpLetter(
+        email="nora@example.com", link="https://login.example.com/signup/t/" + "x" * 43, until=1_795_297_080
+    ),
+    "already_signed_up": AlreadySignedUpLetter(
+        email="ada@example.com",
+        sign_in_page="https://login.example.com/login",
     ),
     "invite": InviteLetter(
         email="ada@example.com", link="https://login.example.com/invite/t/" + "x" * 43, until=1_795_297_080

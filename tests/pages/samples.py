@@ -53,6 +53,12 @@ from bridge.pages.models import (
     SessionRow,
     SetupProblem,
     SignedOut,
+    SignedUp,
+    SignUp,
+    SignUpBeginning,
+    SignUpFinish,
+    SignUpProblem,
+    SignUpSent,
     TotpSetup,
     TryLater,
     Why,
@@ -141,12 +147,21 @@ TOTP_SETUP: Final = TotpSetup(
 NO_FACTORS: Final = Factors(totp_since=None, passkeys=(), codes_left=0, offers_passkeys=True)
 PASSKEY_SETUP: Final = PasskeySetup(csrf="the-csrf", passkey=ASKED, label="Firefox · Linux")
 RECOVERY_CODES: Final = RecoveryCodes(codes=tuple(f"{n}1ab-cdef-ghjk-mnpq" for n in range(10)), first=True)
+SIGN_UP: Final = SignUp(csrf="the-csrf", interaction="the-interaction", app=NOTES, person=None)
+SIGN_UP_FINISH: Final = SignUpFinish(
+    csrf="the-csrf",
+    interaction="the-interaction",
+    app=NOTES,
+    masked_address="n…a@example.com",
+    person=None,
+    shortest=15,
+)
 INVITE: Final = Invite(
     csrf="the-csrf",
     account="Acme Hosting",
     masked_address="a•••@e•••e.com",
     face="register",
-    person="",
+    person=None,
     shortest=15,
 )
 EMAIL_CHANGE: Final = EmailChange(
@@ -203,6 +218,11 @@ SCREENS: Final[dict[str, Page]] = {
     "email-to-confirm": EMAIL_CHANGE,
     "email-to-undo": replace(EMAIL_CHANGE, undo=True),
     "email-changed": EmailChanged(undone=False),
+    "sign-up": SIGN_UP,
+    "sign-up-of-who-is-signed-in": replace(SIGN_UP, person="ada@example.com"),
+    "sign-up-sent": SignUpSent(interaction="the-interaction", email="nora@example.com", minutes=60),
+    "sign-up-finish": SIGN_UP_FINISH,
+    "signed-up": SignedUp(),
     "link-over": LinkOver(what="invite"),
     "password-changed": PasswordChanged(others_ended=True),
     "account": ACCOUNT,
@@ -291,7 +311,13 @@ def faces() -> Iterator[list[Page]]:
     yield [InviteAccepted(account="Acme Hosting", signed_in=each) for each in (True, False)]
     yield [EMAIL_CHANGE, *(replace(EMAIL_CHANGE, problem=each) for each in get_args(EmailChangeProblem))]
     yield [EmailChanged(undone=each) for each in (True, False)]
-    yield [LinkOver(what=each) for each in ("invite", "email")]
+    yield [LinkOver(what=each) for each in ("invite", "email", "signup")]
+    yield [SIGN_UP, *(replace(SIGN_UP, problem=each) for each in get_args(SignUpBeginning))]
+    yield [replace(SIGN_UP, person=each) for each in (None, "ada@example.com")]
+    yield [replace(SIGN_UP_FINISH, person=each) for each in (None, "ada@example.com")]
+    finishing = [each for each in choices(SignUpProblem) if each != "unreachable"]
+    yield [SIGN_UP_FINISH, *(replace(SIGN_UP_FINISH, problem=each) for each in finishing)]
+    yield [replace(LOGIN, sign_up=each) for each in (True, False)]
     yield [LinkRefused(problem=each) for each in get_args(LinkProblem)]
     yield [Error(kind=each, detail=None, reference=None) for each in get_args(ErrorKind)]
     yield [TryLater(kind=each, wait=wait) for each in ("too-many", "unavailable") for wait in (None, 300)]

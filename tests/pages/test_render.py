@@ -119,6 +119,8 @@ def test_the_ids_that_drivers_look_for_are_there() -> None:
         "new-password-submit",
         "change-password-submit",
         "totp-submit",
+        "signup-submit",
+        "signup-finish",
     }
 
 
