@@ -9,11 +9,8 @@ from typing import Final, Literal
 from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
-Purpose = Literal[
-    
-]
-    "op", "app", "pre", "pending", "known", "dev", "reset", "invite", "email", "signup", "begun", "op_state"
-]
+_OfLetter = Literal["reset", "invite", "email", "signup"]
+Purpose = Literal["op", "app", "pre", "pending", "known", "dev", "begun", "op_state", _OfLetter]
 """op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
 waits for its code; known: browsers that signed in before; dev: the secret of one that stays signed in; reset, invite,
 email, signup: an opened link of a letter; begun: on the host of an app, which is another, the browser that began a

@@ -21,6 +21,7 @@ async def site(database: Furnished, mailbox: Mailbox) -> AsyncIterator[Site]:
         ("sessions", "sources"): ["cookie", "bearer", "host-session"],
         ("sessions", "ticket_lifetime"): 120,  # a ticket is shown in a hundred wrong places first
         ("oidc", "registrations_per_hour"): 1_000,
+        ("users", "sign_up"): True,
         ("events", "counted_only"): [],
         ("events", "log_level"): "debug",
         ("login", "codes_per_5_minutes"): 1_000,

@@ -82,6 +82,7 @@ async def gather(site: Site, visit: Visiting, mailbox: Mailbox) -> Holdings:
     held.tokens["link"] = await _link(site)
     site.bridge.rooms.resets.ask(ADA, Visit("pages"))
     held.tokens["reset"] = link_in(await mailbox.next(ADA)).rpartition("/")[2]
+    held.tokens["signup"] = await _sign_up(site)
     await tom.sign_in(TOM)
     held.tokens["pending"] = tom.jar[names("pending")]
     return held
@@ -181,6 +182,16 @@ async def _sso(site: Site, visit: Visiting) -> str:
     browser = visit(site)
     await browser.get(f"/oauth/singlesignon.php?access_token={await _link(site)}")
     return browser.jar[site.bridge.rooms.cookies.name("app")]
+
+
+async def _sign_up(site: Site) -> str:
+    """What is mailed to somebody who has no account yet."""
+    rooms = site.bridge.rooms
+    async with rooms.database.begin() as tx:
+        number = await rooms.sign_ups.ask(tx, "nora@example.com", binding="another browser", interaction=None)
+    waiting = await rooms.sign_ups.token_of(number)
+    assert waiting is not None
+    return waiting[1].reveal()
 
 
 async def _link(site: Site) -> str:

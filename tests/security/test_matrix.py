@@ -65,6 +65,8 @@ RIGHT: dict[str, set[str]] = {
     "authenticator": {"totp-secret"},
     "reset-link": {"reset"},
     "reset-cookie": {"reset"},
+    "sign-up-link": {"signup"},
+    "sign-up-cookie": {"signup"},
     "id_token_hint": {"id_token"},
     "interaction": {"interaction"},
     "form": {"csrf"},
@@ -250,6 +252,12 @@ class Counter:
 
     async def reset_cookie(self, token: str) -> bool:
         return (await self.browser(reset=token).get("/reset/new")).status_code == 200
+
+    async def sign_up_link(self, token: str) -> bool:
+        return (await self.browser().get(f"/signup/t/{token}")).status_code == 303
+
+    async def sign_up_cookie(self, token: str) -> bool:
+        return (await self.browser(signup=token).get("/signup/finish")).status_code == 200
 
     async def id_token_hint(self, token: str) -> bool:
         reply = await self.browser().request("GET", f"/oauth/logout?{httpx2.QueryParams(id_token_hint=token)}")

@@ -111,6 +111,7 @@ SETTINGS: Given = {
     ("login", "account_per_5_minutes"): 3,
     ("sessions", "ticket_lifetime"): 120,
     ("users", "email_changes_per_account"): 1,
+    ("users", "sign_up"): True,
 }
 
 
@@ -263,7 +264,7 @@ class Scenario:
         await self.until("logout.delivered")
 
     async def passwords(self) -> None:
-        """password.changed, reset.*, email.refused, mail.sent, mail.failed, sessions.ended-all, session.ended."""
+        """password.changed, reset.*, sign-up.*, email.refused, mail.*, sessions.ended-all, session.ended."""
         site, browser = self.site, self.visit(self.site)
         await browser.open(f"/reset/t/{WRONG['wrong link']}")
         await browser.open(f"/reset/t/{self.held['reset']}")
@@ -275,6 +276,9 @@ class Scenario:
         await browser.open(f"/reset/t/{self.held['reset']}")
         for typed in (WRONG["wrong password"], "nobody@example.com"):
             site.bridge.rooms.resets.ask(typed, Visit("pages"))
+        for typed in (WRONG["wrong password"], ADA):
+            await browser.open("/signup")
+            await browser.press("signup-submit", email=typed)
         await browser.sign_in(ADA, NEW_PASSWORD, path="/account")
         self.keep("after the reset", browser)
         change = {"new_password": PASSWORD + " 2", "new_password_again": PASSWORD + " 2"}
