@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 
+from bridge.errors import ConfigError
+from bridge.resets.sign_up import Over
+from bridge.secret import Secret
 from bridge.testing.hands import Hands
+from bridge.types import Visit
+from bridge.users.backend import Capability
+from bridge.users.sign_ups import SignUp
+from bridge.users.sql import SqlUsers
+from bridge.users.user import User
 from tests.flows.mailbox import Mailbox, link_in, text_of
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
@@ -227,6 +236,51 @@ async def test_a_second_post_of_the_same_form_signs_nobody_in(site: Site, visit:
     assert reply.status_code == 410 and not signed_in(thief)
 
 
+@pytest.mark.parametrize("late", ["after another", "after its time"])
+async def test_who_saw_the_link_alive_and_comes_late_makes_nobody_even_where_the_address_is_free(
+    site: Site, monkeypatch: pytest.MonkeyPatch, clock: Hands, late: str
+) -> None:
+    rooms = site.bridge.rooms
+    async with rooms.database.begin() as tx:
+        number = await rooms.sign_ups.ask(tx, NEW, binding="a browser", interaction=None)
+    waiting = await rooms.sign_ups.token_of(number)
+    assert waiting is not None
+    token = waiting[1]
+    seen = await rooms.sign_ups.by_token(token)
+
+    async def still(_: Secret) -> SignUp | None:
+        return seen
+
+    monkeypatch.setattr(rooms.sign_ups, "by_token", still)
+    signing_up = rooms.signing_up
+    assert signing_up is not None
+    make = partial(
+        signing_up.make,
+        token,
+        first_name="N",
+        last_name="",
+        password=Secret(NEW_PASSWORD),
+        language="",
+        visit=Visit("pages"),
+    )
+    if late == "after another":
+        made = await make()
+        assert isinstance(made, User)
+        await rooms.ledger.do(Visit("command"), lambda deed: rooms.user_upkeep.remove(deed, made.id))
+    else:
+        clock.move(3_601)
+    assert isinstance(await make(), Over) and not await exists(site)
+
+
+async def test_sign_up_is_refused_where_users_cannot_be_added(
+    database: Furnished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqlUsers, "capabilities", SqlUsers.capabilities & ~Capability.CREATE)
+    with pytest.raises(ConfigError, match=r"users\.sign_up"):
+        async with in_process(database, more=ALLOWED):
+            pass
+
+
 async def test_a_link_is_good_for_its_time_and_one_byte_less_is_no_link(
     site: Site, visit: Visiting, mailbox: Mailbox, clock: Hands
 ) -> None:
@@ -237,6 +291,7 @@ async def test_a_link_is_good_for_its_time_and_one_byte_less_is_no_link(
         assert (await visit(site).get(wrong)).status_code == 410
     assert (await visit(site).get("/signup/finish")).status_code == 410
     clock.move(3_601)
+    assert (await visit(site).get(path)).status_code == 410
     assert (await browser.press_only("signup-finish", **WHO)).status_code == 410
     assert not await exists(site)
     assert await site.bridge.rooms.sign_ups.forget() == 1
