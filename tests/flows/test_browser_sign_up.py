@@ -7,7 +7,7 @@ import pytest
 
 from tests.flows.mailbox import link_in
 from tests.flows.screens import Open, letter_to, somebody, ways
-from tests.running import NEW_PASSWORD, Furnished, Site, on_a_port
+from tests.running import NEW_PASSWORD, Furnished, Given, Site, on_a_port
 from tests.servers import SmtpSink
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def served(house: Furnished, post_office: SmtpSink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A bridge at which anybody may make an account."""
-    allowed = {("users", "sign_up"): True}
+    allowed: Given = {("users", "sign_up"): True}
     with on_a_port(house.copy(tmp_path_factory.mktemp("signing-up")), post_office, more=allowed) as site:
         yield site
 

@@ -19,18 +19,22 @@ from bridge.users.user import User
 from tests.flows.mailbox import Mailbox, link_in, text_of
 from tests.flows.oauth import App
 from tests.flows.visitor import Visitor
-from tests.running import ADA, DAN, LI, NEW_PASSWORD, PASSWORD, PUBLIC_URL, Furnished, Site, in_process
+from tests.running import ADA, DAN, LI, NEW_PASSWORD, PASSWORD, PUBLIC_URL, Furnished, Given, Site, in_process
 
 Visiting = Callable[[Site], Visitor]
 NEW = "nora.new@example.com"
 WHO = {"first_name": "Nora", "last_name": "New", "new_password": NEW_PASSWORD, "new_password_again": NEW_PASSWORD}
-ALLOWED = {("users", "sign_up"): True, ("users", "sign_ups_per_address"): 4, ("users", "sign_ups_per_visitor"): 60}
+ALLOWED: Given = {
+    ("users", "sign_up"): True,
+    ("users", "sign_ups_per_address"): 4,
+    ("users", "sign_ups_per_visitor"): 60,
+}
 
 
 @pytest.fixture
 async def site(database: Furnished, clock: Hands, mailbox: Mailbox) -> AsyncIterator[Site]:
     """A bridge at which anybody may make an account."""
-    more = {("mail", "url"): f"file:{mailbox.folder}", **ALLOWED}
+    more: Given = {("mail", "url"): f"file:{mailbox.folder}", **ALLOWED}
     async with in_process(database, more=more, clock=clock) as site:
         yield site
 

@@ -161,7 +161,7 @@ INVITE: Final = Invite(
     account="Acme Hosting",
     masked_address="a•••@e•••e.com",
     face="register",
-    person=None,
+    person="",
     shortest=15,
 )
 EMAIL_CHANGE: Final = EmailChange(

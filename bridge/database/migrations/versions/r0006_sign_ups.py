@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from bridge.database.migrations.steps import BLOB, ID, exact, index, ordered, table
 
-revision = "0009"
-down_revision = "0007"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

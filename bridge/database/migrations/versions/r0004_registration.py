@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from bridge.database.migrations.steps import ID, column, exact, table
 
-revision = "0008"
+revision = "0004"
 down_revision = "0003"
 
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from bridge.database.migrations.steps import column, exact, index
 
-revision = "0007"
-down_revision = "0008"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
