@@ -44,8 +44,8 @@ class Unverified:
 
     @property
     def alg(self) -> str:
-        """The algorithm that it claims."""
-        return str(self.header.get("alg"))
+        """The algorithm that it claims, by the name that we know it by."""
+        return _known_as(str(self.header.get("alg")))
 
     @property
     def typ(self) -> str | None:
@@ -140,7 +140,7 @@ def _verifies_by_secret(token: Unverified, secret: bytes) -> bool:
 
 def _verifies(token: Unverified, key: Key) -> bool:
     try:
-        jws.deserialize_compact(token.text, key, registry=Registry(algorithms=(token.alg,)))
+        jws.deserialize_compact(token.text, key, registry=Registry(algorithms=(str(token.header.get("alg")),)))
     except (JoseError, ValueError, TypeError):
         return False
     return True
@@ -163,4 +163,9 @@ def _imported(jwk: Mapping[str, Any]) -> Key | None:
 
 
 def _fits(jwk: Mapping[str, Any], key: Key, alg: str) -> bool:
-    return isinstance(key, _FITS[alg]) and jwk.get("alg", alg) == alg and jwk.get("crv") == _CURVES.get(alg)
+    return isinstance(key, _FITS[alg]) and _known_as(jwk.get("alg", alg)) == alg and jwk.get("crv") == _CURVES.get(alg)
+
+
+def _known_as(alg: str) -> str:
+    """RFC 9864 gave the one algorithm of Ed25519 keys its own name; some clients say that, and some EdDSA still."""
+    return "EdDSA" if alg == "Ed25519" else alg

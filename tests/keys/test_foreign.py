@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jws
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from bridge.keys.foreign import LONGEST_JWT, MOST_KEYS, PublicKeys, judge, read
 from bridge.keys.registry import Registry
@@ -38,6 +38,19 @@ def test_it_is_signed_by_a_key_that_we_know_it_by() -> None:
     other = ECKey.generate_key("P-256", {"kid": "one"})
     assert judge(token(signed(other, "ES256")), public(EC), ("ES256",)) == "forged"
     assert judge(token(signed(EC, "ES256", kid="two")), public(EC), ("ES256",)) == "unknown-key"
+
+
+@pytest.mark.parametrize("of_the_key", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("of_the_token", ["EdDSA", "Ed25519"])
+def test_the_algorithm_of_ed25519_has_two_names(of_the_token: str, of_the_key: str) -> None:
+    """RFC 9864 renamed it; clients say either."""
+    key = OKPKey.generate_key("Ed25519", {"kid": "one"})
+    text = token(signed(key, of_the_token))
+    assert judge(text, public(key, alg=of_the_key), ("EdDSA",)) == "signed"
+    assert judge(text, public(key, alg="ES256"), ("EdDSA",)) == "unknown-key"
+    assert judge(text, public(key), ("ES256",)) == "forged"
+    other = OKPKey.generate_key("Ed25519", {"kid": "one"})
+    assert judge(text, public(other), ("EdDSA",)) == "forged"
 
 
 def test_of_several_keys_without_a_name_any_may_have_signed() -> None:
