@@ -244,6 +244,26 @@ class Scenario:
         clients = [e["value"] for e in withdraw.all("button") if e.get("name") == "client"]
         await browser.post("/account/apps", {**fields, **({"client": clients[0]} if clients else {})})
 
+    async def devices(self) -> None:
+        """device.*: a browser that stays signed in comes back, is copied, and is forgotten."""
+        names = self.site.bridge.rooms.cookies.name
+        browser, other = self.visit(self.site), self.visit(self.site)
+        for each in (browser, other):
+            await each.open("/login")
+            await each.press("login-submit", email=ADA, password=PASSWORD, keep="1")
+        copy = browser.copy()
+        for turn in range(2):
+            self.keep(f"device {turn}", browser)
+            del browser.jar[names("op")]
+            await browser.open("/login")
+            await browser.press("login-resume")
+        del copy.jar[names("op")]
+        await copy.open("/login")
+        self.keep("other device", other)
+        del other.jar[names("op")], other.jar[names("app")]
+        await other.open("/logout")
+        await other.press("logout-confirm")
+
     async def farewell(self) -> None:
         """logout.delivered: what an app is told, which is a token too."""
         site, browser = self.site, self.visit(self.site)
@@ -399,6 +419,7 @@ async def test_no_secret_is_ever_shown(
     await scenario.sign_ins()
     await scenario.callers()
     await scenario.applications()
+    await scenario.devices()
     await scenario.farewell()
     await scenario.passwords()
     await scenario.machinery()
