@@ -135,6 +135,7 @@ async def test_the_issuers_path_is_where_the_bridge_is(
 
 @pytest.mark.parametrize("root", ["", "/svc"])
 def test_the_metadata_of_rfc_8414_is_at_the_root_of_the_host(root: str) -> None:
+    """§12 no. 87."""
     known = "/.well-known/oauth-authorization-server"
     door = front(exact={known: says("metadata")}, base="/auth")
     assert where(door.find(request(f"{known}/auth", root_path=root))) == known

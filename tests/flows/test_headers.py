@@ -47,6 +47,7 @@ def _script_of(reply: httpx2.Response) -> str | None:
 
 
 async def test_w1_every_page_is_guarded(site: Site, visit: Visit) -> None:
+    """§12 no. 33."""
     app, browser, seen = App(site), visit(site), set[str]()
 
     async def look(path: str, status: int = 200) -> None:

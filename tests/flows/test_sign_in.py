@@ -94,6 +94,7 @@ async def test_s4_the_attackers_own_session_is_not_taken_over(site: Site, visit:
 
 
 async def test_s3_signing_in_again_gives_new_tokens_and_the_old_ones_are_nobody(site: Site, visit: Visit) -> None:
+    """§12 no. 35."""
     browser = visit(site)
     await browser.sign_in(ADA)
     before, thief = dict(browser.jar), browser.copy()
@@ -114,6 +115,7 @@ async def test_whoever_is_signed_in_is_not_asked_again(site: Site, visit: Visit)
 
 
 async def test_w2_only_our_own_form_in_this_browser_signs_anybody_in(site: Site, visit: Visit) -> None:
+    """§12 no. 32."""
     browser = visit(site)
     await browser.open("/login")
     form = browser.form("login-submit")

@@ -254,7 +254,7 @@ async def test_a_repeated_parameter_is_refused(world: World) -> None:
     ],
 )
 async def test_a_grant_that_is_not_offered_or_not_the_clients(world: World, grant: str, error: str) -> None:
-    """§12 no. 29."""
+    """§12 no. 54. §12 no. 29."""
     _refused(await world.token("robot", grant_type=grant), error)
 
 
@@ -469,3 +469,12 @@ async def test_what_happened_is_told_with_the_door_and_the_address(world: World)
     ]
     assert {(event.door, str(event.ip), event.client) for event in told} == {("oidc", "127.0.0.1", "shop")}
     assert [event.user for event in told] == [world.bob.id] * 3 + [None, world.bob.id, None]
+
+
+async def test_the_refresh_token_of_a_public_client_is_replaced_by_each_use(world: World) -> None:
+    """§12 no. 56; RFC 9700 §2.2.2."""
+    browser = await world.sign_in()
+    code = answer(await browser.consent(await browser.authorize("phone")))["code"]
+    tokens = (await world.redeem(code, "phone")).json()
+    again = (await world.refresh(tokens["refresh_token"], "phone")).json()
+    assert again["refresh_token"] != tokens["refresh_token"]
