@@ -171,4 +171,4 @@ async def test_s20_whatever_changes_who_belongs_where_outdates_the_caches(everyw
     await everywhere.do(lambda deed: everywhere.members.transfer(deed, account.id, member.id))
     await everywhere.do(lambda deed: everywhere.members.remove(deed, account.owner, account.id))
     await everywhere.do(lambda deed: everywhere.accounts.remove(deed, account.id))
-    assert everywhere.told.names == ["accounts"] * 5
+    assert everywhere.told.names == [*["accounts"] * 5, "profiles"]

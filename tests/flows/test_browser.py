@@ -307,6 +307,8 @@ async def test_with_a_keyboard_alone_on_a_phone_through_sign_in_and_consent(
     assert await focused(browser) == "password", "where there is something to do"
     await keyboard.type(PASSWORD)
     await keyboard.press("Tab")
+    assert await focused(browser) == "keep"
+    await keyboard.press("Tab")
     assert "/reset" in await focused(browser)
     await keyboard.press("Tab")
     assert await focused(browser) == "login-submit"
