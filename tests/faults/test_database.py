@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 CACHED = {
     *("authorize", "authorize, prompt=none", "authorize, unknown", "redeem", "refresh", "robot", "userinfo", "touch"),
-    *("host, private", "WhmcsDetails", "oauth logout"),
+    *("introspect", "host, private", "WhmcsDetails", "oauth logout"),
 }
 """Hot paths: what they ask of SQL is mostly in a cache, so they may work on, or say that they cannot."""
 BLIND = {"forgot"}

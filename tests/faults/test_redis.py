@@ -59,7 +59,7 @@ async def test_every_door_says_that_it_cannot_serve(callers: Callers, machine: R
     }
     left = (await knock(callers, "logout")).reply
     gone = [line.partition("=")[0] for line in left.headers.get_list("set-cookie") if line.endswith("Max-Age=0")]
-    assert left.status_code == 200 and gone == ["__Host-lb_op", "__Host-login_auth_tk"]
+    assert left.status_code == 200 and gone == ["__Host-lb_op", "__Host-login_auth_tk", "__Host-lb_dev"]
     assert (await knock(callers, "host, private, unknown")).reply.text == "nobody"
 
 
