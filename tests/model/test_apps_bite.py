@@ -85,10 +85,10 @@ def a_withdrawn_copy_is_not_published(patch: Patch) -> None:
     patch.setattr(consents.Consents, "_change", _unpublished)
 
 
-async def _unpublished(self: Any, user: Any, tag: Any, client: Any, granting: Any) -> Any:
+async def _unpublished(self: Any, user: Any, tag: Any, client: Any, granting: Any, *, told: Any = ()) -> Any:
     old, _, _ = await self._rows.of(user, client)
     new = consents._after(old, granting)
-    await self._rows.write(new, user)
+    await self._rows.write(new, user, told)
     if granting is not None:
         await self.fill(user, tag, client)
     return new
