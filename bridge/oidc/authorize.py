@@ -133,9 +133,10 @@ class AuthorizationEndpoint:
         if (interaction := parameters.get("interaction")) is not None:
             visit = await self._resumed(scope, interaction)
             parameters = Parameters(visit.record.parameters)
-        else:
-            parameters = await self._opened(scope, parameters)
-        request = await self._read(parameters)
+        client = await self._client(parameters)
+        if visit is None:
+            parameters = await self._opened(scope, parameters, client)
+        request = self._read(parameters, client)
         with sending_back(request.back):
             return await self._settle(scope, request, parameters, visit)
 
@@ -149,9 +150,9 @@ class AuthorizationEndpoint:
             )
         return visit
 
-    async def _opened(self, scope: Scope, parameters: Parameters) -> Parameters:
-        """What a request object makes of it.  Whoever makes us call an address does so as often as he may begin."""
-        client = await self._client(parameters)
+    async def _opened(self, scope: Scope, parameters: Parameters, client: Client) -> Parameters:
+        """What a request object makes of it; the client stays who it is.  Whoever makes us call an address does so as
+        often as he may begin."""
         if client.request_uris and "request_uri" in parameters.values:
             await self._browsers.admit(scope)
         return await self._objects.opened(parameters, client, lambda outer: self._back(outer, client))
@@ -159,8 +160,7 @@ class AuthorizationEndpoint:
     def _back(self, parameters: Parameters, client: Client) -> ReturnPath:
         return return_path(parameters, client, target_of(parameters, client), self._offer)
 
-    async def _read(self, parameters: Parameters) -> AuthorizationRequest:
-        client = await self._client(parameters)
+    def _read(self, parameters: Parameters, client: Client) -> AuthorizationRequest:
         back = self._back(parameters, client)
         with sending_back(back):
             return read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
