@@ -3,6 +3,7 @@
 Where a registered address is matched against a requested one is `bridge.oidc.redirect`'s matter.
 """
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +12,9 @@ from bridge.clients.client import ApplicationType
 
 LONGEST_URI: Final = 2_000
 _URI: Final = re.compile(r"[!-~]+")
+# Names as DNS has them.  Browsers send people to stranger ones too, which then stand on a page or in a policy of ours.
+_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # A browser runs or shows these itself; some of them with the rights of the page that sent it there.
 _NEVER: Final = frozenset({"javascript", "data", "vbscript", "blob", "file", "filesystem", "about", "view-source"})
@@ -75,4 +79,16 @@ def _split(uri: str) -> SplitResult | str:
         return "must be absolute"
     if parts.username is not None or parts.password is not None:
         return "must not contain a user name or password"
+    if parts.scheme in ("https", "http") and parts.hostname and not _is_host(parts.hostname):
+        return "must name its host by a DNS name or an IP address, as it is usually written"
     return parts
+
+
+def _is_host(host: str) -> bool:
+    """What ends in a number is an IPv4 address to browsers, however it is written (URL Standard §3.5)."""
+    if _NAME.fullmatch(host) and not _NUMBER.fullmatch(host.rpartition(".")[2]):
+        return True
+    try:
+        return "%" not in host and bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False

@@ -15,6 +15,10 @@ from bridge.clients.redirects import link_problem, redirect_problem
         ("http://[::1]/cb", "web"),
         ("http://localhost/cb", "web"),
         ("https://app.example/cb", "native"),
+        ("https://xn--bcher-kva.example/cb", "web"),
+        ("https://RP_1.example/cb", "web"),
+        ("https://192.0.2.7/cb", "web"),
+        ("https://[2001:db8::1]:8443/cb", "web"),
         ("com.example.app:/cb", "native"),
         ("com.example.app://cb", "native"),
     ],
@@ -39,6 +43,19 @@ def test_an_address_of_that_kind_of_client_is_taken(uri: str, application_type: 
         ("https://rp.example/\N{LATIN SMALL LETTER E WITH ACUTE}", "percent-encoded"),
         ("https://rp.example\\@evil.example/", "percent-encoded"),
         ("https://rp.example:port/", "no URI"),
+        ("https://rp.example;script-src/cb", "its host"),
+        ("https://rp.example,b.example/cb", "its host"),
+        ("https://'unsafe-inline'/cb", "its host"),
+        ("https://*.example/cb", "its host"),
+        ("https://bank.example%2f.evil.example/cb", "its host"),
+        ("https://bank%2eexample/cb", "its host"),
+        ("https://bank.example./cb", "its host"),
+        ("https://-rp.example/cb", "its host"),
+        ("https://2130706433/cb", "its host"),
+        ("https://0x7f.1/cb", "its host"),
+        ("https://127.1/cb", "its host"),
+        ("https://0177.0.0.1/cb", "its host"),
+        ("https://[fe80::1%25eth0]/cb", "its host"),
         ("https://rp.example/" + "a" * 2_000, "at most 2000"),
         ("", "percent-encoded"),
     ],
@@ -61,6 +78,7 @@ def test_a_link_that_is_shown_leads_to_a_web_page() -> None:
     assert link_problem("http://rp.example/logo.png") is None
     assert link_problem("javascript:alert(1)")
     assert link_problem("/logo.png")
+    assert link_problem("https://rp.example;frame-src/logo.png")
 
 
 def test_an_address_that_is_called_uses_https() -> None:

@@ -125,6 +125,7 @@ async def test_what_was_registered_signs_people_in_once_they_were_asked(world: W
         ({"subject_type": "secret"}, "invalid_client_metadata"),
         ({"subject_type": "pairwise", "redirect_uris": [CALLBACK, "https://x.example/"]}, "invalid_client_metadata"),
         ({"sector_identifier_uri": "http://new.example/s.json"}, "invalid_client_metadata"),
+        ({"redirect_uris": ["https://new.example;script-src/cb"]}, "invalid_redirect_uri"),
     ],
 )
 async def test_what_may_not_be_registered_is_refused_by_its_name(
