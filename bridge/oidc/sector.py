@@ -5,6 +5,7 @@ from typing import Final, Protocol
 import msgspec
 
 from bridge.clients.metadata import InvalidMetadata, Metadata, read_metadata
+from bridge.clients.redirects import only_https_problem
 from bridge.clients.registrations import Document
 from bridge.fetch.answers import Fetched, NotFetched
 
@@ -23,7 +24,7 @@ async def check_sector(document: Document, fetch: Fetches) -> None:
     that holds each of its redirect URIs."""
     metadata = read_metadata(document)
     uri = metadata.sector_identifier_uri
-    if uri is None or not uri.startswith("https:"):
+    if uri is None or only_https_problem(uri):
         return  # what is no https address is refused with the rest of the document, and never called
     reply = await fetch.get(uri)
     if isinstance(reply, NotFetched) or reply.status != 200:

@@ -413,6 +413,13 @@ async def test_a_sector_s_document_lists_every_address(
     assert made.json().get("error") == (None if status == 201 else "invalid_client_metadata")
 
 
+async def test_no_spelling_of_its_address_goes_past_the_sector_s_document(world: World) -> None:
+    """Else whoever registers would know people by the `sub` that another's apps know them by."""
+    for spelling in ("HTTPS://sector.example/uris.json", "Https://Sector.example/uris.json"):
+        reply = await _register(world, subject_type="pairwise", sector_identifier_uri=spelling)
+        assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client_metadata")
+
+
 async def test_a_change_cannot_leave_the_sector_s_document(world: World) -> None:
     world.web.pages[SECTOR] = b'["https://new.example/cb"]'
     made = await _registered(world, sector_identifier_uri=SECTOR)
