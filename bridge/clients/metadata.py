@@ -263,7 +263,7 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         yield "default_max_age", "must not be negative"
     if metadata.subject_type == "pairwise" and not _one_sector(metadata):
-        yield "sector_identifier_uri", "is needed where redirect_uris name several hosts, or none (Core 8.1)"
+        yield "sector_identifier_uri", "is needed unless all redirect_uris are https addresses of one host (Core 8.1)"
     if unknown := [one for one in metadata.scopes if not _SCOPE.fullmatch(one)]:
         yield "scope", f"{unknown[0]!r} is no scope"
 
@@ -280,8 +280,9 @@ def _response_problems(responses: set[str], grants: set[str], offered: Offered) 
 
 
 def _one_sector(metadata: Metadata) -> bool:
-    """Whether it is plain who shares a person's `sub` (Core §8.1)."""
-    return bool(metadata.sector) and (
-        metadata.sector_identifier_uri is not None
-        or len({urlsplit(uri).hostname for uri in metadata.redirect_uris}) == 1
-    )
+    """Whether it is plain who shares a person's `sub` (Core §8.1).  The host in an address of a private scheme is
+    nobody's, and the loopback everybody's: whoever registered one would know people as another's apps do."""
+    if metadata.sector_identifier_uri is not None:
+        return True
+    places = {(parts.scheme, parts.hostname) for parts in map(urlsplit, metadata.redirect_uris)}
+    return len(places) == 1 and places.pop()[0] == "https"

@@ -1,6 +1,7 @@
 """Apps that register themselves — RFC 7591; RFC 7592; Registration 1.0; security §17; §12 nos. 5–7, 90–93."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -418,6 +419,24 @@ async def test_no_spelling_of_its_address_goes_past_the_sector_s_document(world:
     for spelling in ("HTTPS://sector.example/uris.json", "Https://Sector.example/uris.json"):
         reply = await _register(world, subject_type="pairwise", sector_identifier_uri=spelling)
         assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client_metadata")
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        ["com.mine.app://victim.example/cb"],
+        ["https://victim.example/cb", "com.mine.app://victim.example/cb"],
+        ["http://localhost/cb"],
+        ["http://127.0.0.1/cb"],
+    ],
+)
+async def test_an_address_that_proves_no_host_is_no_sector(world: World, uris: list[str]) -> None:
+    """Core §8.1: whom answers reach there is whoever registered the scheme, on his own device."""
+    app = {"application_type": "native", "redirect_uris": uris}
+    reply = await _register(world, subject_type="pairwise", **app)
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client_metadata")
+    world.web.pages[SECTOR] = json.dumps(uris).encode()
+    assert (await _register(world, subject_type="pairwise", sector_identifier_uri=SECTOR, **app)).status_code == 201
 
 
 async def test_a_change_cannot_leave_the_sector_s_document(world: World) -> None:
