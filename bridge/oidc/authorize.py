@@ -15,6 +15,8 @@ from bridge.clients.client import Client
 from bridge.errors import Unavailable
 from bridge.grants.consents import ConsentCopy, Consents, read_copy
 from bridge.grants.issue import Asked, Drawn, authorization_births, family_of, witnesses
+from bridge.grants.records import Family
+from bridge.grants.terms import Moment
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Ongoing
 from bridge.interactions.record import Answer, Display, Step
@@ -77,6 +79,16 @@ class _Seen(Struct, frozen=True):
     def who(self) -> SignedIn:
         record = self.alive.record
         return SignedIn(record.id, self.sub, record.auth_time, record.amr)
+
+
+class _Made(Struct, frozen=True):
+    """An authorization that is about to be written, and the answer that carries it."""
+
+    asked: Asked
+    drawn: Drawn
+    family: Family
+    moment: Moment
+    fields: Fields
 
 
 class AuthorizationEndpoint:
@@ -185,11 +197,12 @@ class AuthorizationEndpoint:
             step = self._decide(request, seen, visit.record.answers if visit else {})
             if not isinstance(step, Granted) or seen is None:
                 return await self._ask(scope, request, parameters, visit, page=_PAGES[type(step)])
+            made = await self._make(request, seen)
             if visit is not None and not finished:
                 await self._finish(visit)
                 finished = True
-            if (fields := await self._commit(scope, request, seen)) is not None:
-                return self._granted(scope, request, fields)
+            if await self._commit(scope, request, seen, made):
+                return self._granted(scope, request, made.fields)
         raise Unavailable("contended")
 
     def _granted(self, scope: Scope, request: AuthorizationRequest, fields: Fields) -> Reply:
@@ -229,8 +242,8 @@ class AuthorizationEndpoint:
             return None
         return _Seen(alive, raw_stamp, raw_consent, consent, self._issuing.slots.subject_for(client.sector, user.sub))
 
-    async def _commit(self, scope: Scope, request: AuthorizationRequest, seen: _Seen) -> Fields | None:
-        """The answer, once what it carries is written together with what it stands on; None: somebody was first."""
+    async def _make(self, request: AuthorizationRequest, seen: _Seen) -> _Made:
+        """The authorization and its answer, before anything is used up for it.  Raises OAuthError, Unavailable."""
         issuing, client, response = self._issuing, request.client, request.response
         record, tag, family = seen.alive.record, seen.alive.token.tag, new_family(issuing.chance)
         draw = issuing.mint.draw
@@ -252,23 +265,32 @@ class AuthorizationEndpoint:
             id_token=request.wanted.id_token,
             acr=acr_for(request.acr, record.amr) if request.acr else None,
         )
-        moment, tools = issuing.moment(), self._sessions.tools
+        moment = issuing.moment()
         granted = family_of(seen.alive, asked, drawn, consent=seen.consent.version, moment=moment)
+        if response is CODE and drawn.code is not None:
+            fields: Fields = [("code", drawn.code.text.reveal())]
+        else:
+            fields = await self._front.fields(request, granted, drawn, moment)
+        return _Made(asked, drawn, granted, moment, fields)
+
+    async def _commit(self, scope: Scope, request: AuthorizationRequest, seen: _Seen, made: _Made) -> bool:
+        """Write what the answer carries together with what it stands on; False: somebody was first."""
+        issuing, record, asked, drawn = self._issuing, seen.alive.record, made.asked, made.drawn
+        moment, tools = made.moment, self._sessions.tools
         changes = (
-            *authorization_births(seen.alive, granted, asked, drawn=drawn, epoch=issuing.epoch(), moment=moment),
+            *authorization_births(seen.alive, made.family, asked, drawn=drawn, epoch=issuing.epoch(), moment=moment),
             *witnesses(
                 seen.alive, seen.raw_stamp, seen.raw_consent, asked=asked, drawn=drawn, tools=tools, now=moment.now
             ),
         )
         if not await issuing.store.commit(*changes):
-            return None
+            return False
         visit = self._browsers.visit(scope)
         if drawn.code is not None:
-            issuing.events.tell("code.issued", visit, user=record.uid, client=client.client_id, session=record.id)
-            if response is CODE:
-                return [("code", drawn.code.text.reveal())]
-        issuing.tell_issued(granted, "implicit", visit)
-        return await self._front.fields(request, granted, drawn, moment)
+            issuing.events.tell("code.issued", visit, user=record.uid, client=asked.client, session=record.id)
+        if request.response is not CODE:
+            issuing.tell_issued(made.family, "implicit", visit)
+        return True
 
     async def _finish(self, visit: Ongoing) -> None:
         """A visit leads to one code only: it lies in another slot, so it is its own commit, and comes first."""

@@ -1,8 +1,9 @@
 """The collaborators of whoever hands out tokens, and the one step in which a token is presented — DESIGN §5."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Protocol, TypeVar
 
 from bridge.clients.client import Client
 from bridge.clock import Chance, Clock
@@ -11,7 +12,7 @@ from bridge.grants.families import Families
 from bridge.grants.options import GrantOptions
 from bridge.grants.records import Family
 from bridge.grants.redemption import keys_of
-from bridge.grants.terms import Fresh, Moment, StampUnknown
+from bridge.grants.terms import Fresh, Moment, StampUnknown, Tokens
 from bridge.grants.wrap import Wrap
 from bridge.mint import OAuthToken, TokenMint
 from bridge.stores.decide import Decision, More, decide_on
@@ -20,6 +21,9 @@ from bridge.tokens import Names, Slots
 from bridge.types import ClientId, SlotTag, UserId, Visit
 
 Outcome = TypeVar("Outcome")
+Members = Mapping[str, object]
+"""Of a token response."""
+_NONE: Final[Members] = MappingProxyType({})
 
 
 class PublishStamp(Protocol):
@@ -58,17 +62,29 @@ class Issuing:
             refresh=self.mint.draw("refresh", token.tag, token.family, self.chance) if may_refresh else None,
         )
 
-    async def present(self, token: OAuthToken, decide: Callable[..., Decision[Outcome] | More]) -> Outcome:
+    async def present(
+        self,
+        token: OAuthToken,
+        decide: Callable[..., Decision[Outcome] | More],
+        respond: Callable[[Tokens], Awaitable[Members]],
+    ) -> tuple[Outcome, Members]:
         """Read what everybody reads who is shown a token, decide, commit.  An absent stamp is asked of SQL, once.
 
-        StampUnknown still: there is no such user any more.  Raises `Unavailable`.
+        What is answered to Tokens is made before they are committed: where it cannot be made, what was presented is
+        as good as before.  StampUnknown still: there is no such user any more.  Raises `Unavailable`.
         """
+        made = _NONE
+
+        async def ready(outcome: Outcome) -> None:
+            nonlocal made
+            made = await respond(outcome) if isinstance(outcome, Tokens) else _NONE
+
         keys = keys_of(token, self.names)
-        outcome = await decide_on(self.store, keys, decide)
+        outcome = await decide_on(self.store, keys, decide, ready=ready)
         if isinstance(outcome, StampUnknown):
             await self.publish_stamp(outcome.user, token.tag)
-            outcome = await decide_on(self.store, keys, decide)
-        return outcome
+            outcome = await decide_on(self.store, keys, decide, ready=ready)
+        return outcome, made
 
     async def end(self, token: OAuthToken, family: Family, reason: str) -> None:
         """End the family of that token: in SQL, then in the store."""

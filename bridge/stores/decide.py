@@ -1,6 +1,6 @@
 """Read, decide, commit: the one step that every stateful request takes — spec/store.md §1, DESIGN §5."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,18 +31,26 @@ class More:
 
 
 async def decide_on(
-    store: Store, keys: Sequence[str], decide: Callable[..., Decision[Reply] | More], tries: int = 3
+    store: Store,
+    keys: Sequence[str],
+    decide: Callable[..., Decision[Reply] | More],
+    tries: int = 3,
+    *,
+    ready: Callable[[Reply], Awaitable[object]] | None = None,
 ) -> Reply:
     """Read `keys`, decide, commit; a lost race is decided again, on what the winner left.
 
     `decide` is pure and gets one `bytes | None` for each key, then for each key of its `More`, which it may answer
-    once per try.  Raises `Unavailable("contended")` when all `tries` were lost.
+    once per try.  `ready` sees each reply before its commit: what it raises leaves everything as it was.  Raises
+    `Unavailable("contended")` when all `tries` were lost.
     """
     for _ in range(tries):
         values = await store.read(*keys)
         decision = decide(*values)
         if isinstance(decision, More):
             decision = _final(decide(*values, *await store.read(*decision.keys)))
+        if ready is not None:
+            await ready(decision.reply)
         if not decision.changes or await store.commit(*decision.changes):
             return decision.reply
     raise Unavailable("contended")

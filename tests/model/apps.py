@@ -138,10 +138,10 @@ class Apps:
             seen = await self._endpoint._look({}, token, SHOP)
             if seen is None or not seen.consent.covers(scopes):
                 return None
-            fields = await self._endpoint._commit({}, cast(Any, request), seen)
-            if fields is not None:
+            made = await self._endpoint._make(cast(Any, request), seen)
+            if await self._endpoint._commit({}, cast(Any, request), seen, made):
                 version = seen.consent.version
-                return self._hand(dict(fields), token, seen.alive.record.id, offline=offline, consent=version)
+                return self._hand(dict(made.fields), token, seen.alive.record.id, offline=offline, consent=version)
         raise Unavailable("contended")
 
     async def redeem(self, code: OAuthToken | None) -> str | None:

@@ -11,12 +11,14 @@ from joserfc.jwe import JWERegistry
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from bridge.clients.metadata import ENCRYPTION_ALGS, ENCRYPTION_ENCS, InvalidMetadata
+from bridge.errors import Unavailable
 from bridge.keys.algorithms import ALGORITHMS
 from bridge.keys.encryption import encrypt
 from bridge.keys.foreign import PublicKeys
 from bridge.keys.registry import Registry
+from bridge.users.cached import CachedUsers
 from tests.oidc.signing import public
-from tests.oidc.world import CALLBACK, CHALLENGE, ISSUER, VERIFIER, World, answer, basic
+from tests.oidc.world import CALLBACK, CHALLENGE, ISSUER, VERIFIER, World, answer, basic, carried, page
 
 JWKS_URI = "https://rp.example/jwks"
 
@@ -192,6 +194,74 @@ async def test_what_should_be_encrypted_never_leaves_in_the_clear(world: World, 
             assert "bob" not in reply.text
         else:
             assert (tokens["status"], tokens["error"]) == (400, "invalid_request") and "id_token" not in tokens
+
+
+async def _lies(world: World, kind: str) -> None:
+    """At the client's address is that key, and what lay there before is not believed any longer."""
+    world.web.pages = {JWKS_URI: json.dumps(public(_key(kind))).encode()}
+    world.clock.move(700)
+    await world.versions.poll()
+
+
+async def test_nothing_is_used_up_for_an_answer_that_cannot_be_made(open_world: World) -> None:
+    """A code, a refresh token and a visit are as good as before, once the client has a key again."""
+    world = open_world
+    await _lies(world, "P-256")
+    made = await world.clients.create(
+        {
+            "redirect_uris": [CALLBACK],
+            "grant_types": ["authorization_code", "refresh_token", "implicit"],
+            "response_types": ["code", "code id_token"],
+            "id_token_encrypted_response_alg": "RSA-OAEP",
+            "jwks_uri": JWKS_URI,
+        }
+    )
+    client, who = made.client.client_id, basic(made.client.client_id, made.secret.reveal() if made.secret else "")
+    await world.versions.poll()
+    browser = await world.sign_in()
+    query = {"client_id": client, "redirect_uri": CALLBACK, "scope": "openid", "nonce": "no", "state": "s"}
+    query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    asked = await browser.get(f"/oauth/authorize?{httpx2.QueryParams({**query, 'response_type': 'code id_token'})}")
+    visit = page(asked, "/consent")
+    refused = carried(await browser.consent(asked))
+    assert refused["error"] == "invalid_request" and "code" not in refused
+    await _lies(world, "RSA")
+    assert {"code", "id_token"} <= carried(await browser.get(f"/oauth/authorize?interaction={visit}")).keys()
+
+    code = answer(await browser.get(f"/oauth/authorize?{httpx2.QueryParams({**query, 'response_type': 'code'})}"))
+    form = {"grant_type": "authorization_code", "code": code["code"], "redirect_uri": CALLBACK}
+    form["code_verifier"] = VERIFIER
+    world.web.pages = {}
+    held, world.client_keys._held = world.client_keys._held, type(world.client_keys._held)()
+    assert (await world.http.post("/oauth/token", data=form, headers=who)).json()["error"] == "invalid_request"
+    world.client_keys._held = held
+    tokens = (await world.http.post("/oauth/token", data=form, headers=who)).json()
+    assert "id_token" in tokens
+
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    await _lies(world, "P-256")
+    for _ in range(2):
+        assert (await world.http.post("/oauth/token", data=form, headers=who)).json()["error"] == "invalid_request"
+        world.clock.move(60)  # long after the grace in which a used one is answered again
+    await _lies(world, "RSA")
+    assert "id_token" in (await world.http.post("/oauth/token", data=form, headers=who)).json()
+
+
+async def test_a_code_outlives_a_database_that_is_asked_for_claims_and_does_not_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await world.sign_in()
+    asked = await browser.authorize(scope="openid", claims='{"id_token":{"email":null}}')
+    code = answer(await browser.consent(asked))["code"]
+
+    async def gone(*_: object, **__: object) -> None:
+        raise Unavailable("the database does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CachedUsers, "by_id", gone)
+        assert (await world.redeem(code)).status_code == 503
+    reply = await world.redeem(code)
+    assert _verified(world, reply.json()["id_token"])[1]["email"] == "bob@example.com"
 
 
 async def test_a_client_that_registered_nothing_is_told_plain_json(world: World) -> None:

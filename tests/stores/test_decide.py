@@ -103,3 +103,19 @@ async def test_more_after_more_is_a_mistake_of_the_program() -> None:
 
 def test_more_is_a_value() -> None:
     assert More(KEY, OTHER) == More(KEY, OTHER) != More(OTHER)
+
+
+async def test_what_is_not_ready_is_not_committed() -> None:
+    store, seen = Contended(times=1), list[str]()
+
+    async def ready(reply: str) -> None:
+        seen.append(reply)
+        if reply == "first":
+            raise Unavailable("not now")
+
+    with pytest.raises(Unavailable, match="not now"):
+        await decide_on(store, [KEY], partial(use, b"mine"), ready=ready)
+    assert list(await store.read(KEY)) == [None]
+    await store.commit(Put(OTHER, b"v", 100))
+    assert await decide_on(store, [KEY], partial(use, b"mine"), ready=ready) == "found theirs 0"
+    assert seen == ["first", "found theirs 0"]

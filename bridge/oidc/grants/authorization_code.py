@@ -30,7 +30,7 @@ class AuthorizationCode:
         token = issuing.mint.parse("code", required(form, "code"))
         if token is None:
             raise self._refusal(client, "the code is not one of ours", visit)
-        outcome = await issuing.present(
+        outcome, members = await issuing.present(
             token,
             partial(
                 redeem,
@@ -41,11 +41,12 @@ class AuthorizationCode:
                 epoch=issuing.epoch(),
                 moment=issuing.moment(),
             ),
+            partial(self._response.of, client.client),
         )
         match outcome:
             case Tokens():
                 issuing.tell_issued(outcome.family, "authorization_code", visit)
-                return await self._response.of(client.client, outcome)
+                return members
             case Invalid(why):
                 raise self._refusal(client, why, visit)
             case Replay(family):

@@ -28,7 +28,7 @@ class RefreshToken:
         token = issuing.mint.parse("refresh", required(form, "refresh_token"))
         if token is None:
             raise self._refusal(client, "the refresh token is not one of ours", visit)
-        outcome = await issuing.present(
+        outcome, members = await issuing.present(
             token,
             partial(
                 rotate,
@@ -39,11 +39,12 @@ class RefreshToken:
                 wrap=issuing.wrap,
                 moment=issuing.moment(),
             ),
+            partial(self._response.of, client.client),
         )
         match outcome:
             case Tokens():
                 issuing.tell_issued(outcome.family, "refresh_token", visit)
-                return await self._response.of(client.client, outcome)
+                return members
             case Invalid(why):
                 raise self._refusal(client, why, visit)
             case WrongScope():
