@@ -312,9 +312,10 @@ def effective(document: Document, scopes: Sequence[str]) -> dict[str, Any]:
     whole |= {name: kept[name] for name in kept.keys() - whole.keys()}
     whole |= {"response_types": list(metadata.responses), "scope": " ".join(granted)}
     try:
-        size = len(json.dumps(whole, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
-        raise InvalidMetadata("", "the document holds half a character") from None
+        # Python also reads and writes NaN and Infinity, over which whoever reads the client later would fall.
+        size = len(json.dumps(whole, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError:
+        raise InvalidMetadata("", "the document holds half a character, or a number that is none") from None
     if size > MOST_BYTES:
         raise InvalidMetadata("", f"the document is larger than {MOST_BYTES} bytes")
     return whole

@@ -139,6 +139,15 @@ async def test_what_may_not_be_registered_is_refused_by_its_name(
     assert any(named in said for named in (*document, "sector_identifier_uri", "document is larger"))
 
 
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e999", "9" * 5_000, "[" * 30_000])
+async def test_what_only_python_takes_for_json_is_refused(world: World, text: str) -> None:
+    """Else the client's own row and our answer would be no JSON."""
+    body = f'{{"redirect_uris": ["{CALLBACK}"], "software_id": {text}}}'
+    headers = {"content-type": "application/json"}
+    reply = await world.http.post("/oauth/register", content=body, headers=headers)
+    assert reply.status_code == 400 and reply.json()["error"] in ("invalid_request", "invalid_client_metadata")
+
+
 @pytest.mark.parametrize("member", ["first_party", "require_pkce", "allow_query_token", "client_secret", "client_id"])
 async def test_nobody_registers_what_is_ours_to_say(world: World, member: str) -> None:
     value = "mine" if member.startswith("client") else member != "require_pkce"
