@@ -8,7 +8,8 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -21,25 +22,37 @@ from bridge.types import IPAddress
 SECONDS: Final = 3.0
 """For all of it: names, connection, TLS, request and reply."""
 _MOST_ADDRESSES: Final = 4
+_QUESTIONS: Final = 8
+"""To name servers, at one time."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[IPAddress]]]
 """The addresses of a host.  Raises OSError."""
 
 
-async def resolve(host: str, port: int) -> Sequence[IPAddress]:
-    """As this machine knows it."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found]
+class Resolver:
+    """As this machine knows it.
+
+    In threads of its own: whoever owns a name may let us wait for it, and in the threads that all share the database,
+    the store and the mail server are looked up.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> Sequence[IPAddress]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found]
 
 
 class Fetch:
     """Calls addresses that others named.  Asks no proxy, follows nobody, brings no cookie and keeps nothing open."""
 
-    def __init__(self, options: FetchOptions, *, resolve: Resolve = resolve, seconds: float = SECONDS) -> None:
+    def __init__(self, options: FetchOptions, *, resolve: Resolve | None = None, seconds: float = SECONDS) -> None:
         """Raises ConfigError for certificates that cannot be read."""
         self._ca_file = options.ca_file
         self._opened = options.opened()
-        self._resolve = resolve
+        self._resolve = resolve or Resolver()
         self._seconds = seconds
         if self._ca_file is not None:
             _ = self._trust  # now rather than in the middle of somebody's sign-out

@@ -2,8 +2,10 @@
 
 import asyncio
 import gzip
+import socket
 import subprocess
 import sys
+import threading
 import time
 from ipaddress import ip_address
 from pathlib import Path
@@ -48,6 +50,25 @@ async def test_a_form_is_posted_as_one(authority: Authority) -> None:
     assert isinstance(found, Fetched)
     assert (found.status, bodies) == (204, [b"logout_token=a.b%2Bc&x=%26"])
     assert b"Content-Type: application/x-www-form-urlencoded" in server.heard[0]
+
+
+async def test_whoever_lets_us_wait_for_a_name_makes_nobody_else_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a database, the store or a mail server is looked up there is still a thread."""
+    answer = threading.Event()
+
+    def slow(*_: object, **__: object) -> list[object]:
+        answer.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    fetch = Fetch(FetchOptions(), seconds=0.05)
+    try:
+        gets = (fetch.get(f"https://n{number}.example/") for number in range(50))
+        assert set(await asyncio.gather(*gets)) == {NotFetched("slow")}
+        async with asyncio.timeout(2):
+            assert await asyncio.to_thread(lambda: "at once") == "at once"
+    finally:
+        answer.set()
 
 
 async def test_a_resolver_that_changes_its_answer_is_asked_once_and_taken_at_its_word(authority: Authority) -> None:
