@@ -89,6 +89,7 @@ class SigningUp:
         self._visitors = visitors
         self._events = events
         self._per_address = options.sign_ups_per_address
+        self._in_all = options.sign_ups_in_all
         self._running: set[asyncio.Task[None]] = set()
 
     def ask(self, email: str, visit: Visit, *, binding: str, interaction: str | None) -> None:
@@ -142,7 +143,7 @@ class SigningUp:
             self._events.tell("sign-up.refused", visit, reason="no-address")
             return
         try:
-            if await self._visitors.admit(visit.ip) or await self._guard.admit([self._of_address(key)]) > 0:
+            if await self._visitors.admit(visit.ip) or await self._guard.admit(self._letters_to(key)) > 0:
                 self._events.tell("sign-up.refused", visit, reason="limit")
                 return
             async with self._db.begin() as tx:
@@ -152,6 +153,12 @@ class SigningUp:
         except Unavailable as error:
             _log.error("a request for an account was lost: %s", error)  # he was told to try again if no mail comes
 
-    def _of_address(self, key: str) -> Window:
-        name = mac(self._limiter, "sign-up-address", key).hex()[:32]
-        return Window(self._names.limiter(name), self._per_address, _HOUR)
+    def _letters_to(self, key: str) -> list[Window]:
+        return [
+            self._window("sign-up-address", key, self._per_address),
+            self._window("sign-up-all", "", self._in_all),
+        ]
+
+    def _window(self, purpose: str, value: str, limit: int) -> Window:
+        name = mac(self._limiter, purpose, value).hex()[:32]
+        return Window(self._names.limiter(name), limit, _HOUR)

@@ -41,6 +41,8 @@ class UserOptions:
     """Requests an hour for one e-mail address: so many letters come to somebody who wants none."""
     sign_ups_per_visitor: int = 20
     """Requests an hour from one IP address (in IPv6 from one /64)."""
+    sign_ups_in_all: int = 1_000
+    """Requests an hour for all addresses together: so many letters go to people who are not known here."""
     site_names: tuple[str, ...] = ()
     """Words that a new password may not consist of: the names of the company and its products."""
 
@@ -55,5 +57,5 @@ class UserOptions:
             raise ConfigError("users.email_changes_per_account and users.email_changes_per_address must be 1 or more")
         if not 300 <= self.sign_up_lifetime <= 86_400:
             raise ConfigError("users.sign_up_lifetime must be 300 to 86400")
-        if self.sign_ups_per_address < 1 or self.sign_ups_per_visitor < 1:
-            raise ConfigError("users.sign_ups_per_address and users.sign_ups_per_visitor must be 1 or more")
+        if min(self.sign_ups_per_address, self.sign_ups_per_visitor, self.sign_ups_in_all) < 1:
+            raise ConfigError("users.sign_ups_per_address, sign_ups_per_visitor and sign_ups_in_all must be 1 or more")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import pytest
@@ -187,6 +188,22 @@ async def test_letters_to_one_address_and_from_one_place_are_limited_and_the_pag
     await settled(site)
     asked = [event.reason for event in site.told.events if event.kind.startswith("sign-up.")]
     assert asked.count("") == 4 + 54 and asked.count("limit") == 8
+
+
+async def test_letters_to_strangers_are_limited_in_all_and_who_is_refused_takes_nobodys_place(
+    database: Furnished, clock: Hands
+) -> None:
+    """From however many places they are asked for."""
+    more: Given = {**ALLOWED, ("users", "sign_ups_per_address"): 1, ("users", "sign_ups_in_all"): 3}
+    async with in_process(database, more=more, clock=clock) as site:
+        signing_up = site.bridge.rooms.signing_up
+        assert signing_up is not None
+        for number, email in enumerate(["one@a.example"] * 5 + [f"n{number}@b.example" for number in range(5)]):
+            ip = ip_address(f"192.0.2.{number}")
+            signing_up.ask(email, Visit(door="pages", ip=ip), binding="b" * 22, interaction=None)
+            await settled(site)
+        told = [event.reason for event in site.told.events if event.kind.startswith("sign-up.")]
+        assert told == ["", *["limit"] * 4, "", "", *["limit"] * 3]
 
 
 @pytest.mark.parametrize("typed", ["nonsense", "a@", "a b@example.com", "x" * 400 + "@example.com"])
