@@ -91,8 +91,9 @@ class Bench:
                 "discovery", self._document("/.well-known/openid-configuration"), 1.0
             ),
             "jwks": lambda: self.against_peer("jwks", self._document("/oauth/jwks", "/jwks"), 1.0),
-            "flow-es256": lambda: self.against_peer("code + PKCE flow, ES256", self._flow("bench-es256"), 2.0),
-            "flow-rs256": lambda: self.against_peer("code + PKCE flow, RS256", self._flow("bench-rs256"), 1.7),
+            "flow-es256": lambda: self.against_peer("code + PKCE flow, ES256", self._flow("bench-es256"), 3.0),
+            "flow-rs256": lambda: self.against_peer("code + PKCE flow, RS256", self._flow("bench-rs256"), 2.0),
+            "rotation": lambda: self.against_peer("refresh rotation, ES256", self._rotation, 3.0),
             "validate-login": self.validate_login,
         }
 
@@ -218,18 +219,23 @@ class Bench:
 
     def _flow(self, client: str) -> "Callable[[int, str, bool], Load]":
         def side(pid: int, cookie: str, ours: bool) -> Load:
-            secret = self.filled.secrets[client] if ours else PEER_SECRET
-            env = {
-                "AUTHORIZE": authorize_path("/oauth/authorize" if ours else "/auth", client, REDIRECT),
-                "TOKEN": "/oauth/token" if ours else "/token",
-                "USERINFO": "/oauth/userinfo" if ours else "/me",
-                "COOKIE": cookie,
-                "BASIC": _basic(client, secret),
-                "REDIRECT": REDIRECT.replace(":", "%3A").replace("/", "%2F"),
-            }
-            return self._to(pid, ours, "flow.lua", env)
+            return self._to(pid, ours, "flow.lua", self._code_flow(client, cookie, ours))
 
         return side
+
+    def _rotation(self, pid: int, cookie: str, ours: bool) -> Load:
+        """Each connection signs in once, and then redeems the newest refresh token that it has."""
+        return self._to(pid, ours, "rotation.lua", self._code_flow("bench-refresh", cookie, ours))
+
+    def _code_flow(self, client: str, cookie: str, ours: bool) -> dict[str, str]:
+        return {
+            "AUTHORIZE": authorize_path("/oauth/authorize" if ours else "/auth", client, REDIRECT),
+            "TOKEN": "/oauth/token" if ours else "/token",
+            "USERINFO": "/oauth/userinfo" if ours else "/me",
+            "COOKIE": cookie,
+            "BASIC": _basic(client, self.filled.secrets[client] if ours else PEER_SECRET),
+            "REDIRECT": REDIRECT.replace(":", "%3A").replace("/", "%2F"),
+        }
 
     def _to(self, pid: int, ours: bool, script: str, env: dict[str, str]) -> Load:
         def run(seconds: float) -> Run:

@@ -14,8 +14,8 @@ HERE = Path(__file__).parent
 SERVER_CORE, CLIENT_CORE = 0, 1
 BUSY = 0.95
 _TICKS = os.sysconf("SC_CLK_TCK")
-_CALLERS = {"single.lua": (4, 64), "flow.lua": (32, 32)}
-"""Threads and connections.  A flow has one connection for each thread, which knows the step that comes next."""
+_CALLERS = {"single.lua": (4, 64), "flow.lua": (32, 32), "rotation.lua": (32, 32)}
+"""Threads and connections.  A flow and a rotation have one connection for each thread, which knows what comes next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from bridge.users.user import User
 
 EMAIL, PASSWORD = "demo@example.test", "correct horse battery staple"
 REDIRECT = "https://app.example.test/callback"
-CLIENTS = {"bench-es256": "ES256", "bench-rs256": "RS256"}
+CLIENTS = {"bench-es256": "ES256", "bench-rs256": "RS256", "bench-refresh": "ES256"}
+REFRESHING = "bench-refresh"
+"""The one that is given refresh tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ async def _client(rooms: Rooms, user: User, client_id: str, alg: str) -> str:
     document = {
         "client_name": client_id,
         "redirect_uris": [REDIRECT],
-        "grant_types": ["authorization_code", "client_credentials"],
+        "grant_types": ["authorization_code", "refresh_token" if client_id == REFRESHING else "client_credentials"],
         "id_token_signed_response_alg": alg,
         "scope": "openid profile email api",
     }

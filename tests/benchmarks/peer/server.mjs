@@ -1,5 +1,6 @@
 // npm oidc-provider on Redis, as a peer to measure beside the bridge: `node server.mjs PORT REDIS_PORT`.
-// One process, code + PKCE S256, client_credentials, opaque tokens: what the bridge does in the same benchmark.
+// One process, code + PKCE S256, client_credentials, rotated refresh tokens, opaque tokens: what the bridge does in the
+// same benchmark.
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import Redis from "ioredis";
@@ -62,18 +63,25 @@ function jwk(type, options, extra) {
   return { ...privateKey.export({ format: "jwk" }), use: "sig", ...extra };
 }
 
-const client = (id, alg) => ({
+const client = (id, alg, other) => ({
   client_id: id,
   client_secret: "a-secret-for-the-benchmark-only-0123456789",
   redirect_uris: ["https://app.example.test/callback"],
-  grant_types: ["authorization_code", "client_credentials"],
+  grant_types: ["authorization_code", other],
   response_types: ["code"],
   id_token_signed_response_alg: alg,
 });
 
 const provider = new Provider(issuer, {
   adapter: RedisAdapter,
-  clients: [client("bench-es256", "ES256"), client("bench-rs256", "RS256")],
+  clients: [
+    client("bench-es256", "ES256", "client_credentials"),
+    client("bench-rs256", "RS256", "client_credentials"),
+    client("bench-refresh", "ES256", "refresh_token"),
+  ],
+  // As the bridge does: whoever may refresh is given a refresh token that ends with the session, and is good once.
+  issueRefreshToken: (_ctx, asking) => asking.grantTypeAllowed("refresh_token"),
+  rotateRefreshToken: true,
   jwks: {
     keys: [
       jwk("rsa", { modulusLength: 2048 }, { alg: "RS256", kid: "rs" }),
@@ -90,7 +98,7 @@ const provider = new Provider(issuer, {
     accountId: id,
     claims: () => ({ sub: id, name: "Demo Person", email: "demo@example.test", email_verified: true }),
   }),
-  ttl: { AccessToken: 3600, AuthorizationCode: 60, ClientCredentials: 3600, Grant: 86400, IdToken: 3600, Interaction: 3600, Session: 86400 },
+  ttl: { AccessToken: 3600, AuthorizationCode: 60, ClientCredentials: 3600, Grant: 86400, IdToken: 3600, Interaction: 3600, RefreshToken: 86400, Session: 86400 },
 });
 
 createServer(provider.callback()).listen(port, "127.0.0.1", () => console.log(`listening on ${issuer}`));
