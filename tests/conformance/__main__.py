@@ -34,17 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(clients(asked.suite), indent=2))
         return 0
     if asked.print_configuration:
-        print(json.dumps(configuration(asked.provider, dynamic=asked.dynamic), indent=2))
+        channel = PLANS[asked.plan[0]].channel if asked.plan else ""
+        print(json.dumps(configuration(asked.provider, dynamic=asked.dynamic, channel=channel), indent=2))
         return 0
+    summary, broken = Summary(), False
     try:
-        summary = asyncio.run(_run(asked))
+        asyncio.run(_run(asked, summary))
     except SuiteError as error:
         print(f"the suite at {asked.suite}: {error}", file=sys.stderr)
-        return 2
+        broken = True
     print(summary.text())
     if asked.json is not None:
         asked.json.write_text(json.dumps(as_json(summary), indent=2) + "\n", "utf-8")
-    return 0 if summary.good else 1
+    return 2 if broken else 0 if summary.good else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,17 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(asked: argparse.Namespace) -> Summary:
-    allowed, summary = allowances(asked.expected), Summary()
+async def _run(asked: argparse.Namespace, summary: Summary) -> None:
+    """All that was asked for; what was found by then stands in the summary, however it ends.  Raises SuiteError."""
+    allowed = allowances(asked.expected)
     async with _connected(asked.suite) as http:
         suite = Suite(http)
         print(f"conformance suite {await suite.version()} at {asked.suite}, provider {asked.provider}")
         for name in asked.plan or PLANS:
             plan = PLANS[name]
-            told = configuration(asked.provider, dynamic=plan.is_dynamic(dynamic=asked.dynamic))
+            dynamic = plan.is_dynamic(dynamic=asked.dynamic)
+            told = configuration(asked.provider, dynamic=dynamic, channel=plan.channel)
             created = await suite.create(plan.name, plan.chosen(dynamic=asked.dynamic), told)
             print(f"\n{name}: {asked.suite}/plan-detail.html?plan={created.id}", flush=True)
-            summary.found += await run_plan(
+            async for found in run_plan(
                 suite,
                 name,
                 created,
@@ -81,9 +85,9 @@ async def _run(asked: argparse.Namespace) -> Summary:
                 only=lambda module: fnmatch.fnmatch(module, asked.module),
                 seconds=asked.timeout,
                 rotate=partial(command, asked.rotate) if asked.rotate else None,
-                tell=lambda found: print(line(found), flush=True),
-            )
-    return summary
+            ):
+                print(line(found), flush=True)
+                summary.found.append(found)
 
 
 def _connected(suite: str) -> httpx2.AsyncClient:

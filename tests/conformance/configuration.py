@@ -5,8 +5,12 @@ from typing import Any, Final
 
 ALIAS: Final = "login-bridge"
 EMAIL, PASSWORD = "ada@example.com", "plums ripen behind the old mill"
-CLIENTS: Final = ("conformance-first", "conformance-second", "conformance-post")
-SECRETS: Final = tuple(f"for-the-conformance-suite-alone-{number}-0123456789" for number in (1, 2, 3))
+CHANNELS: Final = ("backchannel", "frontchannel")
+CLIENTS: Final = (
+    *("conformance-first", "conformance-second", "conformance-post"),
+    *(f"conformance-{channel}" for channel in CHANNELS),
+)
+SECRETS: Final = tuple(f"for-the-conformance-suite-alone-{number}-0123456789" for number in (1, 2, 3, 4, 5))
 """Known to everybody: a bridge with these clients is for the suite alone."""
 
 RESPONSE_TYPES: Final = (
@@ -19,8 +23,12 @@ PATIENCE: Final = 10
 Task = dict[str, Any]
 
 
-def configuration(provider: str, *, dynamic: bool) -> dict[str, Any]:
-    """The suite's JSON configuration for every plan, of the provider at that address."""
+def configuration(provider: str, *, dynamic: bool, channel: str = "") -> dict[str, Any]:
+    """The suite's JSON configuration for the provider at that address.
+
+    An imported client is told of a sign-out by that channel alone: it is what two plans ask for, and none forgives
+    another.
+    """
     browser = _Browser(provider)
     told: dict[str, Any] = {
         "description": f"login-bridge, clients {'register themselves' if dynamic else 'imported'}",
@@ -33,7 +41,9 @@ def configuration(provider: str, *, dynamic: bool) -> dict[str, Any]:
     }
     if not dynamic:
         told["alias"] = ALIAS
-        for name, client_id, secret in zip(("client", "client2", "client_secret_post"), CLIENTS, SECRETS, strict=True):
+        first = f"conformance-{channel or 'first'}"
+        for name, client_id in zip(("client", "client2", "client_secret_post"), (first, *CLIENTS[1:3]), strict=True):
+            secret = SECRETS[CLIENTS.index(client_id)]
             told[name] = {**told.get(name, {}), "client_id": client_id, "client_secret": secret}
     return told
 
@@ -48,16 +58,20 @@ def clients(suite: str) -> list[dict[str, Any]]:
             "client_name": client_id,
             "redirect_uris": [f"{at}/callback", f"{at}/callback?dummy1=lorem&dummy2=ipsum"],
             "post_logout_redirect_uris": [f"{at}/post_logout_redirect"],
-            "backchannel_logout_uri": f"{at}/backchannel_logout",
-            "backchannel_logout_session_required": True,
-            "frontchannel_logout_uri": f"{at}/frontchannel_logout",
-            "frontchannel_logout_session_required": True,
             "grant_types": ["authorization_code", "refresh_token", "implicit"],
             "response_types": list(RESPONSE_TYPES),
             "require_pkce": False,
+            **_ears(client_id, at),
         }
         for client_id, secret in zip(CLIENTS, SECRETS, strict=True)
     ]
+
+
+def _ears(client_id: str, at: str) -> dict[str, Any]:
+    channel = client_id.removeprefix("conformance-")
+    if channel not in CHANNELS:
+        return {}
+    return {f"{channel}_logout_uri": f"{at}/{channel}_logout", f"{channel}_logout_session_required": True}
 
 
 def _task(name: str, match: str, *commands: Sequence[Any], optional: bool = False) -> Task:
@@ -101,9 +115,9 @@ class _Browser:
             "oidcc-redirect-uri-query-mismatch": "redirect_uri",
         }
         shown = {
-            "oidcc-registration-logo-uri": "Sign in",
-            "oidcc-registration-policy-uri": "Privacy policy",
-            "oidcc-registration-tos-uri": "Terms of service",
+            "oidcc-registration-logo-uri": [["wait", "css", "img.app-logo", PATIENCE], _picture("Sign in")],
+            "oidcc-registration-policy-uri": [_picture("Privacy policy")],
+            "oidcc-registration-tos-uri": [_picture("Terms of service")],
         }
         unsure = {
             "bad-post-logout-redirect-uri": "post_logout_redirect_uri",
@@ -116,7 +130,7 @@ class _Browser:
         return {
             **{name: {"browser": [again]} for name in ("oidcc-prompt-login", "oidcc-max-age-1")},
             **{name: {"browser": [self._refusal("/oauth/authorize*", text)]} for name, text in refused.items()},
-            **{name: {"browser": [self._shows("/login*", text)]} for name, text in shown.items()},
+            **{name: {"browser": [self._shows("/login*", *commands)]} for name, commands in shown.items()},
             **{
                 f"oidcc-rp-initiated-logout-{name}": {
                     "browser": [self.authorization(), self._refusal("/oauth/logout*", text)]
@@ -150,8 +164,8 @@ class _Browser:
     def _refusal(self, path: str, text: str) -> dict[str, Any]:
         return self._visit(path, _task("Say what is wrong", f"{self._at}/*", _picture(text)))
 
-    def _shows(self, path: str, text: str) -> dict[str, Any]:
-        return self._visit("/oauth/authorize*", _task("Show it", f"{self._at}{path}", _picture(text)))
+    def _shows(self, path: str, *commands: Sequence[Any]) -> dict[str, Any]:
+        return self._visit("/oauth/authorize*", _task("Show it", f"{self._at}{path}", *commands))
 
     def _signed_out(self) -> dict[str, Any]:
         return self._visit("/oauth/logout*", self._confirm(), _task("Say so", f"{self._at}/*", _picture("signed out")))

@@ -16,6 +16,8 @@ class Plan:
     variant: Mapping[str, str]
     registers: bool | None = None
     """Whether its clients register themselves; None: it runs either way."""
+    channel: str = ""
+    """The one way by which its client wants to be told of a sign-out."""
 
     def chosen(self, *, dynamic: bool) -> dict[str, str]:
         """What the suite is told beside the plan's name."""
@@ -27,8 +29,8 @@ class Plan:
         return dynamic if self.registers is None else self.registers
 
 
-def _plan(name: str, registers: bool | None = None, **variant: str) -> Plan:
-    return Plan(f"oidcc-{name}-certification-test-plan", variant, registers)
+def _plan(name: str, registers: bool | None = None, channel: str = "", **variant: str) -> Plan:
+    return Plan(f"oidcc-{name}-certification-test-plan", variant, registers, channel)
 
 
 PLANS: Final[Mapping[str, Plan]] = {
@@ -42,8 +44,8 @@ PLANS: Final[Mapping[str, Plan]] = {
     "dynamic": _plan("dynamic", registers=True, response_type="code"),
     "3rdparty-init-login": _plan("3rdparty-init-login", registers=True, response_type="code"),
     "rp-initiated-logout": _plan("rp-initiated-logout", response_type="code"),
-    "backchannel-logout": _plan("backchannel-rp-initiated-logout", response_type="code"),
-    "frontchannel-logout": _plan("frontchannel-rp-initiated-logout", response_type="code"),
+    "backchannel-logout": _plan("backchannel-rp-initiated-logout", channel="backchannel", response_type="code"),
+    "frontchannel-logout": _plan("frontchannel-rp-initiated-logout", channel="frontchannel", response_type="code"),
     "session-management": _plan("session-management", response_type="code"),
 }
 """By the name that the command line knows."""

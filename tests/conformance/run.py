@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -94,18 +94,14 @@ async def run_plan(
     only: Callable[[str], bool] = lambda name: True,
     seconds: float = 240,
     rotate: Rotate | None = None,
-    tell: Callable[[Found], None] = lambda found: None,
-) -> list[Found]:
+) -> AsyncIterator[Found]:
     """Every module of the plan, one after the other: with an alias, the suite can run no two at a time."""
-    found = []
     for module in created.modules:
         if only(module.name):
             begun = time.monotonic()
             outcome, complaints = await _run_module(suite, created, module, seconds=seconds, rotate=rotate)
             allowance = next((each for each in allowed if each.is_of(plan, module)), None)
-            found.append(Found(plan, module, outcome, time.monotonic() - begun, complaints, allowance))
-            tell(found[-1])
-    return found
+            yield Found(plan, module, outcome, time.monotonic() - begun, complaints, allowance)
 
 
 async def _run_module(
@@ -118,7 +114,9 @@ async def _run_module(
         if state == "CONFIGURED":
             if module.name == ROTATION and rotate is not None:
                 await rotate()
-            await suite.start(run)
+            # Nearly every module begins by itself, and the suite may stumble over its own answer meanwhile.
+            with contextlib.suppress(SuiteError):
+                await suite.start(run)
         if state not in ("FINISHED", INTERRUPTED):
             state = await suite.wait(run, ("FINISHED", INTERRUPTED), seconds=seconds)
         outcome = INTERRUPTED if state == INTERRUPTED else await suite.outcome(run)

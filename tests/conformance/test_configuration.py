@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from bridge.config import Config
 from bridge.types import ClientId
 from tests.config.test_config import MASTER, SLOT
 from tests.conformance.__main__ import PROVIDER
-from tests.conformance.configuration import CLIENTS, configuration
+from tests.conformance.configuration import CHANNELS, CLIENTS, clients, configuration
 from tests.conformance.party import SUITE, Party
+from tests.conformance.plans import PLANS
 from tests.house.project import ROOT
 from tests.running import Given, Site
 
@@ -70,6 +73,17 @@ async def test_pages_on_the_way_need_no_script(party: Of) -> None:
         assert all("passkey" in (each.get("src") or "") for each in browser.page.all("script"))
     await client.authorize(response_mode="form_post")
     assert client.walker.way == "form_post", "and a form that is sent by script has a button too"
+
+
+@pytest.mark.parametrize("name", sorted(PLANS))
+def test_a_plans_imported_client_is_told_of_a_sign_out_as_the_plan_asks_and_in_no_other_way(name: str) -> None:
+    imported = {each["client_id"]: each for each in clients(SUITE)}
+    told = configuration(PROVIDER, dynamic=False, channel=PLANS[name].channel)
+    for place in ("client", "client2", "client_secret_post"):
+        assert imported[told[place]["client_id"]]["client_secret"] == told[place]["client_secret"]
+    client = imported[told["client"]["client_id"]]
+    heard = [channel for channel in CHANNELS if f"{channel}_logout_uri" in client]
+    assert heard == [channel for channel in CHANNELS if name == f"{channel}-logout"]
 
 
 async def test_the_suites_clients_may_do_what_the_plans_ask_of_them(site: Site) -> None:

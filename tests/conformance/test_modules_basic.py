@@ -55,9 +55,13 @@ async def test_ensure_request_without_nonce_succeeds_for_the_code_flow(party: Of
     [
         ("profile", {"name", "given_name", "family_name", "updated_at"}),
         ("email", {"email", "email_verified"}),
-        ("address", set[str]()),
-        ("phone", set[str]()),
-        ("profile email address phone", {"name", "given_name", "family_name", "updated_at", "email", "email_verified"}),
+        ("address", {"address"}),
+        ("phone", {"phone_number", "phone_number_verified"}),
+        (
+            "profile email address phone",
+            {"name", "given_name", "family_name", "updated_at", "email", "email_verified"}
+            | {"address", "phone_number", "phone_number_verified"},
+        ),
     ],
 )
 async def test_each_scope_is_accepted_and_its_claims_have_the_right_types(
@@ -67,7 +71,7 @@ async def test_each_scope_is_accepted_and_its_claims_have_the_right_types(
     person = await client.sign_in(f"openid {scope}")
     told = await client.userinfo(person["tokens"]["access_token"])
     assert set(told) - {"locale"} == {"sub", *members}
-    types = {"updated_at": int, "email_verified": bool}
+    types = {"updated_at": int, "email_verified": bool, "address": dict, "phone_number_verified": bool}
     assert all(isinstance(value, types.get(name, str)) for name, value in told.items())
     assert not members & set(person), "claims of a scope are told at userinfo"
 

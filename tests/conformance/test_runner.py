@@ -151,6 +151,12 @@ def test_other_modules_that_wait_to_be_started_are_just_started(tmp_path: Path) 
     assert not rotated.exists()
 
 
+def test_a_suite_that_stumbles_over_the_start_of_a_module_that_began_by_itself_is_not_broken() -> None:
+    suite = FakeSuite([Script(states=["CONFIGURED", "FINISHED"]), Script()], broken="/api/runner/0")
+    assert run(suite) == 0
+    assert "POST /api/runner/0" in suite.asked
+
+
 @pytest.mark.parametrize("path", ["/api/server", "/api/plan", "/api/runner", "/api/runner/0/wait-state", "/api/info/0"])
 @pytest.mark.parametrize("kind", ["", "text "])
 def test_a_suite_that_is_broken_is_told_from_a_provider_that_fails(
@@ -158,6 +164,13 @@ def test_a_suite_that_is_broken_is_told_from_a_provider_that_fails(
 ) -> None:
     assert run(FakeSuite([Script()], broken=kind + path)) == 2
     assert path.removeprefix("/") in capsys.readouterr().err
+
+
+def test_what_was_found_before_the_suite_broke_is_not_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    assert run(FakeSuite([Script(), Script()], broken="/api/info/1"), "--json", str(file)) == 2
+    assert "basic: 1 PASSED" in capsys.readouterr().out
+    assert [each["outcome"] for each in json.loads(file.read_text("utf-8"))] == ["PASSED"]
 
 
 def test_a_suite_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:

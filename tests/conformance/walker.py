@@ -75,6 +75,9 @@ class Walker:
                     await self.browser.press(target, **typed)
                 else:
                     assert more == ["optional"], f"no {target} at {self.where}: {self.browser.text}"
+            elif kind == "css":
+                tag, _, name = target.partition(".")
+                assert any(name in (each.get("class") or "").split() for each in self.browser.page.all(tag)), target
             elif len(more) > 1:
                 self._picture(*more[1:])
 
