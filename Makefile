@@ -13,6 +13,9 @@ LOCKED ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# Where nothing compiled is kept, each test process compiles the tests anew, and each started program the bridge.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow check bench lock clean
 
