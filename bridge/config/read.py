@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -109,7 +110,7 @@ def section(cls: type[T], name: str, values: Values, mistakes: Mistakes, origins
 
     None when the values do not go together, which is one more mistake.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     known: dict[str, Field[Any]] = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
     origins |= {f"{name}.{key}": "default" for key in known}
     arguments: dict[str, Any] = {}
@@ -162,7 +163,7 @@ def _of_section(name: str, values: Values) -> Iterator[tuple[str, Given]]:
 
 
 def _spellings(cls: type[Any]) -> set[str]:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     names = {each.name for each in fields(cls)}
     return names | {key + _FILE for key in names if _may_be_file(key, hints[key])}
 
@@ -218,9 +219,19 @@ def _convert(hint: Any, value: Any) -> Any:
     if isinstance(value, str) and _takes_many(hint):
         value = _listed(value)
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return _checker(hint).validate_python(value)
     except ValidationError as error:
         raise ValueError(_said(error)) from None
+
+
+@cache
+def _hints(cls: type[Any]) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@cache
+def _checker(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
 
 
 def _as_text(value: Any) -> str:
