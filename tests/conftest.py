@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from tests import servers
+from tests import compiled, servers
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """Async tests run on uvloop, as `login-bridge serve` does."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    with compiled.once():
+        yield
 
 
 @pytest.fixture(scope="session")

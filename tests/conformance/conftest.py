@@ -14,13 +14,13 @@ from bridge.testing.hands import Hands
 from tests.conformance.configuration import EMAIL, PASSWORD, clients
 from tests.conformance.party import SUITE, Party
 from tests.databases import sqlite_template
-from tests.flows.conftest import compiled_once, house
+from tests.flows.conftest import house
 from tests.flows.portal import portal
 from tests.house.project import ROOT
 from tests.running import ADA, Furnished, Given, Site, in_process
 from tests.running import PASSWORD as ADAS
 
-__all__ = ["compiled_once", "house", "sqlite_template"]
+__all__ = ["house", "sqlite_template"]
 
 ACCOUNT: Final = ROOT / "tests" / "conformance" / "account.form"
 """What docs/conformance.md posts, so that there is an address to tell of."""

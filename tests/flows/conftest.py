@@ -2,18 +2,14 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from jinja2 import BytecodeCache, Environment
-from jinja2.bccache import Bucket
 from playwright.async_api import Browser
 
 from bridge.outbox import worker
-from bridge.pages import render
 from bridge.testing.hands import Hands
 from tests.databases import sqlite_template
 from tests.flows.mailbox import Mailbox
@@ -35,27 +31,6 @@ async def house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory)
 def database(house: Furnished, tmp_path: Path) -> Furnished:
     """A copy of it for this test alone."""
     return house.copy(tmp_path)
-
-
-class Compiled(BytecodeCache):
-    """Templates, compiled once for all bridges: that takes longer than most of these tests."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if (code := self._code.get(bucket.key)) is not None:
-            bucket.bytecode_from_string(code)
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._code[bucket.key] = bucket.bytecode_to_string()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "Environment", partial(Environment, bytecode_cache=Compiled()))
-        yield
 
 
 @pytest.fixture

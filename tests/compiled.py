@@ -1,0 +1,57 @@
+"""What takes longer to compile than most tests take, compiled once for all bridges of a test process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import CodeType
+from typing import Any
+
+import pytest
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bridge.database import engine
+from bridge.outbox import letter
+from bridge.pages import render
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Within this block every template and every statement for SQLite is compiled when it is first used, and kept."""
+    statements = Statements()
+
+    def created(url: str, **settings: Any) -> AsyncEngine:
+        if make_url(url).get_backend_name() == "sqlite":
+            settings["execution_options"] = {"compiled_cache": statements}
+        return create_async_engine(url, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_async_engine", created)
+        for room in (render, letter):
+            patch.setattr(room, "Environment", partial(Environment, bytecode_cache=Templates()))
+        yield
+
+
+class Templates(BytecodeCache):
+    """Templates as code, by name, file and what stands in it."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+class Statements(dict[Any, Any]):
+    """Statements as SQL.  A key begins with the dialect, of which each engine has one; SQLite's are all alike."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__(key[1:], compiled)
