@@ -147,6 +147,10 @@ class Names:
         """All sessions of a user (store §2, `us`)."""
         return Index(f"{self.prefix}us:{{{tag}}}")
 
+    def devices_of(self, tag: SlotTag) -> Index:
+        """All devices of a user that stay signed in."""
+        return Index(f"{self.prefix}ud:{{{tag}}}")
+
     def families_of(self, tag: SlotTag, client: ClientId) -> Index:
         """A user's families at one client (store §2, `fc`)."""
         return Index(f"{self.prefix}fc:{{{tag}}}:{_of_client(client)}")

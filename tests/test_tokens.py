@@ -88,6 +88,7 @@ def test_s17_a_token_shows_neither_in_its_repr_nor_in_an_error() -> None:
         (NAMES.mark(TAG, "totp", "1"), f"lb:ced4229b:m:{{{TAG}}}:totp:1"),
         (NAMES.born_under(TAG, "id"), f"lb:ced4229b:x:{{{TAG}}}:id"),
         (NAMES.sessions_of(TAG), f"lb:ced4229b:us:{{{TAG}}}"),
+        (NAMES.devices_of(TAG), f"lb:ced4229b:ud:{{{TAG}}}"),
         (NAMES.families_of(TAG, ClientId("shop")), f"lb:ced4229b:fc:{{{TAG}}}:{SHOP}"),
     ],
 )

@@ -19,14 +19,15 @@ from bridge.login.watch import Watch
 from bridge.sessions.birth import Birth, Born, Earlier
 from bridge.sessions.judge import REMEMBERED
 from bridge.sessions.sessions import Sessions, Stale
-from bridge.stores.store import Add, Change, Store
+from bridge.stores.store import Add, Change, Store, Untag
 from bridge.tokens import LoginToken, Names, digest
-from bridge.types import Visit
+from bridge.types import Key, Visit
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
 
 AMR: Final = (REMEMBERED,)
 _MARK_SECONDS: Final = 600.0
+_AT_ONCE: Final = 200
 
 
 class Known(Struct, frozen=True):
@@ -55,6 +56,19 @@ class Over(Struct, frozen=True):
     """It opens nothing; copied: because somebody else holds it too."""
 
     why: Literal["over", "copied"] = "over"
+
+
+class Remembered(Struct, frozen=True, kw_only=True):
+    """One device as its owner may see it, without anything that could be used.  Times are Unix seconds."""
+
+    session: str
+    """The `id` that it ends with, which names it."""
+    since: int
+    last: int
+    """When he came back by it, or made it."""
+    until: int
+    ip: str | None
+    user_agent: str
 
 
 class Remembering:
@@ -134,10 +148,36 @@ class Remembering:
         await self._sessions.end(device.uid, shown.tag, device.session, reason)
         self._events.tell("device.forgotten", visit, user=device.uid, session=device.session, reason=reason)
 
+    async def list_of(self, user: User) -> list[Remembered]:
+        """The devices that stay signed in as that user, the last used first.  What is over is not looked for again."""
+        index, now = self._names.devices_of(user.tag), self._clock.now()
+        found: list[Remembered] = []
+        keys = [Key(member) for member in await self._store.members(index)]
+        for start in range(0, len(keys), _AT_ONCE):
+            chunk, over = keys[start : start + _AT_ONCE], list[Change]()
+            for key, raw in zip(chunk, await self._store.read(*chunk), strict=True):
+                device = self.series.read(key, raw)
+                if device is None or now >= device.until:
+                    over.append(Untag(index, key))
+                elif device.uid == user.id and device.stamp == user.stamp:
+                    found.append(_shown(device))
+            if over:
+                await self._store.commit(*over)
+        return sorted(found, key=lambda each: each.last, reverse=True)
+
+    async def forget_one(self, user: User, session: str, visit: Visit) -> bool:
+        """The device that belongs to that session; False: it is none of his that stays signed in."""
+        if session not in {each.session for each in await self.list_of(user)}:
+            return False
+        await self._sessions.end(user.id, user.tag, session, "you")
+        self._events.tell("device.forgotten", visit, user=user.id, session=session, reason="you")
+        return True
+
     async def _read(self, shown: DeviceSecret) -> tuple[bytes | None, Device | None, User | None]:
         """The series, and its owner's row unless nobody may sign in as him."""
-        (raw,) = await self._store.read(self.series.key(shown))
-        device = self.series.read(shown, raw)
+        key = self.series.key(shown)
+        (raw,) = await self._store.read(key)
+        device = self.series.read(key, raw)
         user = await self._users.by_id(device.uid) if device is not None else None
         barred = user is None or user.disabled or user.second_factor == "re-enrol"
         return raw, device, None if barred else user
@@ -181,6 +221,17 @@ class Remembering:
             return await self._store.commit(Add(mark, self._chance(16), _MARK_SECONDS))
         except Unavailable:  # a letter too many rather than none
             return True
+
+
+def _shown(device: Device) -> Remembered:
+    return Remembered(
+        session=device.session,
+        since=device.auth_time,
+        last=device.turned,
+        until=device.until,
+        ip=device.ip,
+        user_agent=device.ua,
+    )
 
 
 def _resumed(user: User, device: Device, given: Given) -> Resumed:

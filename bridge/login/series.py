@@ -128,9 +128,9 @@ class Series:
         """Where its series lies."""
         return self._names.device(secret.tag, digest(secret.series))
 
-    def read(self, secret: DeviceSecret, raw: bytes | None) -> Device | None:
+    def read(self, key: Key, raw: bytes | None) -> Device | None:
         """What lies there; None: nothing, or it has ended."""
-        return self._records.decode(self.key(secret), raw)
+        return self._records.decode(key, raw)
 
     def begun(self, secret: DeviceSecret, born: Born) -> Sequence[Change]:
         """The series of a session that is born in the same commit, after its owner showed who he is."""
@@ -148,7 +148,8 @@ class Series:
         )
         key, ttl = self.key(secret), self.seconds + _MEMORY
         value = self._records.encode(key, device)
-        return Add(key, value, ttl), Tag(self._names.born_under(secret.tag, record.id), key, ttl)
+        indexes = (self._names.born_under(secret.tag, record.id), self._names.devices_of(secret.tag))
+        return Add(key, value, ttl), *(Tag(index, key, ttl) for index in indexes)
 
     def turned(self, shown: DeviceSecret, seen: bytes, device: Device, by: DeviceSecret, born: Born) -> Change:
         """The secret that was shown is replaced, in the commit in which the session is born that it gives."""

@@ -1,6 +1,8 @@
-"""The person's own page: where he is signed in, what he allowed to whom, and his password — S9, S10, S15, A3, O3."""
+"""The person's own page: where he is and stays signed in, what he allowed to whom, and his password — S9, S10, S15, A3,
+O3.
+"""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -19,6 +21,7 @@ from bridge.login.outcome import (
     TooMany,
     Unreachable,
 )
+from bridge.login.remembering import Remembered
 from bridge.login.ways import Enrolled
 from bridge.outbox.device import device_name
 from bridge.pages.app import App
@@ -30,6 +33,7 @@ from bridge.pages.models import (
     AddressProblem,
     AllowedApp,
     ChangeProblem,
+    DeviceRow,
     Factors,
     NewAddress,
     PasskeyRow,
@@ -84,6 +88,11 @@ class Accounting:
         asked = await self.desk.read(scope, receive)
         await (await (self._withdraw(asked) if asked.posted else self.shown(asked)))(scope, receive, send)
 
+    async def devices(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST forgets one that stays signed in (`device`); GET is the page."""
+        asked = await self.desk.read(scope, receive)
+        await (await (self._forget(asked) if asked.posted else self.shown(asked)))(scope, receive, send)
+
     async def password(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST changes the password, with the current one; GET is the page."""
         asked = await self.desk.read(scope, receive)
@@ -115,6 +124,7 @@ class Accounting:
             name=user.name,
             email=user.email,
             sessions=tuple([await self._row(view, session) for view in views]),
+            devices=await self._devices(user, session, {view.id: view.last for view in views}),
             apps=tuple(
                 [await self._app(row.client, row.scopes, row.claims) for row in await self.consents.list_of(user.id)]
             ),
@@ -183,6 +193,20 @@ class Accounting:
         await self.consents.withdraw(user, alive.token.tag, client)
         self.events.tell("consent.withdrawn", asked.visit, user=user, client=client, session=alive.record.id)
         return await self.shown(asked, notice="withdrawn")
+
+    async def _forget(self, asked: Asked) -> Reply:
+        """As with a session, which ends with it: he shows who he is (S10)."""
+        alive, user, remembering = self.proven(asked), asked.user, self.login.remembering
+        if alive is None or user is None:
+            return await self.shown(asked, problem="stale", status=403)
+        if (again := self.confirmed(asked, alive)) is not None:
+            return again
+        session = asked.form.get("device", "")
+        if remembering is None or not await remembering.forget_one(user, session, asked.visit):
+            return await self.shown(asked, notice="nothing-forgotten")
+        if session == alive.record.id:
+            return self.gone(asked, cookies=self.desk.signed_out_for_good(asked))
+        return await self.shown(asked, notice="device-forgotten")
 
     async def _change(self, asked: Asked) -> Reply:
         alive, user = self.proven(asked), asked.user
@@ -265,6 +289,13 @@ class Accounting:
             apps=tuple([await self._name(client) for client in view.clients]),
         )
 
+    async def _devices(self, user: User, session: Alive, seen: Mapping[str, int | None]) -> tuple[DeviceRow, ...]:
+        """This one first, then the last used.  `seen`: the living sessions, and when each was used."""
+        remembering = self.login.remembering
+        found = await remembering.list_of(user) if remembering is not None else []
+        rows = [_device_row(each, session, seen.get(each.session)) for each in found]
+        return tuple(sorted(rows, key=lambda row: (not row.current, -row.last_used)))
+
     async def _app(self, client_id: ClientId, scopes: tuple[str, ...], claims: tuple[str, ...]) -> AllowedApp:
         return AllowedApp(
             client=client_id,
@@ -278,3 +309,15 @@ class Accounting:
         client = await self.clients(client_id)
         name = client.name if client is not None else ""
         return App(name=name or client_id, redirect_uri="", verified=True).name
+
+
+def _device_row(device: Remembered, session: Alive, seen: int | None) -> DeviceRow:
+    return DeviceRow(
+        id=device.session,
+        device=device_name(device.user_agent) or None,
+        ip=device.ip,
+        since=device.since,
+        until=device.until,
+        last_used=max(device.last, seen or 0),
+        current=device.session == session.record.id,
+    )

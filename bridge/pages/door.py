@@ -87,6 +87,7 @@ class PagesDoor:
             PLACES["change_email"]: self._only(_ALL, self.addressing.address),
             PLACES["end_sessions"]: self._only(_ALL, self.accounting.sessions),
             PLACES["withdraw"]: self._only(_ALL, self.accounting.apps),
+            PLACES["forget"]: self._only(_ALL, self.accounting.devices),
             PLACES["totp"]: self._only(_ALL, self.securing.totp),
             PLACES["remove_factor"]: self._only(_ALL, self.securing.remove),
             PLACES["recovery_codes"]: self._only(_ALL, self.securing.recovery_codes),

@@ -37,6 +37,7 @@ LinkProblem = Literal["expired", "used", "bad"]
 SetupProblem = Literal["wrong", "used", "stale"]
 AccountNotice = (
     Literal["session-ended", "others-ended", "nothing-ended", "withdrawn", "nothing-withdrawn", "factor-unchanged"]
+    | Literal["device-forgotten", "nothing-forgotten"]
     | Literal["email-asked", "email-cancelled", "email-over"]
     | FactorChange
 )
@@ -366,6 +367,20 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRow:
+    """One line in the list of the devices that stay signed in."""
+
+    id: str
+    device: str | None
+    """By `bridge.outbox.device.device_name`; None: not known."""
+    ip: str | None
+    since: int
+    until: int
+    last_used: int
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedApp:
     """One application that the person has allowed something, until he takes it back."""
 
@@ -454,6 +469,7 @@ class Account:
     name: str
     email: str
     sessions: tuple[SessionRow, ...]
+    devices: tuple[DeviceRow, ...]
     apps: tuple[AllowedApp, ...]
     second_factor: SecondStep
     factors: Factors | None

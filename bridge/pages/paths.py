@@ -26,6 +26,7 @@ PLACES: Final[Mapping[str, str]] = {
     "change_email": "/account/email",
     "end_sessions": "/account/sessions",
     "withdraw": "/account/apps",
+    "forget": "/account/devices",
     "totp": "/account/totp",
     "passkeys": "/account/passkeys",
     "remove_factor": "/account/factors",

@@ -263,6 +263,88 @@ async def test_a_new_password_forgets_every_device(site: Site, visit: Visit) -> 
         assert "login-resume" not in browser.page.ids()
 
 
+def listed(browser: Visitor) -> list[str]:
+    """What the account page has a button for, of the devices that stay signed in."""
+    return [each["value"] for each in browser.page.all("button") if each.get("name") == "device"]
+
+
+async def forget(browser: Visitor, device: str, **headers: str) -> Visitor:
+    """By the form of the page that is open."""
+    (form,) = [each for each in browser.page.all("form") if each["action"] == "/account/devices"]
+    hidden = {each["name"]: each["value"] for each in form.all("input")}
+    await browser.post("/account/devices", {**hidden, "device": device}, **headers)
+    return await browser.follow()
+
+
+async def test_s10_devices_are_listed_and_forgotten_singly_though_their_sessions_are_long_over(
+    site: Site, visit: Visit, clock: Hands
+) -> None:
+    phone = await keeping(visit(site))
+    tablet = await keeping(visit(site))
+    clock.move(20 * DAY)
+    await closed(tablet).open("/account")
+    await tablet.press("login-resume")
+    clock.move(2 * DAY)
+    ada = await keeping(visit(site))
+    await ada.open("/account")
+    first, second = listed(ada)
+    assert "this device" in ada.text and "Last used 2 days ago" in ada.text, "the last used first, and this one before"
+    assert ada.jar[DEV] not in ada.reply.text
+    await forget(ada, first, origin="https://evil.example", sec_fetch_site="cross-site")
+    assert ada.reply.status_code == 403 and "device.forgotten" not in site.told.kinds()
+    await ada.open("/account")
+    await forget(ada, first)
+    assert "does not stay signed in any more" in ada.text and listed(ada) == [second]
+    assert site.told.kinds().count("device.forgotten") == 1
+    await tablet.open("/account")
+    assert tablet.at.startswith("/login") and "login-resume" not in tablet.page.ids()
+    await closed(phone).open("/account")
+    await phone.press("login-resume")
+    assert phone.at == "/account", "the other is as it was"
+    await forget(ada, first)
+    assert "forgotten already" in ada.text and site.told.kinds().count("device.forgotten") == 1
+
+
+async def test_s10_to_forget_a_device_takes_a_fresh_sign_in_as_its_session_ends_too(
+    site: Site, visit: Visit, clock: Hands
+) -> None:
+    other = await keeping(visit(site))
+    ada = await keeping(visit(site))
+    clock.move(site.bridge.config.pages.fresh + 1)
+    await ada.open("/account")
+    (device,) = listed(ada)
+    await forget(ada, device)
+    assert ada.at == "/login?confirm=1&next=%2Faccount"
+    assert "Ada Lovelace" in (await other.open("/account")).text
+    await ada.press("login-submit", email=ADA, password=PASSWORD)
+    await forget(ada, device)
+    assert "does not stay signed in any more" in ada.text
+    await other.open("/account")
+    assert other.at.startswith("/login")
+
+
+async def test_nobody_forgets_the_device_of_somebody_else(site: Site, visit: Visit) -> None:
+    hers, his = await keeping(visit(site)), await keeping(visit(site), LI)
+    await keeping(visit(site), LI)
+    await his.open("/account")
+    (session,) = await site.sessions((await site.user(ADA)).id)
+    assert session not in listed(his)
+    await forget(his, session)
+    assert "先前已被移除" in his.text and "device.forgotten" not in site.told.kinds(), "he reads Chinese"
+    await closed(hers).open("/login")
+    assert "login-resume" in hers.page.ids()
+
+
+async def test_who_forgets_his_own_device_by_hand_has_signed_out(site: Site, visit: Visit) -> None:
+    """The page has no button for it: it has "Sign out"."""
+    other, ada = await keeping(visit(site)), await keeping(visit(site))
+    await ada.open("/account")
+    mine = next(each for each in await site.sessions((await site.user(ADA)).id) if each not in listed(ada))
+    await forget(ada, mine)
+    assert ada.at.startswith("/login") and DEV not in ada.jar and OP not in ada.jar
+    assert "Ada Lovelace" in (await other.open("/account")).text
+
+
 async def test_somebody_else_who_signs_in_takes_the_browser_over(site: Site, visit: Visit) -> None:
     browser = closed(await keeping(visit(site)))
     ada = browser.copy()

@@ -161,6 +161,52 @@ async def test_a_forgotten_device_is_nobodys(ada: Ada) -> None:
     assert ada.told == ["device.resumed", "device.forgotten"]
 
 
+async def test_its_owner_sees_when_it_was_made_and_last_used_until_it_is_over(ada: Ada) -> None:
+    made, remembering = int(ada.house.clock.now()), ada.remembering
+    (seen,) = await remembering.list_of(ada.user)
+    assert (seen.session, seen.since, seen.last, seen.until) == (ada.session, made, made, made + 30 * 86_400)
+    assert (seen.ip, seen.user_agent) == (str(IP), BROWSER.user_agent)
+    ada.house.clock.move(5 * 86_400)
+    await ada.comes_back()
+    (seen,) = await remembering.list_of(ada.user)
+    assert (seen.since, seen.last, seen.user_agent) == (made, made + 5 * 86_400, ELSEWHERE.user_agent)
+    ada.house.clock.move(25 * 86_400)
+    assert await remembering.list_of(ada.user) == []
+
+
+async def test_a_list_shows_no_device_that_has_ended_and_looks_for_it_once(ada: Ada) -> None:
+    index = ada.house.names.devices_of(ada.user.tag)
+    assert len(await ada.house.store.members(index)) == 1
+    await ada.house.sessions.end(ada.user.id, ada.user.tag, ada.session, "you")
+    assert await ada.remembering.list_of(ada.user) == []
+    assert await ada.house.store.members(index) == []
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_a_list_shows_none_of_another_stamp(ada: Ada, reason: StampReason) -> None:
+    stamp = await ada.house.sessions.end_all(ada.user.id, ada.user.tag, reason)
+    assert stamp is not None
+    assert await ada.remembering.list_of(msgspec.structs.replace(ada.user, stamp=stamp)) == []
+
+
+async def test_a_list_made_with_an_old_row_hides_no_newer_device(ada: Ada) -> None:
+    """Who read the row before all ended, and the store after somebody signed in again."""
+    before = msgspec.structs.replace(ada.user, stamp=ada.user.stamp.__class__("uOLD"))
+    assert await ada.remembering.list_of(before) == []
+    assert len(await ada.remembering.list_of(ada.user)) == 1
+
+
+async def test_only_a_device_of_his_is_forgotten(ada: Ada) -> None:
+    forget = ada.remembering.forget_one
+    other = msgspec.structs.replace(ada.user, id=ada.user.id.__class__(ada.user.id + 1))
+    assert not await forget(ada.user, "x", ELSEWHERE) and not await forget(other, ada.session, ELSEWHERE)
+    resumed = await ada.comes_back()
+    assert await forget(ada.user, ada.session, ELSEWHERE)
+    assert not await forget(ada.user, ada.session, ELSEWHERE)
+    assert not await ada.alive(resumed.token) and await ada.resume() == Over()
+    assert ada.told == ["device.resumed", "device.forgotten"]
+
+
 async def test_a_lost_reply_locks_nobody_out_and_alarms_nobody(ada: Ada) -> None:
     """Within the grace who shows the secret once more is given the same."""
     lost = await ada.resume()

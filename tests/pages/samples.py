@@ -15,6 +15,7 @@ from bridge.pages.models import (
     CodeProblem,
     Consent,
     ContinueAs,
+    DeviceRow,
     Elsewhere,
     EmailChange,
     EmailChanged,
@@ -95,6 +96,25 @@ PORTAL: Final = SessionRow(
     id="portal", device=None, ip=None, started=NOW - 600, last_seen=None, current=False, via="Portal"
 )
 
+KEPT: Final = DeviceRow(
+    id="here",
+    device="Chrome · Windows",
+    ip="203.0.113.24",
+    since=NOW - 3_600,
+    until=NOW + 2_588_400,
+    last_used=NOW - 5,
+    current=True,
+)
+TABLET: Final = DeviceRow(
+    id="tablet",
+    device="Safari · iPad",
+    ip="2001:db8::7348",
+    since=NOW - 864_000,
+    until=NOW + 1_728_000,
+    last_used=NOW - 86_400,
+    current=False,
+)
+
 LOGIN: Final = Login(csrf="the-csrf", interaction=None, app=None)
 LOGIN_TO: Final = Login(csrf="the-csrf", interaction="the-interaction", app=NOTES, email="ada@example.com")
 SECOND: Final = SecondFactor(csrf="the-csrf", interaction="the-interaction", app=NOTES)
@@ -121,6 +141,7 @@ ACCOUNT: Final = Account(
     name="Ada Lovelace",
     email="ada@example.com",
     sessions=(HERE, PHONE, PORTAL),
+    devices=(KEPT, TABLET),
     apps=(AllowedApp(client="notes", name="Acme Notes", scopes=(Scope(name="openid"), Scope(name="email"))),),
     second_factor="totp",
     factors=Factors(
@@ -234,7 +255,7 @@ SCREENS: Final[dict[str, Page]] = {
         factors=NO_FACTORS,
     ),
     "account-elsewhere": replace(
-        ACCOUNT, shortest=None, sessions=(HERE,), second_factor="elsewhere", factors=None, address=None
+        ACCOUNT, shortest=None, sessions=(HERE,), devices=(), second_factor="elsewhere", factors=None, address=None
     ),
     "account-with-another-address": replace(
         ACCOUNT,

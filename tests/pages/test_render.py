@@ -275,6 +275,16 @@ def test_each_button_that_ends_a_session_says_which() -> None:
     assert [each["aria-label"] for each in buttons] == ["Sign out: Firefox · Linux", "Sign out: curl"]
 
 
+def test_devices_that_stay_signed_in_are_listed_with_a_button_for_each_but_this_one() -> None:
+    shown = show(ACCOUNT)
+    buttons = [each for each in shown.all("button") if each.get("name") == "device"]
+    assert [(each["value"], each["aria-label"]) for each in buttons] == [("tablet", "Forget: Safari · iPad")]
+    words = shown.one("section", **{"aria-labelledby": "devices-title"}).text
+    for each in ("Chrome · Windows", "this device", "Active now", "Last used 1 day ago", "2001:db8::7348"):
+        assert each in words
+    assert "Devices that stay signed in" not in show(replace(ACCOUNT, devices=())).one("main").text
+
+
 def test_where_the_password_is_kept_elsewhere_there_is_no_form_for_it() -> None:
     assert "change-password-submit" not in show(replace(ACCOUNT, shortest=None)).ids()
 
