@@ -56,6 +56,12 @@ def add(
     ] = None,
     jwks_uri: Annotated[str | None, typer.Option(help="The https address of its public keys.")] = None,
     id_token_alg: Annotated[str, typer.Option(help="RS256, ES256 or EdDSA.")] = "RS256",  # noqa: S107
+    default_max_age: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="How old a sign-in may be where it does not say.")
+    ] = None,
+    default_acr: Annotated[
+        Many, typer.Option(help="pwd, mfa or phr: what it asks for where it does not say; may be given again.")
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +79,8 @@ def add(
         "jwks": _documents(jwks) if jwks is not None else None,
         "jwks_uri": jwks_uri,
         **({"scope": scope} if scope is not None else {}),
+        **({"default_max_age": default_max_age} if default_max_age is not None else {}),
+        **({"default_acr_values": default_acr} if default_acr else {}),
         **({"resource_server": True} if resource_server else {}),
     }
 

@@ -72,7 +72,10 @@ class Client:
     """The host whose clients know people by a `sub` of their own (Core §8.1); None: by the one that all know."""
     default_max_age: int | None = None
     """Seconds."""
+    default_acr_values: tuple[str, ...] = ()
+    """Asked for where its request asks for none."""
     require_auth_time: bool = False
+    """Every ID token of ours says it."""
     source: Source = "command"
     disabled: bool = False
     created_at: int = 0

@@ -89,6 +89,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     subject_type: SubjectType = "public"
     sector_identifier_uri: str | None = None
     default_max_age: int | None = None
+    default_acr_values: tuple[str, ...] = ()
     require_auth_time: bool = False
     request_object_signing_alg: str | None = None
     request_uris: tuple[str, ...] = ()
@@ -262,6 +263,8 @@ def _protocol_problems(metadata: Metadata, offered: Offered) -> Iterable[tuple[s
         yield "userinfo_signed_response_alg", f"{metadata.userinfo_signed_response_alg!r} is not offered"
     if metadata.default_max_age is not None and metadata.default_max_age < 0:
         yield "default_max_age", "must not be negative"
+    if any(one.split() != [one] for one in metadata.default_acr_values):
+        yield "default_acr_values", "must be values without spaces"
     if metadata.subject_type == "pairwise" and not _one_sector(metadata):
         yield "sector_identifier_uri", "is needed unless all redirect_uris are https addresses of one host (Core 8.1)"
     if unknown := [one for one in metadata.scopes if not _SCOPE.fullmatch(one)]:

@@ -108,6 +108,7 @@ def client_of(row: Row) -> Client:
         frontchannel_logout_session_required=metadata.frontchannel_logout_session_required,
         sector=metadata.sector,
         default_max_age=metadata.default_max_age,
+        default_acr_values=metadata.default_acr_values,
         require_auth_time=metadata.require_auth_time,
         source=row["source"],
         disabled=row["disabled_at"] is not None,

@@ -151,7 +151,7 @@ def read_request(
         back=back,
         response=response,
         wanted=wanted,
-        acr=wanted.acr or tuple(values.get("acr_values", "").split()),
+        acr=wanted.acr or tuple(values.get("acr_values", "").split()) or client.default_acr_values,
         redirect_uri=values.get("redirect_uri"),
         scopes=scopes,
         nonce=values.get("nonce"),

@@ -299,6 +299,15 @@ def test_a_client_that_signs_has_no_secret_to_print(place: Path, command: Comman
     assert refused.status == 1 and refused.err == "login-bridge: jwks: holds a key that is not public\n"
 
 
+def test_what_a_client_asks_for_where_it_does_not_say_is_an_option(place: Path, command: Command) -> None:
+    add = ("client", "add", "--name", "App", "--redirect-uri", URI, "--json")
+    said = command(*add, "--default-max-age", "600", "--default-acr", "phr", "--default-acr", "mfa").json
+    assert (said["default_max_age"], said["default_acr_values"]) == (600, ["phr", "mfa"])
+    assert not {"default_max_age", "default_acr_values"} & command(*add).json.keys()
+    refused = command(*add, "--default-acr", "phr mfa")
+    assert refused.status == 1 and refused.err == "login-bridge: default_acr_values: must be values without spaces\n"
+
+
 def test_a_resource_server_is_made_by_an_option_of_its_own(place: Path, command: Command) -> None:
     options = ("--resource-server", "--grant-type", "client_credentials", "--json")
     assert command("client", "add", "--name", "Files", *options).json["resource_server"] is True

@@ -8,8 +8,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from bridge.clients.clients import Registered
 from bridge.oidc.acr import ACRS
-from tests.oidc.world import World, answer, carried, page
+from tests.oidc.world import CLIENTS, VERIFIER, World, answer, basic, carried, page
 
 OTP = ("pwd", "otp", "mfa")
 
@@ -71,6 +72,29 @@ async def test_what_was_asked_outlives_the_pages(world: World) -> None:
     assert (await _id_token(world, tokens["id_token"]))["acr"] == "mfa"
 
 
+async def test_reg_2_the_values_of_its_registration_are_asked_for_where_the_request_asks_for_none(world: World) -> None:
+    """Registration §2: `default_acr_values`, in order and voluntary; `acr_values` and `claims` override them."""
+    whole = {**CLIENTS["shop"], "client_name": "Levels", "default_acr_values": ["phr", "mfa"]}
+    who = basic("levels", _secret(await world.clients.create(whole, client_id="levels")))
+    await world.allow("levels", "openid")
+    by_name = {"claims": json.dumps({"id_token": {"acr": {"values": ["pwd"]}}})}
+    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        (OTP, {}, "mfa"),
+        (("pwd", "pop", "mfa"), {}, "phr"),
+        (("pwd",), {}, "pwd"),
+        (OTP, {"acr_values": "pwd"}, "pwd"),
+        (OTP, {"acr_values": ""}, "mfa"),
+        (OTP, by_name, "pwd"),
+    ]
+    for amr, asked, said in cases:
+        browser = await world.sign_in(amr=amr)
+        code = await browser.code("levels", redirect_uri=whole["redirect_uris"][0], **asked)
+        form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+        form["redirect_uri"] = whole["redirect_uris"][0]
+        tokens = (await world.http.post("/oauth/token", data=form, headers=who)).json()
+        assert (await _id_token(world, tokens["id_token"]))["acr"] == said, (amr, asked)
+
+
 @pytest.mark.parametrize("response_type", ["id_token", "code id_token"])
 async def test_the_browsers_id_token_says_it_too(open_world: World, response_type: str) -> None:
     world = open_world
@@ -78,6 +102,11 @@ async def test_the_browsers_id_token_says_it_too(open_world: World, response_typ
     browser = await world.sign_in(amr=OTP)
     back = carried(await browser.authorize("front", response_type=response_type, acr_values="mfa"))
     assert (await _id_token(world, back["id_token"]))["acr"] == "mfa"
+
+
+def _secret(made: Registered) -> str:
+    assert made.secret is not None
+    return made.secret.reveal()
 
 
 async def _id_token(world: World, token: str) -> Mapping[str, Any]:

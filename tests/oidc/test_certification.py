@@ -106,6 +106,20 @@ async def test_max_age_10000_asks_nobody_and_says_when_it_was(open_world: World,
         assert first["auth_time"] == second["auth_time"] and first["sub"] == second["sub"]
 
 
+async def test_reg_2_an_age_of_the_registration_holds_where_the_request_says_none(open_world: World) -> None:
+    """Registration §2: `default_max_age`; `max_age` overrides it.  `require_auth_time` needs nothing."""
+    world, back = open_world, "https://aged.example/cb"
+    document = {"client_name": "Aged", "redirect_uris": [back], "default_max_age": 60, "require_auth_time": True}
+    await world.clients.create(document, client_id="aged", first_party=True)
+    browser = await world.sign_in()
+    assert "code" in answer(await browser.authorize("aged", redirect_uri=back))
+    world.clock.move(61)
+    assert page(await browser.authorize("aged", redirect_uri=back), "/login")
+    assert answer(await browser.authorize("aged", redirect_uri=back, prompt="none"))["error"] == "login_required"
+    assert "code" in answer(await browser.authorize("aged", redirect_uri=back, max_age="62"))
+    assert "code" in answer(await browser.login(await browser.authorize("aged", redirect_uri=back)))
+
+
 async def test_a_hint_without_a_page_is_the_same_person(open_world: World, browser: Browser) -> None:
     """§12 no. 77: by any flow's ID token, in any flow; also after its time."""
     hints = [

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.fetch.answers import Fetched
 from bridge.oidc.registration import Who
+from bridge.types import ClientId
 from tests.oidc.world import ISSUER, VERIFIER, World, answer, authorize_path, basic, page
 
 CALLBACK = "https://new.example/cb"
@@ -85,6 +86,16 @@ async def test_the_answer_echoes_what_holds_with_the_defaults(world: World) -> N
     assert made["client_secret_expires_at"] == 0 and isinstance(made["client_id_issued_at"], int)
     assert made["registration_client_uri"] == f"{ISSUER}/oauth/register?client_id={made['client_id']}"
     assert "unheard_of" not in made
+
+
+async def test_what_is_asked_for_where_a_request_does_not_say_is_echoed_and_kept(world: World) -> None:
+    """Registration §2: `default_max_age`, `default_acr_values`, `require_auth_time`."""
+    defaults = {"default_max_age": 600, "default_acr_values": ["phr", "mfa"], "require_auth_time": True}
+    made = (await _register(world, **defaults)).json()
+    assert {name: made[name] for name in defaults} == defaults
+    client = await world.clients.get(ClientId(made["client_id"]))
+    assert client is not None
+    assert (client.default_max_age, client.default_acr_values) == (600, ("phr", "mfa"))
 
 
 async def test_what_was_registered_signs_people_in_once_they_were_asked(world: World) -> None:
