@@ -54,6 +54,10 @@
   }
   window.addEventListener("message", function (event) {
     if (!event.source || event.source === window) { return; }
-    event.source.postMessage(answer(event.data, event.origin, cookie("COOKIE")), event.origin);
+    var state = cookie("COOKIE"), found = answer(event.data, event.origin, state);
+    function say(words) { event.source.postMessage(words, event.origin); }
+    // A browser may keep our cookies from a frame of another site. Then we do not know, and nobody is to be signed out.
+    if (state || !document.hasStorageAccess) { say(found); return; }
+    document.hasStorageAccess().then(function (known) { say(known ? found : "error"); });
   }, false);
 })();

@@ -47,7 +47,8 @@ class OidcOptions:
 
     session_management: bool = False
     """Whether apps may ask a page of ours, in a frame and without a request, if their user is still signed in
-    (check_session_iframe).  Browsers that give no cookies to frames of other sites say that he is not."""
+    (check_session_iframe).  In browsers that give no cookies to frames of other sites, apps of those hear
+    "error", and nothing of sign-outs."""
 
     registration: Registration = "off"
     """Who may register apps by themselves (RFC 7591): nobody; who was given an initial access token (login-bridge

@@ -32,6 +32,11 @@ async def watched(house: Furnished, tmp_path_factory: pytest.TempPathFactory) ->
         yield site
 
 
+@pytest.fixture
+def browser(watched: Site, visit: Visit) -> Visitor:
+    return visit(watched)
+
+
 def asked(**more: str) -> str:
     request = {
         "client_id": "one",
@@ -170,6 +175,29 @@ async def test_osm_3_2_the_script_says_unchanged_changed_or_error(watched: Site,
     file.write_text(program)
     said = (await anyio.run_process([node, str(file)])).stdout.decode().splitlines()
     assert said == [f"{answer} to {origin}" for _, origin, _, answer in questions]
+
+
+@pytest.mark.parametrize(
+    ("known", "cookie", "answer"),
+    [("true", "", "changed"), ("false", "", "error"), ("false", "x", "changed"), ("true", "x", "changed")],
+)
+async def test_a_frame_that_may_not_know_its_cookies_says_that_it_does_not_know(
+    browser: Visitor, tmp_path: Path, known: str, cookie: str, answer: str
+) -> None:
+    """Session Management 1.0 §5.1: a browser keeps them from frames of other sites, which is no sign-out."""
+    node = need("node", "apt install nodejs")
+    (script,) = re.findall("<script>(.*)</script>", (await browser.get(PAGE)).text, re.DOTALL)
+    program = f"""
+let heard;
+const document = {{cookie: {f"{STATE}={cookie}" if cookie else ""!r}, hasStorageAccess: async () => {known}}};
+const window = {{addEventListener: (_, listener) => {{ heard = listener; }}}};
+{script}
+const source = {{postMessage: text => console.log(text)}};
+heard({{data: {f"one {'0' * 64}.{'s' * 22}"!r}, origin: {ORIGIN!r}, source}});
+"""
+    file = tmp_path / "asked.js"
+    file.write_text(program)
+    assert (await anyio.run_process([node, str(file)])).stdout.decode().split() == [answer]
 
 
 async def test_after_a_logout_the_app_asks_and_hears_that_nobody_is_there(watched: Site, visit: Visit) -> None:
