@@ -213,11 +213,11 @@ async def in_process(
 
 @contextlib.contextmanager
 def on_a_port(
-    database: Furnished, sink: SmtpSink, *, name: str = LOOPBACK, more: Given | None = None
+    database: Furnished, sink: SmtpSink, *, name: str = LOOPBACK, more: Given | None = None, tls: Path | None = None
 ) -> Iterator[Site]:
     """A bridge of the dev profile on a free loopback port, in a thread and loop of its own; it mails to `sink`.
 
-    `name`: what browsers call it.
+    `name`: what browsers call it; `tls`: a folder with cert.pem and key.pem.
     """
     made: list[Site] = []
 
@@ -227,7 +227,7 @@ def on_a_port(
             **_settings(database.file),
             **DEV,
             ("server", "port"): port,
-            ("server", "base_url"): f"http://{name}:{port}",
+            ("server", "base_url"): f"{'https' if tls else 'http'}://{name}:{port}",
             ("store", "url"): f"sqlite:///{database.file.with_name('store.db')}",
             ("mail", "url"): f"smtp://{LOOPBACK}:{sink.port}?starttls=never",
             **(more or {}),
@@ -238,12 +238,14 @@ def on_a_port(
             made.append(Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop()))
             yield bridge
 
-    with serving(built):
+    with serving(built, tls=tls):
         yield made[0]
 
 
 @contextlib.contextmanager
-def serving(build: Callable[[int], contextlib.AbstractAsyncContextManager[Any]]) -> Iterator[int]:
+def serving(
+    build: Callable[[int], contextlib.AbstractAsyncContextManager[Any]], *, tls: Path | None = None
+) -> Iterator[int]:
     """An ASGI app, built for its port and served on it, in a thread and loop of its own."""
     with contextlib.closing(socket.create_server((LOOPBACK, 0), backlog=256)) as listener:
         port: int = listener.getsockname()[1]
@@ -253,7 +255,14 @@ def serving(build: Callable[[int], contextlib.AbstractAsyncContextManager[Any]])
             async with build(port) as app:
                 server = uvicorn.Server(
                     uvicorn.Config(
-                        app, lifespan="off", log_level="critical", proxy_headers=False, server_header=False, ws="none"
+                        app,
+                        lifespan="off",
+                        log_level="critical",
+                        proxy_headers=False,
+                        server_header=False,
+                        ws="none",
+                        ssl_certfile=tls / "cert.pem" if tls else None,
+                        ssl_keyfile=tls / "key.pem" if tls else None,
                     )
                 )
                 task = asyncio.create_task(server.serve([listener]))
