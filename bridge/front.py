@@ -5,7 +5,7 @@ paths, and nobody's (engine §11).
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -57,6 +57,8 @@ class Front:
         """The endpoint of this path on the host; None: it is not ours."""
         if self.base and scope["path"] == _WELL_KNOWN + self.base:  # RFC 8414 §3.1: always at the root of the host
             return self._at(_WELL_KNOWN, scope, self.exact, written=scope["path"])
+        if not self.base:
+            return self._at(path_of(scope), scope, self.exact)
         placed = self._placed(scope)
         return self._at(*placed, self.exact) if placed else None
 
@@ -138,15 +140,17 @@ class HalfSent(ConnectionError):
 
 
 class _Watched:
-    """A `send` that remembers whether the answer has begun."""
+    """A `send` that remembers whether the answer has begun: with whatever is sent first."""
+
+    __slots__ = ("_send", "begun")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.begun = False
 
-    async def __call__(self, message: Message) -> None:
-        self.begun = self.begun or message["type"] == "http.response.start"
-        await self._send(message)
+    def __call__(self, message: Message) -> Awaitable[None]:
+        self.begun = True
+        return self._send(message)
 
 
 def _as_written(path: str, scope: Scope) -> bool:

@@ -19,8 +19,9 @@ def local_only(scope: Scope) -> str | None:
     """The dev profile answers this machine only: a local Host, and no proxy in between."""
     if host_of(scope) not in _LOCAL:
         return "The dev profile answers to localhost, 127.0.0.1 and [::1] only."
-    if any(key.startswith(_FORWARDING) for key, _ in scope["headers"]):
-        return "The dev profile does not stand behind a proxy."
+    for key, _ in scope["headers"]:
+        if key.startswith(_FORWARDING):
+            return "The dev profile does not stand behind a proxy."
     return None
 
 

@@ -115,7 +115,8 @@ class Bridge:
         """Answers its own paths, and 404 for others."""
         match scope["type"]:
             case "http":
-                self._see_where(scope)
+                if scope.get("root_path"):
+                    self._see_where(scope)
                 found = self._front.find_alone(scope)
                 if found is not None:
                     await self._front.answer(found, receive, send)
@@ -278,8 +279,8 @@ class Bridge:
 
     def _see_where(self, scope: Scope) -> None:
         """Mounted elsewhere than the issuer says, no client finds what discovery names."""
-        root: str = scope.get("root_path", "")
-        if root and root != self._base and not self._told_of_mount and not self._base.startswith(root + "/"):
+        root: str = scope["root_path"]
+        if root != self._base and not self._told_of_mount and not self._base.startswith(root + "/"):
             self._told_of_mount = True
             _log.error("the bridge is mounted at %s; set server.base_url to an address that ends in it", root)
 

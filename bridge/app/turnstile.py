@@ -9,7 +9,7 @@ class Turnstile:
 
     def __init__(self) -> None:
         self.inside: int = 0
-        self._empty = asyncio.Event()
+        self._empty: asyncio.Event | None = None
 
     def __enter__(self) -> None:
         self.inside += 1
@@ -18,11 +18,12 @@ class Turnstile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.inside -= 1
-        if not self.inside:
+        if self._empty is not None and not self.inside:
             self._empty.set()
 
     async def emptied(self, seconds: float) -> bool:
         """Whether all have left within that time."""
+        self._empty = asyncio.Event()
         try:
             async with asyncio.timeout(seconds):
                 while self.inside:

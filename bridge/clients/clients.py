@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Update, bindparam, delete, insert, select, update
@@ -67,7 +68,7 @@ class Clients:
         self._draw = draw
         self._offered = offered
         self._hashes = SecretHashes(ring, "client-secret")
-        self._cached = Cached[str, Client](self._load, lambda: versions.token(VERSION), size=size)
+        self._cached = Cached[str, Client](self._load, partial(versions.token, VERSION), size=size)
 
     async def get(self, client_id: str) -> Client | None:
         """The client of that id, disabled or not; None: there is none.  Raises Unavailable."""

@@ -20,7 +20,8 @@ async def shown_token(scope: Scope, receive: Receive, *, by_query: bool = False)
     Raises OAuthError with the challenge of §3: none shown, in more than one place, or unreadable.
     """
     try:
-        in_header, in_form, in_query = _in_header(scope), await _in_form(scope, receive), _in_query(scope)
+        in_header, in_query = _in_header(scope), _in_query(scope)
+        in_form = await _in_form(scope, receive) if scope["method"] == "POST" else None
     except BadRequest as error:
         raise OAuthError("invalid_request", str(error), status=error.status) from error
     if [in_header, in_form, in_query].count(None) < 2:
@@ -52,11 +53,11 @@ def _in_header(scope: Scope) -> str | None:
 
 
 async def _in_form(scope: Scope, receive: Receive) -> str | None:
-    if scope["method"] != "POST" or content_type(scope) != FORM:
+    if content_type(scope) != FORM:
         return None
     return once(parse_pairs(await read_body(scope, receive))).get("access_token") or None
 
 
 def _in_query(scope: Scope) -> str | None:
     # An address that ends in `?access_token=`, beside a header, is what some clients send: nothing is shown there.
-    return query(scope).get("access_token") or None
+    return query(scope).get("access_token") or None if scope.get("query_string") else None

@@ -11,11 +11,12 @@ from msgspec import Struct
 from bridge.asgi import Headers, Scope, header, path_of
 from bridge.clients.client import AuthMethod, Client
 from bridge.clients.metadata import ASSERTION_ALGS
+from bridge.clock import chance
 from bridge.keys.foreign import read
 from bridge.oidc.assertion import TYPE as ASSERTION_TYPE
 from bridge.oidc.assertion import Assertions
 from bridge.oidc.errors import OAuthError
-from bridge.secret import Secret
+from bridge.secret import Secret, mac
 
 METHODS: Final[tuple[AuthMethod, ...]] = (
     *("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"),
@@ -23,6 +24,8 @@ METHODS: Final[tuple[AuthMethod, ...]] = (
 ASSERTION_ALGORITHMS: Final = tuple(sorted({alg for algs in ASSERTION_ALGS.values() for alg in algs}))
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105  # a path
 """An assertion may name the token endpoint wherever it is shown (RFC 7523 §3)."""
+MOST_PROVED: Final = 1_024
+_OTHER_WAYS: Final = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 _CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Basic realm="login", charset="UTF-8"'),)
 
 
@@ -50,6 +53,33 @@ class ClientRefused(OAuthError):
         self.client = client
 
 
+class _Proved:
+    """Which client a header has proved before.  Who comes all day with one secret is not decoded and hashed each time.
+
+    A header is known by its MAC under a key of this process alone.  That it proved a client counts only for the very
+    object that `Clients` gave then: with any change of any client it gives another one (docs/decisions/0009), so this
+    outlives neither a new secret nor a disabled client.
+    """
+
+    def __init__(self) -> None:
+        self._key = chance(32)
+        self._by_mac: dict[bytes, AuthenticatedClient] = {}
+
+    def name(self, authorization: str) -> bytes:
+        """What the header is known by."""
+        return mac(self._key, "authorization", authorization)
+
+    def get(self, name: bytes) -> AuthenticatedClient | None:
+        """Whom it proved; what has become of him since is the caller's to ask."""
+        return self._by_mac.get(name)
+
+    def keep(self, name: bytes, proved: AuthenticatedClient) -> None:
+        """It did.  Nobody is remembered for a wrong secret."""
+        if len(self._by_mac) >= MOST_PROVED:
+            self._by_mac.clear()
+        self._by_mac[name] = proved
+
+
 class _Shown(Struct, frozen=True):
     """What the request brought to prove it: one id and one secret, in each reading of its encoding."""
 
@@ -65,13 +95,33 @@ class Authenticator:
         self._issuer = issuer
         self._clients = clients
         self._assertions = assertions
+        self._proved = _Proved()
 
     async def __call__(self, scope: Scope, form: Mapping[str, str]) -> AuthenticatedClient:
         """Raises OAuthError, Unavailable."""
         authorization = header(scope, b"authorization")
-        if authorization is None and ("client_assertion" in form or "client_assertion_type" in form):
+        if authorization is not None:
+            return await self._by_header(authorization, form)
+        if "client_assertion" in form or "client_assertion_type" in form:
             return await self._by_assertion(scope, form)
-        shown = _by_header(authorization, form) if authorization is not None else _by_body(form)
+        return await self._checked(_by_body(form), basic=False)
+
+    async def _by_header(self, authorization: str, form: Mapping[str, str]) -> AuthenticatedClient:
+        if not _OTHER_WAYS.isdisjoint(form):
+            raise OAuthError("invalid_request", "the client must authenticate in one way only")
+        name = self._proved.name(authorization)
+        proved = self._proved.get(name)
+        if (
+            proved is not None
+            and form.get("client_id") in (None, proved.client.client_id)
+            and await self._clients.get(proved.client.client_id) is proved.client
+        ):
+            return proved
+        proved = await self._checked(_by_header(authorization, form), basic=True)
+        self._proved.keep(name, proved)
+        return proved
+
+    async def _checked(self, shown: _Shown, *, basic: bool) -> AuthenticatedClient:
         tried: Client | None = None
         for client_id in shown.client_ids:
             client = await self._clients.get(client_id)
@@ -83,7 +133,7 @@ class Authenticator:
             if shown.secrets
             else "client credentials are required: client_secret is missing"
         )
-        raise ClientRefused(why, basic=authorization is not None, client=tried)
+        raise ClientRefused(why, basic=basic, client=tried)
 
     async def _proves(self, client: Client, shown: _Shown) -> bool:
         if client.disabled or not client.may_authenticate_by(shown.method):
@@ -117,8 +167,6 @@ class Authenticator:
 
 
 def _by_header(authorization: str, form: Mapping[str, str]) -> _Shown:
-    if {"client_secret", "client_assertion", "client_assertion_type"} & form.keys():
-        raise OAuthError("invalid_request", "the client must authenticate in one way only")
     shown, secret = _basic(authorization)
     client_ids, named = _readings(shown), form.get("client_id")
     if named is not None and named not in client_ids:

@@ -33,10 +33,9 @@ class ClientTokens:
 
     async def userinfo(self, client: Client, claims: Mapping[str, object]) -> tuple[bytes, bytes]:
         """The body, and its media type.  Raises OAuthError."""
-        alg = _algorithm(client.userinfo_alg)
-        if alg is None and client.userinfo_encryption is None:
+        if client.userinfo_alg is None and client.userinfo_encryption is None:
             return _encode(claims), b"application/json"
-        if alg is None:
+        if (alg := _algorithm(client.userinfo_alg)) is None:
             plain: str | bytes = _encode(claims)
         else:
             plain = self._keys.sign(alg, {**claims, "iss": self._issuer, "aud": client.client_id}, USERINFO_TYPE)

@@ -1,5 +1,6 @@
 """Scripts of other origins: where they may read, and that no cookie comes with them — security §28."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 from bridge.asgi import ASGIApp, Headers, Message, Receive, Reply, Scope, Send
@@ -25,9 +26,9 @@ class Open:
             await self._preflight(scope, receive, send)
             return
 
-        async def sending(message: Message) -> None:
+        def sending(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *_SHOWN]
-            await send(message)
+            return send(message)
 
         await self._endpoint(scope, receive, sending)

@@ -4,6 +4,8 @@ For what people may see (name, address, groups).  Whether somebody may come in i
 and second factor come from the row, at the moment of the login (store §2, rule 3).
 """
 
+from functools import partial
+
 from bridge.stores.versions import Cached, Versions
 from bridge.types import Stamp, UserId
 from bridge.users.backend import UserBackend
@@ -16,7 +18,7 @@ class CachedUsers:
     def __init__(self, users: UserBackend, versions: Versions, *, size: int = 10_000) -> None:
         """`size`: how many users at most, unknown ones too."""
         self._users = users
-        self._cached = Cached[UserId, User](users.by_id, lambda: versions.token("users"), size)
+        self._cached = Cached[UserId, User](users.by_id, partial(versions.token, "users"), size)
 
     async def by_id(self, user: UserId, *, stamp: Stamp | None = None) -> User | None:
         """The user, at most two seconds old.  Raises `Unavailable`.
