@@ -13,13 +13,11 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.ring import MasterKey, Ring
-from bridge.secret import Secret, framed
+from bridge.secret import Secret, mac
 from bridge.tokens import Names, digest, tag_bytes, tag_of
 from bridge.types import FamilyId, Key, SlotTag, TokenKind
 
@@ -85,9 +83,7 @@ class _Die:
         cipher = Cipher(AES(key.derive("locator")), ECB())  # noqa: S305
         self._encrypt = cipher.encryptor().update
         self._decrypt = cipher.decryptor().update
-        mac_key = key.derive("token-mac")
-        # Key, purpose and kind are the same all day: taken in once, they cost a token nothing.
-        self._begun = {kind: _begun(mac_key, "token", kind) for kind in _PREFIX}
+        self._mac_key = key.derive("token-mac")
 
     def strike(self, kind: TokenKind, tag: SlotTag, family: FamilyId, noise: bytes) -> str:
         locator = self._encrypt(tag_bytes(tag) + bytes.fromhex(family))
@@ -102,13 +98,4 @@ class _Die:
         return tag_of(block[:8]), FamilyId(block[8:].hex())
 
     def _mac(self, kind: TokenKind, locator: bytes, noise: bytes) -> bytes:
-        """The first 8 bytes of `mac(key, "token", kind, locator, noise)`."""
-        seal = self._begun[kind].copy()
-        seal.update(framed(locator, noise))
-        return seal.finalize()[:8]
-
-
-def _begun(key: bytes, *parts: str) -> HMAC:
-    begun = HMAC(key, SHA256())
-    begun.update(framed(*parts))
-    return begun
+        return mac(self._mac_key, "token", kind, locator, noise)[:8]

@@ -225,7 +225,7 @@ def _convert(hint: Any, value: Any) -> Any:
 
 
 @cache
-def _hints(cls: type[Any]) -> Mapping[str, Any]:
+def _hints(cls: Any) -> Mapping[str, Any]:
     return typing.get_type_hints(cls)
 
 

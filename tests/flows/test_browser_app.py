@@ -137,7 +137,7 @@ async def test_two_tabs_that_renew_at_once_stay_signed_in(near: AppScreen, ada: 
     await near.sign_in(ada, PASSWORD)
     other = AppScreen(Screen(near.window.context, await near.window.context.new_page(), "", script=True), near.origin)
     await other.open()
-    assert await asyncio.gather(near.do("renew"), other.do("renew")) == ["renewed", "renewed"]
+    assert set(await asyncio.gather(near.do("renew"), other.do("renew"))) == {"renewed"}
     assert await near.do("renew") == "renewed" and await other.do("userinfo") == "Ada"
 
 
