@@ -374,7 +374,7 @@ async def test_a_new_address_is_asked_about_again(world: World) -> None:
     assert "code" in answer(await _code(world, made))
     moved = {**DOCUMENT, "client_id": made["client_id"], "redirect_uris": ["https://evil.example/cb"]}
     made = (await _manage(world, "PUT", made, None, moved)).json()
-    await world.consents.reconcile(await world.endings.recent(None))
+    # At once: the copy beside the session still says that he allowed it.
     assert answer(await _code(world, made, prompt="none"))["error"] == "consent_required"
 
 
