@@ -135,13 +135,14 @@ class Registrations:
         return client_of(row._asdict()) if row is not None and self._manages(row._asdict(), managing) else None
 
     async def change(self, deed: Deed, client_id: str, managing: Secret, document: Document) -> Registration | None:
-        """What it says from now on, whole: what is left out is forgotten (RFC 7592 §2.2).  The token is another one
-        afterwards.  None: as for `find`.  Raises InvalidMetadata, and nothing is written."""
+        """What it says from now on, whole: what is left out is forgotten (RFC 7592 §2.2); scopes that it has not are as
+        good as not asked for.  The token is another one afterwards.  None: as for `find`.  Raises InvalidMetadata, and
+        nothing is written."""
         before = await self._held(deed.tx, client_id, managing)
         if before is None:
             return None
         self._check_update(before, document)
-        row = self._drafted(client_id, document, _scopes_of(before), require_pkce=before["require_pkce"])
+        row = self._drafted(client_id, document, client_of(before).scopes, require_pkce=before["require_pkce"])
         secret = self._secret_after(before, row)
         new = self._new_managing()
         values = {name: row[name] for name in ("name", "auth_method", "metadata")}
@@ -324,11 +325,6 @@ def effective(document: Document, scopes: Sequence[str]) -> dict[str, Any]:
 def _registered(client_id: str) -> Select[Any]:
     ours = oauth_clients.c.source == "registration"
     return select(oauth_clients).where(oauth_clients.c.client_id == client_id, ours)
-
-
-def _scopes_of(before: Row) -> tuple[str, ...]:
-    """What it may ask for: what everybody may, and what it has."""
-    return tuple(dict.fromkeys((*DEFAULT_SCOPES, *client_of(before).scopes)))
 
 
 def _usable(now: int) -> ColumnElement[bool]:

@@ -254,6 +254,16 @@ async def test_its_scopes_bound_those_of_its_apps(guarded: World) -> None:
     assert (await _register(guarded, token, scope="openid email reports:read")).json()["scope"] == "openid reports:read"
 
 
+async def test_no_change_goes_beyond_its_scopes(guarded: World) -> None:
+    token = await _invited(guarded, scopes=("openid", "reports:read"))
+    made = (await _register(guarded, token)).json()
+    assert made["scope"] == "openid reports:read"
+    for asked, granted in ((None, "openid reports:read"), ("email openid offline_access", "openid")):
+        document = {**DOCUMENT, "client_id": made["client_id"], **({"scope": asked} if asked else {})}
+        made = (await _manage(guarded, "PUT", made, None, document)).json()
+        assert made["scope"] == granted
+
+
 # ---- managing ----------------------------------------------------------------------------------------------------
 
 
