@@ -35,7 +35,8 @@ _INITIAL: Final = re.compile(r"lbi_([0-9A-Za-z]{22})_[A-Za-z0-9_-]{43}", re.ASCI
 _MANAGING: Final = re.compile(r"lbm_[A-Za-z0-9_-]{43}", re.ASCII)
 # What registered clients never get (security §17): tokens without a person.
 _PERSONLESS: Final = frozenset({"client_credentials"})
-_KNOWN: Final = frozenset({*Metadata.__struct_fields__, "contacts", "software_id", "software_version"})
+_OPERATORS: Final = frozenset({"resource_server"})
+_KNOWN: Final = frozenset({*Metadata.__struct_fields__, "contacts", "software_id", "software_version"}) - _OPERATORS
 # RFC 7591 §2.2: these may come in several languages, as `client_name#zh`.
 _HUMAN: Final = ("client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri")
 _LOCALIZED: Final = re.compile(rf"(?:{'|'.join(_HUMAN)})#[A-Za-z0-9-]{{1,35}}")

@@ -159,7 +159,9 @@ async def test_what_only_python_takes_for_json_is_refused(world: World, text: st
     assert reply.status_code == 400 and reply.json()["error"] in ("invalid_request", "invalid_client_metadata")
 
 
-@pytest.mark.parametrize("member", ["first_party", "require_pkce", "allow_query_token", "client_secret", "client_id"])
+@pytest.mark.parametrize(
+    "member", ["first_party", "require_pkce", "allow_query_token", "client_secret", "client_id", "resource_server"]
+)
 async def test_nobody_registers_what_is_ours_to_say(world: World, member: str) -> None:
     value = "mine" if member.startswith("client") else member != "require_pkce"
     made = await _registered(world, **{member: value})
