@@ -127,6 +127,11 @@ class Registrations:
         made = (await deed.tx.execute(_registered(client_id))).one()
         return Registration(client=client_of(made._asdict()), managing=managing, secret=secret)
 
+    async def admits(self, by: Secret) -> bool:
+        """Whether that initial access token lets somebody register now.  Uses nothing up."""
+        async with self._db.read() as tx:
+            return await self._invitation(tx, by, _usable(self._now())) is not None
+
     # ---- managing ----------------------------------------------------------------------------------------------
 
     async def find(self, client_id: str, managing: Secret) -> Client | None:
@@ -226,18 +231,25 @@ class Registrations:
 
     async def _spend(self, tx: Tx, token: Secret) -> tuple[str, ...]:
         """One use less, and what its clients may ask for."""
-        formed, table = _INITIAL.fullmatch(token.reveal()), initial_access_tokens
-        if formed is None:
+        table = initial_access_tokens
+        row = await self._invitation(tx, token)
+        if row is None:
             raise NotAdmitted
-        row = (await tx.execute(select(table).where(table.c.identifier == formed[1]))).first()
-        if row is None or not self._hashes.check(row.token_hash, row.identifier, token):
-            raise NotAdmitted
-        usable = (table.c.id == row.id) & _usable(self._now())
+        usable = (table.c.id == row["id"]) & _usable(self._now())
         # A condition and a count in one statement: of fifty at once no more than `uses_left` get through.
         spent = await tx.execute(update(table).where(usable).values(uses_left=table.c.uses_left - 1))
         if spent.rowcount != 1:
             raise NotAdmitted
-        return tuple(row.scopes.split())
+        return tuple(row["scopes"].split())
+
+    async def _invitation(self, tx: Tx, token: Secret, *conditions: ColumnElement[bool]) -> Row | None:
+        """The row of that initial access token."""
+        formed, table = _INITIAL.fullmatch(token.reveal()), initial_access_tokens
+        if formed is None:
+            return None
+        found = (await tx.execute(select(table).where(table.c.identifier == formed[1], *conditions))).first()
+        row = found._asdict() if found is not None else None
+        return row if row is not None and self._hashes.check(row["token_hash"], row["identifier"], token) else None
 
     def _drafted(
         self, client_id: str, document: Document, scopes: Sequence[str], *, require_pkce: bool

@@ -106,6 +106,8 @@ class RegistrationEndpoint:
         if wait := await self._arrivals.admit(visit.ip):
             later = ((b"retry-after", str(wait).encode()),)
             raise OAuthError("temporarily_unavailable", "too many registrations", status=429, headers=later)
+        if call.token is not None and not await self._registrations.admits(call.token):
+            _refuse_token(shown=True)  # before anything is fetched for somebody whom we do not know
         await self._sector_of(call.document)
         try:
             made = await self._ledger.do(

@@ -234,6 +234,15 @@ async def test_of_fifty_at_once_with_one_use_one_registers(guarded: World) -> No
     assert sorted(reply.status_code for reply in replies) == [201, *[401] * 14]
 
 
+async def test_nobody_is_called_for_whoever_has_no_token(guarded: World) -> None:
+    used = await _invited(guarded)
+    assert (await _register(guarded, used)).status_code == 201
+    for token in (used, used[:-1] + "!", "lbi_x", "x"):
+        reply = await _register(guarded, token, sector_identifier_uri="https://sector.example/uris.json")
+        assert reply.status_code == 401
+    assert guarded.web.asked == []
+
+
 async def test_a_refused_document_costs_no_use(guarded: World) -> None:
     token = await _invited(guarded)
     assert (await _register(guarded, token, redirect_uris=[])).status_code == 400
