@@ -28,11 +28,10 @@ def test_a_worker_knows_the_newest_revision_without_alembic() -> None:
     assert REVISIONS[-1] == HEAD
 
 
-@pytest.mark.parametrize("start", [None, *REVISIONS])
-async def test_the_tables_after_the_migrations_are_those_the_code_names(empty_url: str, start: str | None) -> None:
-    if start is not None:
-        await migrate(empty_url, start)
-    assert await migrate(empty_url) == HEAD
+@pytest.mark.parametrize("stops", [[HEAD], REVISIONS], ids=["at once", "one by one"])
+async def test_the_tables_after_the_migrations_are_those_the_code_names(empty_url: str, stops: Sequence[str]) -> None:
+    for stop in stops:
+        assert await migrate(empty_url, stop) == stop
     async with opened(empty_url) as database, database.read() as tx:
         assert await tx.run_sync(_differences) == []
 
