@@ -1,24 +1,27 @@
 """`login-bridge client`: the OAuth clients — RFC 7591 §2, §3.2.1."""
 
+import difflib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
+import msgspec
 import typer
 
 from bridge.app.rooms import Rooms
-from bridge.cli.output import AsJson, ConfigFile, Refusal, say, say_table
+from bridge.cli.output import AsJson, ConfigFile, Refusal, cell, say, say_table
 from bridge.cli.rooms import ACTOR, VISIT, within
 from bridge.clients.client import Client
 from bridge.clients.clients import Imported, Registered
-from bridge.clients.metadata import InvalidMetadata
+from bridge.clients.metadata import InvalidMetadata, Metadata
 from bridge.types import ClientId
 
 app: typer.Typer = typer.Typer(help="OAuth clients.", no_args_is_help=True)
 
 ThatClient = Annotated[str, typer.Argument(metavar="CLIENT_ID")]
 Many = list[str] | None
+_MEMBERS: Final = get_type_hints(Metadata)
 
 
 @app.command()
@@ -62,6 +65,9 @@ def add(
     default_acr: Annotated[
         Many, typer.Option(help="pwd, mfa or phr: what it asks for where it does not say; may be given again.")
     ] = None,
+    more: Annotated[
+        Many, typer.Option("--set", metavar="MEMBER=VALUE", help="Any other member, as `client set` takes it.")
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,21 +88,18 @@ def add(
         **({"default_max_age": default_max_age} if default_max_age is not None else {}),
         **({"default_acr_values": default_acr} if default_acr else {}),
         **({"resource_server": True} if resource_server else {}),
+        **read_members(more or []),
     }
 
     async def work(rooms: Rooms) -> Registered:
         try:
             made = await rooms.clients.create(metadata, client_id=client_id, first_party=first_party)
         except InvalidMetadata as error:
-            raise Refusal(str(error)) from None
+            raise Refusal(_remedied(error)) from None
         _tell(rooms, made.client.client_id, "made")
         return made
 
-    made = within(config, work)
-    lines = [f"added {name}", f"client_id      {made.client.client_id}"]
-    if made.secret is not None:
-        lines.append(f"client_secret  {made.secret.reveal()}")
-    say(registration_response(made), "\n".join(lines), as_json=as_json)
+    _say_registered(within(config, work), f"added {name}", as_json=as_json)
 
 
 @app.command("list")
@@ -110,6 +113,78 @@ def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     columns = {"client_id": "CLIENT ID", "client_name": "NAME", "token_endpoint_auth_method": "SHOWS ITSELF BY"}
     more = {"redirect_uris": "REDIRECT URIS", "require_pkce": "PKCE", "source": "FROM", "disabled": "DISABLED"}
     say_table(rows, columns | more, as_json=as_json)
+
+
+@app.command()
+def show(*, client_id: ThatClient, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show all that is registered of one client, without its secret."""
+
+    async def work(rooms: Rooms) -> Client:
+        found = await rooms.clients.get(client_id)
+        if found is None:
+            raise Refusal(f"there is no client {client_id}")
+        return found
+
+    client = within(config, work)
+    whole = {**registration_response(Registered(client, None)), **_shown(client)}
+    width = max(map(len, whole))
+    said = (f"{name:<{width}}  {cell(value)}".rstrip() for name, value in whole.items() if value not in (None, []))
+    say(whole, "\n".join(said), as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    *,
+    client_id: ThatClient,
+    members: Annotated[list[str], typer.Argument(metavar="MEMBER=VALUE…")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is registered of it: members of RFC 7591 and its like, as `backchannel_logout_uri=https://…`.
+
+    Of a list, each item is a MEMBER=VALUE of its own, and those named here are the whole list.  `MEMBER=` forgets it.
+    """
+
+    async def work(rooms: Rooms) -> Registered:
+        given = read_members(members)
+        try:
+            changed = await rooms.clients.change(client_id, lambda now: {**now, **given})
+        except InvalidMetadata as error:
+            raise Refusal(_remedied(error)) from None
+        if changed is None:
+            raise Refusal(f"there is no client {client_id}")
+        named = " ".join(sorted(given))
+        rooms.events.tell(
+            "client.changed", VISIT, actor=ACTOR, client=ClientId(client_id), reason="changed", members=named
+        )
+        return changed
+
+    _say_registered(within(config, work), f"changed {client_id}", as_json=as_json)
+
+
+@app.command("new-secret")
+def new_secret(
+    *,
+    client_id: ThatClient,
+    keep_old: Annotated[
+        int, typer.Option(min=0, metavar="SECONDS", help="For so long the old one is good as well.")
+    ] = 0,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give it a new secret, which is printed now, and never again.  Without --keep-old the old one is over at once."""
+
+    async def work(rooms: Rooms) -> Registered:
+        try:
+            renewed = await rooms.clients.renew_secret(client_id, overlap=keep_old)
+        except InvalidMetadata as error:
+            raise Refusal(str(error)) from None
+        if renewed is None:
+            raise Refusal(f"there is no client {client_id}")
+        _tell(rooms, client_id, "secret renewed")
+        return renewed
+
+    _say_registered(within(config, work), f"renewed the secret of {client_id}", as_json=as_json)
 
 
 @app.command()
@@ -171,6 +246,47 @@ def registration_response(made: Registered) -> dict[str, Any]:
         "response_types": list(client.response_types),
         "scope": " ".join(client.scopes),
     }
+
+
+def read_members(pairs: Sequence[str]) -> dict[str, Any]:
+    """What was typed as MEMBER=VALUE, each of its member's type; None: to be forgotten.  Raises Refusal."""
+    given: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise Refusal(f"{pair}: must be MEMBER=VALUE")
+        if name not in _MEMBERS:
+            near = difflib.get_close_matches(name, _MEMBERS, 1)
+            raise Refusal(f"{name}: no such member" + (f"; did you mean {near[0]}?" if near else ""))
+        given.setdefault(name, []).append(value)
+    return {name: _typed(name, values) for name, values in given.items()}
+
+
+def _typed(name: str, values: list[str]) -> Any:
+    if values == [""]:
+        return None
+    kind = _MEMBERS[name]
+    if any(get_origin(one) is tuple for one in (kind, *get_args(kind))):
+        return values
+    if len(values) > 1:
+        raise Refusal(f"{name}: is one value, and was given {len(values)} times")
+    try:
+        return json.loads(values[0]) if name == "jwks" else msgspec.convert(values[0], kind, strict=False)
+    except ValueError as error:
+        raise Refusal(f"{name}: {error}") from None
+
+
+def _remedied(error: InvalidMetadata) -> str:
+    """What is wrong, and the setting that would make it right, if there is one."""
+    browsers = error.field in ("response_types", "grant_types") and "is not offered" in str(error)
+    return f"{error}; oidc.implicit and oidc.hybrid offer more" if browsers else str(error)
+
+
+def _say_registered(made: Registered, done: str, *, as_json: bool) -> None:
+    lines = [done, f"client_id      {made.client.client_id}"]
+    if made.secret is not None:
+        lines.append(f"client_secret  {made.secret.reveal()}")
+    say(registration_response(made), "\n".join(lines), as_json=as_json)
 
 
 def _documents(file: Path) -> Any:

@@ -39,7 +39,7 @@ def say_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, 
         return
     table = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(_cell(row[member]) for member in columns))
+        table.add_row(*(cell(row[member]) for member in columns))
     console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, markup=False, emoji=False)
     console.print(table)
 
@@ -62,7 +62,8 @@ def when(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """One value, for people."""
     match value:
         case None:
             return ""

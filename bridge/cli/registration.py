@@ -28,19 +28,22 @@ def add(
 ) -> None:
     """Make an initial access token; it is printed now, and never again."""
 
-    async def work(rooms: Rooms) -> InitialToken:
+    async def work(rooms: Rooms) -> tuple[InitialToken, str]:
         made = await rooms.registrations.invite(
             name, uses=uses or None, lifetime=lifetime or None, scopes=scope.split()
         )
         if made is None:
             raise Refusal(f"there is an initial access token {name} already")
         _tell(rooms, f"initial access token {name} made")
-        return made
+        return made, rooms.config.oidc.registration
 
-    made = within(config, work)
+    made, who = within(config, work)
     assert made.token is not None
-    value = {**_shown(made), "initial_access_token": made.token.reveal()}
-    say(value, f"initial_access_token  {made.token.reveal()}", as_json=as_json)
+    value = {**_shown(made), "initial_access_token": made.token.reveal(), "registration": who}
+    lines = [f"initial_access_token  {made.token.reveal()}"]
+    if who == "off":
+        lines.append('nobody can register by it yet: oidc.registration is "off", and must be "token"')
+    say(value, "\n".join(lines), as_json=as_json)
 
 
 @app.command("list")

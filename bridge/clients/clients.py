@@ -1,9 +1,10 @@
 """The registered OAuth clients: found, checked, registered, imported — RFC 7591 §2, security §20–§22."""
 
 import base64
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -12,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.clients.client import Client, Source
-from bridge.clients.hashes import SecretHashes
+from bridge.clients.hashes import SecretHashes, beside, good_at
 from bridge.clients.metadata import OFFERED, SHORTEST_KEY, InvalidMetadata, Offered, is_identifier
-from bridge.clients.rows import client_of, draft, has_secret, imported_flags, needs_recoverable_secret
+from bridge.clients.rows import EXTENSIONS, Row, client_of, draft, has_secret, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
 from bridge.database.lookup import LookUp
@@ -28,12 +29,15 @@ from bridge.tokens import new_id
 
 VERSION: Final = "clients"
 _LONGEST_SECRET: Final = 1_024
+
+Document = Mapping[str, Any]
+"""RFC 7591 metadata."""
 _BY_ID: Final = LookUp(select(oauth_clients).where(oauth_clients.c.client_id == bindparam("client_id")))
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A client that was just made, and its secret: shown this once, kept as a hash.  None: a public client."""
+    """A client that was just made or changed, and its secret where that is new: shown this once, kept as a hash."""
 
     client: Client
     secret: Secret | None
@@ -78,17 +82,21 @@ class Clients:
 
     async def check_secret(self, client: Client, secret: Secret) -> bool:
         """Whether it is this client's secret.  A hash under an older master key is made anew."""
-        kept = client.secret_hash
-        if kept is None or not self.is_secret(client, secret):
+        kept, found = client.secret_hash, self._hash_of(client, secret)
+        if kept is None or found is None:
             return False
-        if not self._hashes.is_newest(kept):
-            await self._rehash(client, kept, secret)
+        if kept.startswith(found) and not self._hashes.is_newest(found):  # one that ends soon is left as it is
+            await self._rehash(client, kept, found, secret)
         return True
 
     def is_secret(self, client: Client, secret: Secret) -> bool:
         """The same, and nothing is made anew."""
-        kept = client.secret_hash
-        return kept is not None and self._hashes.check(kept, client.client_id, secret)
+        return self._hash_of(client, secret) is not None
+
+    def _hash_of(self, client: Client, secret: Secret) -> str | None:
+        """Which of the hashes that count now is of that secret."""
+        hashes = good_at(client.secret_hash, self._clock.now()) if client.secret_hash is not None else ()
+        return next((one for one in hashes if self._hashes.check(one, client.client_id, secret)), None)
 
     def symmetric_secret(self, client: Client) -> Secret | None:
         """The secret itself, as a key: only of a client registered for a symmetric algorithm (security §22)."""
@@ -149,6 +157,47 @@ class Clients:
             rows = await tx.execute(select(oauth_clients).order_by(oauth_clients.c.id))
         return [client_of(row._asdict()) for row in rows]
 
+    async def change(self, client_id: str, change: Callable[[Document], Document]) -> Registered | None:
+        """`change` of its document as it is now; what it is and has already, it may stay and keep.
+
+        None: there is no such client.  Raises InvalidMetadata, and nothing is written.
+        """
+
+        def changed(before: Row) -> tuple[dict[str, Any], Secret | None]:
+            now, flags = client_of(before), {name: before[name] for name in EXTENSIONS}
+            offered = replace(
+                self._offered,
+                grant_types=self._offered.grant_types.union(now.grant_types),
+                response_types=self._offered.response_types.union(now.response_types),
+            )
+            document = change(json.loads(before["metadata"]))
+            row = draft(client_id, document, source=before["source"], offered=offered, **flags)
+            columns, secret = self.rekeyed(before, row)
+            return {name: row[name] for name in ("name", "auth_method", "metadata")} | columns, secret
+
+        return await self._rewrite(client_id, changed)
+
+    async def renew_secret(self, client_id: str, *, overlap: int = 0) -> Registered | None:
+        """A new secret.  The one before it is good for `overlap` seconds more, so that nobody need stop.
+
+        None: there is no such client.  Raises InvalidMetadata for one without a secret, and for an overlap where the
+        secret is a key: there is one key only.
+        """
+
+        def renewed(before: Row) -> tuple[dict[str, Any], Secret | None]:
+            if not has_secret(before):
+                raise InvalidMetadata("client_secret", "is none of this client's: it shows itself in another way")
+            if overlap and needs_recoverable_secret(before):
+                raise InvalidMetadata("client_secret", "is a key: the old one cannot be good beside the new one")
+            secret = new_secret(self._draw)
+            columns = self.kept(before, secret)
+            if overlap and before["secret_hash"] is not None:
+                until = int(self._clock.now()) + overlap
+                columns["secret_hash"] = beside(columns["secret_hash"], before["secret_hash"], until)
+            return columns, secret
+
+        return await self._rewrite(client_id, renewed)
+
     async def disable(self, client_id: str) -> bool:
         """From now on nothing is given to it, within two seconds everywhere.  False: there is no such client."""
         return await self._change(client_id, disabled_at=int(self._clock.now()))
@@ -172,6 +221,34 @@ class Clients:
         client_id = row["client_id"]
         sealed = self._ring.seal(secret.reveal_bytes(), *_place(client_id)) if needs_recoverable_secret(row) else None
         return {"secret_hash": self._hashes.make(client_id, secret), "secret_enc": sealed}
+
+    def rekeyed(self, before: Row, row: Row) -> tuple[dict[str, Any], Secret | None]:
+        """What becomes of the secret when `before` becomes `row`: its columns, and a new one where the client needs
+        one now and what is kept does not do."""
+        if not has_secret(row):
+            return {"secret_hash": None, "secret_enc": None}, None
+        recoverable = needs_recoverable_secret(row)
+        if before["secret_hash"] is None or (recoverable and before["secret_enc"] is None):
+            secret = new_secret(self._draw)
+            return self.kept(row, secret), secret
+        return {} if recoverable else {"secret_enc": None}, None
+
+    async def _rewrite(
+        self, client_id: str, columns_of: Callable[[Row], tuple[dict[str, Any], Secret | None]]
+    ) -> Registered | None:
+        """The row, held until what was made of it is written."""
+        mine = oauth_clients.c.client_id == client_id
+        async with self._db.begin() as tx:
+            held = (await tx.execute(select(oauth_clients).where(mine).with_for_update())).first()
+            if held is None:
+                return None
+            columns, secret = columns_of(held._asdict())
+            changed = update(oauth_clients).where(mine).values(**columns, updated_at=int(self._clock.now()))
+            await tx.execute(changed)
+            row = (await tx.execute(select(oauth_clients).where(mine))).one()
+            await bump(tx, VERSION)
+        await self._publish()
+        return Registered(client_of(row._asdict()), secret)
 
     async def _load(self, client_id: str) -> Client | None:
         row = await self._db.first(_BY_ID, client_id=client_id)
@@ -205,13 +282,13 @@ class Clients:
         await bump(tx, VERSION)
         return True
 
-    async def _rehash(self, client: Client, kept: str, secret: Secret) -> None:
+    async def _rehash(self, client: Client, kept: str, found: str, secret: Secret) -> None:
         try:
             async with self._db.begin() as tx:
                 await tx.execute(
                     update(oauth_clients)
                     .where(oauth_clients.c.client_id == client.client_id, oauth_clients.c.secret_hash == kept)
-                    .values(secret_hash=self._hashes.make(client.client_id, secret))
+                    .values(secret_hash=kept.replace(found, self._hashes.make(client.client_id, secret), 1))
                 )
                 await bump(tx, VERSION)
         except Unavailable:

@@ -1,6 +1,7 @@
 """How a random secret is kept: `h1.<key id>.<hex>`, an HMAC under the master ring — security §22.
 
-Random secrets need no slow hash: nobody guesses 190 bits, and these are checked on every call.
+Random secrets need no slow hash: nobody guesses 190 bits, and these are checked on every call.  A secret that was
+renewed may be good beside its successor for a while: `<hash> <hash before>@<Unix seconds>`.
 """
 
 import hmac
@@ -9,6 +10,18 @@ from bridge.ring import Purpose, Ring
 from bridge.secret import Secret, mac
 
 _FORM = "h1"
+
+
+def beside(new: str, old: str, until: int) -> str:
+    """Both hashes: the new one, and that before it, which is good until then (Unix seconds).  An older one is gone."""
+    return f"{new} {old.partition(' ')[0]}@{until}"
+
+
+def good_at(kept: str, now: float) -> tuple[str, ...]:
+    """The hashes that count at that time, the newest first."""
+    newest, _, older = kept.partition(" ")
+    hashed, _, until = older.partition("@")
+    return (newest, hashed) if until and now < int(until) else (newest,)
 
 
 class SecretHashes:

@@ -19,7 +19,7 @@ from bridge.clients.client import DEFAULT_SCOPES, Client
 from bridge.clients.clients import VERSION, Clients, new_secret, withdrawal
 from bridge.clients.hashes import SecretHashes
 from bridge.clients.metadata import OFFERED, InvalidMetadata, Metadata, Offered, read_metadata
-from bridge.clients.rows import Row, client_of, draft, has_secret, needs_recoverable_secret
+from bridge.clients.rows import Row, client_of, draft, has_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database, Tx
 from bridge.database.tables import consents, initial_access_tokens, oauth_clients
@@ -149,15 +149,9 @@ class Registrations:
             return None
         self._check_update(before, document)
         row = self._drafted(client_id, document, client_of(before).scopes, require_pkce=before["require_pkce"])
-        secret = self._secret_after(before, row)
+        columns, secret = self._clients.rekeyed(before, row)
         new = self._new_managing()
-        values = {name: row[name] for name in ("name", "auth_method", "metadata")}
-        if not has_secret(row):
-            values |= {"secret_hash": None, "secret_enc": None}
-        elif secret is not None:
-            values |= self._clients.kept(row, secret)
-        elif not needs_recoverable_secret(row):
-            values["secret_enc"] = None
+        values = {name: row[name] for name in ("name", "auth_method", "metadata")} | columns
         values |= {"registration_hash": self._hashes.make(client_id, new), "updated_at": self._now()}
         await deed.tx.execute(update(oauth_clients).where(oauth_clients.c.id == before["id"]).values(values))
         after = client_of((await deed.tx.execute(_registered(client_id))).one()._asdict())
@@ -263,13 +257,6 @@ class Registrations:
             first_party=False,
             allow_query_token=False,
         )
-
-    def _secret_after(self, before: Row, row: Row) -> Secret | None:
-        """A new one, where the client needs one now and what is kept does not do."""
-        if not has_secret(row):
-            return None
-        lacking = before["secret_hash"] is None or (needs_recoverable_secret(row) and before["secret_enc"] is None)
-        return new_secret(self._draw) if lacking else None
 
     def _check_update(self, before: Row, document: Document) -> None:
         if document.get("client_id") != before["client_id"]:

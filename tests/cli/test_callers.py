@@ -125,7 +125,7 @@ def test_a_client_is_registered_for_the_response_types_that_a_setting_offers(
     """Registration 1.0 §2: and for no others."""
     grants = ("--grant-type", "authorization_code", "--grant-type", "implicit")
     add = ("client", "add", "--name", "App", "--redirect-uri", URI, *grants, "--response-type", "id_token code")
-    assert "'implicit' is not offered" in command(*add).err
+    assert "'implicit' is not offered; oidc.implicit and oidc.hybrid offer more" in command(*add).err
     monkeypatch.setenv("BRIDGE__OIDC__HYBRID", "true")
     assert command(*add, "--json").json["response_types"] == ["code id_token"]
     assert "'id_token' is not offered" in command(*add, "--response-type", "id_token").err
@@ -170,6 +170,48 @@ def test_a_public_client_has_no_secret(place: Path, command: Command) -> None:
     assert said.out == "added Phone\nclient_id      p\n"
     (listed,) = command("client", "list", "--json").json
     assert listed["token_endpoint_auth_method"] == "none"
+
+
+def test_what_is_registered_is_shown_and_changed(place: Path, command: Command) -> None:
+    """Members by their names in RFC 7591, each of its type."""
+    bye = "backchannel_logout_uri=https://app.example/bye"
+    made = command(
+        "client", "add", "--name", "App", "--redirect-uri", URI, "--client-id", "app", "--set", bye, "--json"
+    )
+    secret = made.json["client_secret"]
+    assert made.json["backchannel_logout_uri"] == "https://app.example/bye"
+    more = [f"redirect_uris={URI}", f"redirect_uris={URI}2", "default_max_age=60", "require_auth_time=true"]
+    known = {"keys": [{"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "B" * 43, "kid": "one"}]}
+    keys = f"jwks={json.dumps(known)}"
+    said = command("client", "set", "app", *more, keys, "backchannel_logout_uri=", "scope=openid email", "--json").json
+    assert "client_secret" not in said and "backchannel_logout_uri" not in said
+    shown = command("client", "show", "app", "--json").json
+    assert said.items() <= shown.items()
+    assert (shown["redirect_uris"], shown["default_max_age"], shown["require_auth_time"]) == (
+        [URI, URI + "2"],
+        60,
+        True,
+    )
+    assert (shown["scope"], shown["require_pkce"], shown["jwks"]) == ("openid email", True, known)
+    text = command("client", "show", "app").out
+    assert f"redirect_uris                 {URI}, {URI}2\n" in text and secret not in text
+    assert within(lambda rooms: _client_opens(rooms, "app", secret)) is True
+    events = command("audit", "export", "--since", "1h").out
+    assert "backchannel_logout_uri default_max_age jwks" in events
+
+
+def test_a_secret_is_renewed_and_shown_once(place: Path, command: Command) -> None:
+    """Openid-provider §12 no. 46: the one before it is good for as long as is said."""
+    old = command("client", "add", "--name", "App", "--redirect-uri", URI, "--client-id", "app", "--json").json
+    new = command("client", "new-secret", "app", "--keep-old", "3600", "--json").json
+    assert new["client_secret"] != old["client_secret"]
+    for secret in (old["client_secret"], new["client_secret"]):
+        assert within(lambda rooms, secret=secret: _client_opens(rooms, "app", secret)) is True  # type: ignore[misc]
+    third = command("client", "new-secret", "app").out
+    assert third.startswith("renewed the secret of app\nclient_id      app\nclient_secret  ")
+    assert within(lambda rooms: _client_opens(rooms, "app", new["client_secret"])) is False
+    for arguments in (("client", "list"), ("client", "show", "app"), ("audit", "export", "--since", "1h")):
+        assert third.split()[-1] not in command(*arguments).out
 
 
 def test_a_client_is_disabled_enabled_and_removed(place: Path, command: Command) -> None:
@@ -223,6 +265,14 @@ def test_of_an_import_with_a_mistake_nothing_is_taken(place: Path, command: Comm
         (["credential", "remove", "x"], "", "there is no credential x"),
         (["client", "remove", "x"], "", "there is no client x"),
         (["client", "disable", "x"], "", "there is no client x"),
+        (["client", "show", "x"], "", "there is no client x"),
+        (["client", "set", "x", "client_name=y"], "", "there is no client x"),
+        (["client", "set", "x", "client_name"], "", "client_name: must be MEMBER=VALUE"),
+        (["client", "set", "x", "backchannel_uri=y"], "", "backchannel_uri: no such member; did you mean backchannel_logout_uri?"),  # noqa: E501
+        (["client", "set", "x", "first_party=true"], "", "first_party: no such member"),
+        (["client", "set", "x", "logo_uri=a", "logo_uri=b"], "", "logo_uri: is one value, and was given 2 times"),
+        (["client", "set", "x", "require_auth_time=perhaps"], "", "require_auth_time: Expected `bool`, got `str`"),
+        (["client", "new-secret", "x"], "", "there is no client x"),
         (["client", "add", "--name", "n"], "", "redirect_uris: at least one is needed"),
         (["client", "import", "none.json"], "", "none.json: No such file or directory"),
         (["client", "import", "bridge.toml"], "", "bridge.toml: not JSON"),
@@ -272,7 +322,9 @@ async def _client_opens(rooms: Rooms, client_id: str, secret: str) -> Any:
 def test_an_initial_access_token_is_shown_once_listed_and_removed(place: Path, command: Command) -> None:
     """RFC 7591 §1.2."""
     said = command("registration", "add", "them", "--uses", "3", "--scope", "openid email", "--json").json
-    token = said.pop("initial_access_token")
+    token, who = said.pop("initial_access_token"), said.pop("registration")
+    assert who == "off" and 'oidc.registration is "off"' in command("registration", "add", "early").out
+    assert command("registration", "remove", "early").status == 0
     assert token.startswith("lbi_") and (said["uses_left"], said["scope"]) == (3, "openid email")
     assert said["expires_at"] == said["created_at"] + 86_400
     assert command("registration", "list", "--json").json == [said]

@@ -22,6 +22,7 @@ from bridge.testing.hands import Hands
 from bridge.tokens import Names
 
 CALLBACK = {"redirect_uris": ["https://rp.example/cb"]}
+BYE = "https://rp.example/bye"
 WHMCS: dict[str, Any] = {
     "client_id": "ACME-INC.SQxOYrZOUTQC8YTkLQuQ0w==",
     "client_secret": "8Y/TkL+QuQ0w==",
@@ -235,6 +236,116 @@ async def test_a_secret_outlives_the_key_it_was_hashed_with(db: Database, versio
     assert await both.check_secret(made.client, made.secret)
     moved = await later.get(made.client.client_id)
     assert moved is not None and await later.check_secret(moved, made.secret)
+
+
+async def test_a_renewed_secret_and_the_one_before_it_are_good_together_for_a_while(
+    clients: Clients, clock: Hands
+) -> None:
+    """Openid-provider §12 no. 46: a second secret, with its time; a third is none."""
+    made = await clients.create(CALLBACK)
+    first, client_id = made.secret, made.client.client_id
+    second, third = [await clients.renew_secret(client_id, overlap=60) for _ in range(2)]
+    assert first and second and third and second.secret and third.secret
+    for secret, good in ((first, False), (second.secret, True), (third.secret, True)):
+        assert await clients.check_secret(third.client, secret) is good
+    clock.move(60)
+    assert [await clients.check_secret(third.client, one) for one in (second.secret, third.secret)] == [False, True]
+
+
+async def test_without_an_overlap_the_old_secret_is_over_at_once(clients: Clients) -> None:
+    made = await clients.create(CALLBACK)
+    renewed = await clients.renew_secret(made.client.client_id)
+    assert made.secret and renewed and renewed.secret
+    found = await clients.get(made.client.client_id)
+    assert found is not None and not await clients.check_secret(found, made.secret)
+    assert await clients.check_secret(found, renewed.secret)
+
+
+async def test_a_better_hash_of_a_renewed_secret_leaves_the_one_before_it(
+    db: Database, versions: Versions, clock: Hands
+) -> None:
+    """A new master key: who still shows the older secret does not take the newer one's place."""
+    old, new = Ring.new_line("k1"), Ring.new_line("k2")
+    before = Clients(db=db, ring=Ring.parse(old), versions=versions, clock=clock)
+    after = Clients(db=db, ring=Ring.parse(f"{new}\n{old}"), versions=versions, clock=clock)
+    made = await before.create(CALLBACK)
+    renewed = await before.renew_secret(made.client.client_id, overlap=60)
+    assert made.secret and renewed and renewed.secret
+    for secret in (made.secret, renewed.secret, made.secret, renewed.secret):
+        found = await after.get(made.client.client_id)
+        assert found is not None and await after.check_secret(found, secret)
+    kept = (await after.list())[0].secret_hash
+    assert kept is not None and kept.startswith("h1.k2.") and " h1.k1." in kept
+
+
+@pytest.mark.parametrize(
+    ("metadata", "overlap", "why"),
+    [
+        ({"token_endpoint_auth_method": "none"}, 0, "client_secret: is none of this client's"),
+        ({"token_endpoint_auth_method": "client_secret_jwt"}, 60, "client_secret: is a key"),
+    ],
+)
+async def test_what_is_no_secret_is_not_renewed_nor_a_key_doubled(
+    clients: Clients, metadata: dict[str, Any], overlap: int, why: str
+) -> None:
+    made = await clients.create(CALLBACK | metadata)
+    with pytest.raises(InvalidMetadata, match=why):
+        await clients.renew_secret(made.client.client_id, overlap=overlap)
+    assert (await clients.list())[0].secret_hash == made.client.secret_hash
+
+
+async def test_a_renewed_key_is_the_one_that_signs(clients: Clients) -> None:
+    made = await clients.create(CALLBACK | {"token_endpoint_auth_method": "client_secret_jwt"})
+    renewed = await clients.renew_secret(made.client.client_id)
+    assert made.secret and renewed and renewed.secret
+    key = clients.symmetric_secret(renewed.client)
+    assert key is not None and key.matches(renewed.secret) and not key.matches(made.secret)
+
+
+async def test_a_change_says_what_changes_and_keeps_the_rest(clients: Clients) -> None:
+    made = await clients.create(CALLBACK | {"client_name": "Shop", "x_note": "kept"}, first_party=True)
+    changed = await clients.change(made.client.client_id, lambda now: {**now, "backchannel_logout_uri": BYE})
+    assert changed is not None and changed.secret is None and made.secret is not None
+    assert changed.client == await clients.get(made.client.client_id)
+    assert (changed.client.backchannel_logout_uri, changed.client.name) == (BYE, "Shop")
+    assert (changed.client.metadata["x_note"], changed.client.first_party) == ("kept", True)
+    assert await clients.check_secret(changed.client, made.secret)
+
+
+async def test_a_change_that_is_wrong_changes_nothing(clients: Clients) -> None:
+    made = await clients.create(CALLBACK)
+    mistakes: list[dict[str, Any]] = [{"redirect_uris": ["javascript:x"]}, {"grant_types": ["implicit"]}]
+    for wrong in (*mistakes, {"redirect_uris": []}):
+        with pytest.raises(InvalidMetadata, match=next(iter(wrong))):
+            await clients.change(made.client.client_id, lambda now, wrong=wrong: {**now, **wrong})  # type: ignore[misc]
+    assert await clients.list() == [made.client]
+    assert await clients.change("nobody", dict) is None and await clients.renew_secret("nobody") is None
+
+
+async def test_what_a_client_has_it_keeps_though_it_is_offered_no_more(
+    db: Database, ring: Ring, versions: Versions, clock: Hands
+) -> None:
+    """A setting that was turned off since is no reason to keep a wrong address."""
+    once = Offered(grant_types=frozenset({"implicit"}), response_types=frozenset({"id_token"}))
+    clients = Clients(db=db, ring=ring, versions=versions, clock=clock, offered=once)
+    browser = {"grant_types": ["implicit"], "response_types": ["id_token"]}
+    made = await clients.create(CALLBACK | browser)
+    now = Clients(db=db, ring=ring, versions=versions, clock=clock)
+    assert await now.change(made.client.client_id, lambda document: {**document, "client_name": "New"}) is not None
+
+
+async def test_who_becomes_public_loses_the_secret_and_gets_a_new_one_on_return(clients: Clients) -> None:
+    made = await clients.create(CALLBACK)
+    ways = ("none", "client_secret_post", "client_secret_jwt", "client_secret_basic")
+    found = []
+    for way in ways:
+        changed = await clients.change(
+            made.client.client_id,
+            lambda now, way=way: {**now, "token_endpoint_auth_method": way},  # type: ignore[misc]
+        )
+        assert changed is not None
+        found.append((changed.secret is not None, changed.client.secret_enc is not None))
+    assert found == [(False, False), (True, False), (True, True), (False, False)]
 
 
 async def test_a_better_hash_that_cannot_be_written_does_not_refuse(
