@@ -6,8 +6,10 @@ start makes what is printed true again.
 
 import json
 import secrets
+import shutil
 import sys
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,12 +155,16 @@ Other commands work on the demo as
         given = (
             f"ISSUER={self.base_url} CLIENT_ID={CLIENT_ID} CLIENT_SECRET={self.kept.client_secret} PORT={self.app_port}"
         )
-        return f"{given} {sys.executable} {EXAMPLE}" if EXAMPLE.is_file() else None
+        # The app calls the issuer by a library that the bridge itself has no use for.
+        before = "" if find_spec("httpx2") else f"{sys.executable} -m pip install --quiet httpx2 && "
+        return f"{before}{given} {sys.executable} {EXAMPLE}" if EXAMPLE.is_file() else None
 
     @property
     def commands(self) -> str:
         """Another command, with the settings of the demo."""
-        return f"login-bridge user list --config {SETTINGS}"
+        beside = Path(sys.executable).with_name("login-bridge")
+        name = "login-bridge" if shutil.which("login-bridge") or not beside.exists() else str(beside)
+        return f"{name.removeprefix(f'{Path.cwd()}/')} user list --config {SETTINGS}"
 
 
 def choose(given: Given) -> tuple[Config, Given]:

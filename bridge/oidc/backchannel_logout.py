@@ -126,6 +126,8 @@ _NOTHING_MORE: Final[Mapping[str, object]] = {}
 def untaken(reply: Fetched | NotFetched) -> str | None:
     """Why that is not "done" (§2.8); None: it is."""
     match reply:
+        case NotFetched("not-allowed"):
+            return "not-allowed (see fetch.allow)"
         case NotFetched(reason):
             return reason
         case Fetched(200 | 204):

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from bridge.cli import demo as demo_of
 from tests import servers
 from tests.cli.conftest import Command
 from tests.cli.serving import Demo, clean_environment, serve_command, serving
@@ -57,18 +58,34 @@ def test_the_printed_client_may_ask_for_a_code_and_redeem_nothing_made_up(demo: 
 
 
 def test_the_printed_command_works_on_the_demo(demo: Demo) -> None:
-    (line,) = [line.strip() for line in demo.printed.splitlines() if line.strip().startswith("login-bridge user list")]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    """As it stands, wherever the command was installed."""
+    (line,) = [line.strip() for line in demo.printed.splitlines() if "login-bridge user list" in line]
     done = subprocess.run(
         ["bash", "-c", line],
         cwd=demo.folder,
-        env={**clean_environment(), "PATH": path},
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "demo@example.com" in done.stdout
+
+
+def test_the_printed_app_brings_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation for serving has no library to call an issuer by."""
+    monkeypatch.chdir(tmp_path)
+    shown = demo_of.Demo(
+        base_url="http://127.0.0.1:8000",
+        port=8_000,
+        kept=demo_of.Kept(password="p", identifier="i", secret="s", client_secret="c"),
+    )
+    assert shown.app is None, "no checkout"
+    (tmp_path / "examples").mkdir()
+    (tmp_path / demo_of.EXAMPLE).touch()
+    assert shown.app is not None and shown.app.startswith("ISSUER=http://127.0.0.1:8000 CLIENT_ID=demo ")
+    monkeypatch.setattr(demo_of, "find_spec", lambda _: None)
+    assert shown.app is not None and shown.app.startswith(f"{sys.executable} -m pip install --quiet httpx2 && ISSUER=")
 
 
 @pytest.mark.slow

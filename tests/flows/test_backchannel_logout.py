@@ -163,7 +163,7 @@ async def test_bcl_2_8_one_that_hangs_refuses_or_lies_within_our_walls_holds_up_
     assert waiting == {
         "hanging": "Untold: hanging: slow",
         "refusing": "Untold: refusing: status 400",
-        "inner": "Untold: inner: not-allowed",
+        "inner": "Untold: inner: not-allowed (see fetch.allow)",
     }
 
 

@@ -131,7 +131,7 @@ async def test_a_client_that_is_gone_or_wants_it_no_more_is_not_told(client: Cli
         (Fetched(400, {}, b"the body is nobody's business"), "status 400"),
         (Fetched(501, {}, b""), "status 501"),
         (NotFetched("redirected"), "redirected"),
-        (NotFetched("not-allowed"), "not-allowed"),
+        (NotFetched("not-allowed"), "not-allowed (see fetch.allow)"),
         (NotFetched("too-big"), "too-big"),
     ],
 )
