@@ -7,6 +7,7 @@ from sqlalchemy import delete
 
 from bridge.database.tables import users
 from bridge.database.versions import bump
+from bridge.secret import Secret
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.store import Change, Drop
 from bridge.types import ClientId
@@ -79,6 +80,23 @@ async def test_only_offline_access_outlives_the_session(any_world: World, ending
     await ending(world, browser)
     assert (await world.userinfo(tokens["access_token"])).status_code == (200 if lives else 401)
     assert (await world.refresh(tokens["refresh_token"])).status_code == (200 if lives else 400)
+
+
+async def test_a_new_password_ends_codes_and_tokens_of_every_kind(world: World) -> None:
+    """§12 no. 60: what was granted for whoever is away as well."""
+    await world.allow("shop", "openid", "offline_access")
+    browser = await world.sign_in()
+    given = [(await world.redeem(await browser.code())).json()]
+    reply = await browser.consent(await browser.authorize(scope="openid offline_access", prompt="consent"))
+    given.append((await world.redeem(answer(reply)["code"])).json())
+    code = await browser.code()
+    assert await world.users.set_password(world.bob, Secret("four rivers and a kettle")) is not None
+    await world.sessions.publish_stamp(world.bob.id, world.bob.tag)
+    for tokens in given:
+        assert (await world.userinfo(tokens["access_token"])).status_code == 401
+        assert (await world.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    assert (await world.redeem(code)).json()["error"] == "invalid_grant"
+    assert page(await browser.authorize(), "/login")
 
 
 async def test_a_stamp_that_sql_drew_and_nobody_published_yet_is_no_hole_for_long(world: World) -> None:

@@ -4,8 +4,15 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bridge.clients.client import Client
 from bridge.interactions.record import Interaction, Logout
+from bridge.oidc.errors import Shown
+from bridge.oidc.logout import target_of
+from bridge.oidc.params import Parameters
+from bridge.oidc.redirect import RedirectTarget
 from bridge.tokens import LoginToken
 from bridge.types import ClientId
 from tests.oidc.world import Browser, World, page, shown
@@ -99,6 +106,20 @@ async def test_each_mistake_is_shown_and_sends_nobody_anywhere(world: World) -> 
     ]:
         text = shown((await _asked(world, **request))[0])
         assert named in text, request
+
+
+@given(uri=st.text(max_size=40) | st.builds(lambda at, more: BYE[:at] + more + BYE[at:], st.integers(0, 26), st.text()))
+def test_whatever_is_asked_for_nobody_is_sent_elsewhere_afterwards(uri: str) -> None:
+    """Property test: the very text, or nowhere (RPI §3)."""
+    client = Client(
+        client_id=ClientId("shop"), post_logout_redirect_uris=(BYE,), redirect_uris=("https://shop.example/",)
+    )
+    asked = Parameters({"post_logout_redirect_uri": uri})
+    if uri == BYE:
+        assert target_of(asked, client) == RedirectTarget(BYE, (BYE,), False)
+        return
+    with pytest.raises(Shown, match="post_logout_redirect_uri is not registered for this client"):
+        target_of(asked, client)
 
 
 async def test_a_repeated_parameter_is_shown(world: World) -> None:

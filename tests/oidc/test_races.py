@@ -43,6 +43,20 @@ async def test_of_fifty_refreshes_there_is_one_successor_and_it_lives(any_world:
     assert (await world.refresh(new["refresh_token"])).status_code == 200
 
 
+async def test_the_predecessor_gets_the_same_successor_and_the_grand_parent_ends_all(any_world: World) -> None:
+    """§12 no. 57; security §9: whichever store remembers them."""
+    world = any_world
+    first = await world.signed_up("shop", "openid")
+    second = (await world.refresh(first["refresh_token"])).json()
+    again = (await world.refresh(first["refresh_token"])).json()
+    assert (again["refresh_token"], again["access_token"]) == (second["refresh_token"], second["access_token"])
+    third = (await world.refresh(second["refresh_token"])).json()
+    assert (await world.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
+    for tokens in (first, second, third):
+        assert (await world.userinfo(tokens["access_token"])).status_code == 401
+    assert (await world.refresh(third["refresh_token"])).json()["error"] == "invalid_grant"
+
+
 async def test_a_visit_that_is_answered_in_ten_windows_gives_one_code(any_world: World) -> None:
     world, browser = any_world, Browser(any_world)
     await world.allow("shop", "openid")

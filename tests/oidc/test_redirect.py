@@ -1,8 +1,11 @@
 """Where a browser may be sent: the very text that was registered — RFC 9700 §2.1; §12 no. 1, 2."""
 
 import dataclasses
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
 
@@ -74,6 +77,33 @@ def test_an_app_on_the_device_may_choose_its_port(registered: str, asked: str, m
             RedirectTarget(asked, (registered,), True)
     with pytest.raises(NotRegistered):
         RedirectTarget(asked, (registered,), False)
+
+
+LOOPBACK = "http://127.0.0.1:8080/cb"
+BENT = st.builds(
+    lambda uri, at, drop, more: uri[:at] + more + uri[at + drop :],
+    st.sampled_from([URI, LOOPBACK]),
+    st.integers(0, 30),
+    st.integers(0, 8),
+    st.one_of(
+        st.text(max_size=6), st.sampled_from([":5", ":99999", "@evil.example", ".evil.example", "/..", "\\", "#"])
+    ),
+)
+"""A registered address, with something taken out or put in."""
+
+
+@given(uri=st.one_of(BENT, st.text(max_size=40)), native=st.booleans())
+def test_whatever_is_asked_for_nobody_is_sent_elsewhere(uri: str, native: bool) -> None:
+    """Property test; the judge takes addresses apart in a way of its own."""
+    try:
+        target = RedirectTarget(uri, (URI, LOOPBACK), native)
+    except NotRegistered:
+        assert uri not in (URI, LOOPBACK)
+        return
+    if target.uri not in (URI, LOOPBACK):
+        found = urlsplit(target.uri)
+        assert native and (found.scheme, found.hostname, found.path) == ("http", "127.0.0.1", "/cb")
+        assert (found.username, found.password, found.query, found.fragment) == (None, None, "", "")
 
 
 def test_a_target_cannot_be_bent_afterwards() -> None:
