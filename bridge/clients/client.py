@@ -91,6 +91,11 @@ class Client:
         """It has no secret, and proves nothing but the possession of its code verifier."""
         return self.auth_method == "none"
 
+    @property
+    def secret_ends(self) -> bool:
+        """It has two secrets, of which the older one is good for a while only (`bridge.clients.hashes`)."""
+        return self.secret_hash is not None and " " in self.secret_hash
+
     def may_authenticate_by(self, method: AuthMethod) -> bool:
         """Whether the token endpoint takes that method from this client.
 

@@ -110,7 +110,7 @@ def section(cls: type[T], name: str, values: Values, mistakes: Mistakes, origins
 
     None when the values do not go together, which is one more mistake.
     """
-    hints = _hints(cls)
+    hints = _hints(typing.cast("Any", cls))  # mypy takes a class of any kind for no Hashable
     known: dict[str, Field[Any]] = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
     origins |= {f"{name}.{key}": "default" for key in known}
     arguments: dict[str, Any] = {}
@@ -163,7 +163,7 @@ def _of_section(name: str, values: Values) -> Iterator[tuple[str, Given]]:
 
 
 def _spellings(cls: type[Any]) -> set[str]:
-    hints = _hints(cls)
+    hints = _hints(typing.cast("Any", cls))  # mypy takes a class of any kind for no Hashable
     names = {each.name for each in fields(cls)}
     return names | {key + _FILE for key in names if _may_be_file(key, hints[key])}
 

@@ -56,6 +56,18 @@ async def test_20_a_client_that_was_proved_is_refused_as_soon_as_it_changed(
     assert [await _ask(world) for _ in range(2)] == [401, 401]
 
 
+async def test_20_a_secret_that_was_renewed_is_over_when_its_time_is(world: World) -> None:
+    """However often it was shown until then: no version says that a time has come."""
+    assert await _ask(world) == 200
+    renewed = await world.clients.renew_secret("robot", overlap=60)
+    assert renewed is not None and renewed.secret is not None
+    new = basic("robot", renewed.secret.reveal())
+    for _ in range(3):
+        assert (await _ask(world), await _ask(world, new)) == (200, 200)
+    world.clock.move(61)
+    assert (await _ask(world), await _ask(world, new)) == (401, 200)
+
+
 async def test_20_a_proof_counts_for_nothing_while_the_versions_are_not_known(world: World) -> None:
     """Then the row is asked for, as by who never came before."""
     assert await _ask(world) == 200
