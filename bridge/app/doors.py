@@ -380,6 +380,7 @@ def _registration(rooms: Rooms, proxies: Proxies) -> RegistrationEndpoint | None
             limit=options.registrations_per_hour,
             seconds=HOUR,
             what="registration-address",
+            in_all=options.registrations_in_all if options.registration == "open" else None,
         ),
         sector_of=partial(check_sector, fetch=rooms.fetch),
         proxies=proxies,

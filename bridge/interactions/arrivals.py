@@ -29,22 +29,30 @@ class Arrivals:
         limit: int,
         seconds: float = MINUTE,
         what: str = "visit-address",
+        in_all: int | None = None,
     ) -> None:
-        """At most `limit` in `seconds`.  `what` is begun: each has a count of its own."""
+        """At most `limit` in `seconds`, and `in_all` from all addresses together.  `what` is begun: each has a count of
+        its own."""
         self._guard = guard
         self._names = names
         self._key = ring.newest.derive("limiter")
         self._limit = limit
         self._seconds = seconds
         self._what = what
+        self._in_all = in_all
 
     async def admit(self, ip: IPAddress | None) -> int:
         """One more from that address: 0, or the seconds to wait beyond the limit.  None: it is not known, and nothing
         is counted.  Raises Unavailable."""
-        return 0 if ip is None else math.ceil(await self._guard.admit([self._window(ip)]))
-
-    def _window(self, ip: IPAddress) -> Window:
+        if ip is None:
+            return 0
         # In IPv6 whoever has one address has 2^64 of them.
         network = ipaddress.ip_network(f"{ip}/{32 if ip.version == 4 else 64}", strict=False)
-        name = mac(self._key, self._what, str(network)).hex()[:32]
-        return Window(self._names.limiter(name), self._limit, self._seconds)
+        windows = [self._window(str(network), self._limit)]
+        if self._in_all is not None:
+            windows.append(self._window("all", self._in_all))
+        return math.ceil(await self._guard.admit(windows))
+
+    def _window(self, whence: str, limit: int) -> Window:
+        name = mac(self._key, self._what, whence).hex()[:32]
+        return Window(self._names.limiter(name), limit, self._seconds)

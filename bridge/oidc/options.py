@@ -58,7 +58,10 @@ class OidcOptions:
     """Whether an app that registered itself must use PKCE.  Off is for the conformance suite, which does not."""
 
     registrations_per_hour: int = 20
-    """So many may be registered from one address (IPv6: from one /64) in an hour."""
+    """So many may be registered, or changed, from one address (IPv6: from one /64) in an hour."""
+
+    registrations_in_all: int = 1_000
+    """The same from all addresses together, where everybody may register."""
 
     registration_unused: int = 7_776_000
     """An app that registered itself, and that nobody ever allowed anything, is forgotten after so long; 0: never."""
@@ -74,6 +77,7 @@ class OidcOptions:
                 ("id_token", "60 to 3600", 60 <= self.id_token <= 3_600),
                 ("jwks_max_age", "0 to 86400", 0 <= self.jwks_max_age <= 86_400),
                 ("registrations_per_hour", "1 to 1000000", 1 <= self.registrations_per_hour <= 1_000_000),
+                ("registrations_in_all", "1 to 1000000", 1 <= self.registrations_in_all <= 1_000_000),
                 (
                     "registration_unused",
                     "0, or 3600 and more",

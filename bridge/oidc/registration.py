@@ -103,9 +103,7 @@ class RegistrationEndpoint:
     async def _register(self, call: _Call, visit: Visit) -> Reply:
         if self._who == "token" and call.token is None:
             _refuse_token(shown=False)
-        if wait := await self._arrivals.admit(visit.ip):
-            later = ((b"retry-after", str(wait).encode()),)
-            raise OAuthError("temporarily_unavailable", "too many registrations", status=429, headers=later)
+        await self._admit(visit)
         if call.token is not None and not await self._registrations.admits(call.token):
             _refuse_token(shown=True)  # before anything is fetched for somebody whom we do not know
         await self._sector_of(call.document)
@@ -126,6 +124,7 @@ class RegistrationEndpoint:
     async def _change(self, client_id: ClientId, token: Secret, document: Document, visit: Visit) -> Reply:
         if await self._registrations.find(client_id, token) is None:
             _refuse_token(shown=True)  # before anything is fetched for somebody whom we do not know
+        await self._admit(visit)
         await self._sector_of(document)
         changed = await self._ledger.do(
             visit, lambda deed: self._registrations.change(deed, client_id, token, document)
@@ -138,6 +137,12 @@ class RegistrationEndpoint:
         if not await self._ledger.do(visit, lambda deed: self._registrations.remove(deed, client_id, token)):
             _refuse_token(shown=True)
         return _GONE
+
+    async def _admit(self, visit: Visit) -> None:
+        """Each time a row is written and every worker reads its clients anew, so nobody does it without end."""
+        if wait := await self._arrivals.admit(visit.ip):
+            later = ((b"retry-after", str(wait).encode()),)
+            raise OAuthError("temporarily_unavailable", "too many registrations", status=429, headers=later)
 
     def _response(self, registration: Registration) -> dict[str, Any]:
         """RFC 7591 §3.2.1, RFC 7592 §3: what is registered, as it holds; the secret only when it was just made."""

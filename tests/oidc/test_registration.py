@@ -367,6 +367,20 @@ async def test_a_change_that_says_what_is_ours_changes_nothing(world: World, wro
     assert (await _manage(world, "GET", made)).json()["client_name"] == "New"
 
 
+async def test_nobody_changes_it_without_end(world: World) -> None:
+    """Each change outdates what every worker knows of all clients, and is written into the audit."""
+    made = await _registered(world)
+    document = {**DOCUMENT, "client_id": made["client_id"]}
+    for _ in range(19):
+        reply = await _manage(world, "PUT", made, None, document)
+        assert reply.status_code == 200
+        made = reply.json()
+    refused = [await _manage(world, "PUT", made, None, document) for _ in range(3)]
+    assert all(reply.status_code == 429 and int(reply.headers["retry-after"]) > 0 for reply in refused)
+    assert (await _manage(world, "GET", made)).status_code == 200
+    assert (await _manage(world, "DELETE", made)).status_code == 204
+
+
 async def test_a_change_may_repeat_the_secret_and_keeps_it(world: World) -> None:
     made = await _registered(world)
     document = {**DOCUMENT, "client_id": made["client_id"], "client_secret": made["client_secret"]}
