@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -15,7 +15,7 @@ from bridge.grants import restamped
 from bridge.outbox import farewells, worker
 from bridge.secret import Secret
 from bridge.types import ClientId
-from tests.flows.oauth import CHALLENGE
+from tests.flows.oauth import CHALLENGE, VERIFIER
 from tests.flows.parties import Party, listening
 from tests.flows.visitor import Visitor
 from tests.running import NEW_PASSWORD, Furnished, Given, Site, in_process
@@ -236,6 +236,54 @@ async def test_whatever_ends_a_session_tells_its_apps(
     await street.good.hear_of(known["good"])
     await asyncio.sleep(0.3)
     assert street.good.calls == before + 1, "once"
+
+
+async def test_what_ends_tokens_alone_is_no_sign_out_and_tells_nobody(street: Street, visit: Visit) -> None:
+    """A code or refresh token that comes twice, and RFC 7009: the person is still there, and nobody said otherwise."""
+    site, form = street.site, {"code_verifier": VERIFIER}
+    address = f"http://127.0.0.1:{free_port()}/logout"
+    made = await site.client(
+        "teller",
+        {
+            "redirect_uris": ["https://teller.example.net/cb"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "backchannel_logout_uri": address,
+        },
+        first_party=True,
+    )
+    assert made.secret is not None
+    browser, known = await street.person(visit, "teller")
+    transport, who = httpx2.ASGITransport(site.bridge), ("teller", made.secret.reveal())
+
+    async def tokens(http: httpx2.AsyncClient, **more: str) -> dict[str, str]:
+        found: dict[str, str] = (await http.post("/oauth/token", data={**form, **more}, auth=who)).json()
+        return found
+
+    async def code() -> str:
+        await browser.get(f"/oauth/authorize?{urlencode(asked('teller'))}")
+        return parse_qs(urlsplit(browser.sent_to).query)["code"][0]
+
+    async def told() -> int:
+        once = farewells.once_of(ClientId("teller"), known["teller"])
+        async with site.bridge.rooms.database.read() as tx:
+            return len((await tx.execute(select(outbox.c.id).where(outbox.c.once == once))).all())
+
+    async with httpx2.AsyncClient(transport=transport, base_url=site.url, trust_env=False) as http:
+        twice = {"grant_type": "authorization_code", "code": await code()}
+        assert "access_token" in await tokens(http, **twice)
+        assert (await tokens(http, **twice))["error"] == "invalid_grant"
+        first = await tokens(http, grant_type="authorization_code", code=await code())
+        then = await tokens(http, grant_type="refresh_token", refresh_token=first["refresh_token"])
+        await tokens(http, grant_type="refresh_token", refresh_token=then["refresh_token"])
+        assert "error" in await tokens(http, grant_type="refresh_token", refresh_token=first["refresh_token"])
+        given = await tokens(http, grant_type="authorization_code", code=await code())
+        await http.post("/oauth/revoke", data={"token": given["refresh_token"]}, auth=who)
+    ended = [event.kind for event in site.told.events if event.client == "teller" and event.kind.startswith("token.re")]
+    assert ended.count("token.replay") == 2 and ended.count("token.revoked") == 1
+    assert await told() == 0 and await code(), "he is still signed in"
+    await browser.open("/logout")
+    await browser.press("logout-confirm")
+    assert await told() == 1
 
 
 async def test_the_session_that_stays_is_not_said_to_have_ended(street: Street, visit: Visit) -> None:
