@@ -26,7 +26,7 @@ from bridge.asgi import (
     query,
     read_body,
 )
-from bridge.clients.metadata import InvalidMetadata
+from bridge.clients.metadata import InvalidMetadata, is_identifier
 from bridge.clients.registrations import Document, NotAdmitted, Registration, Registrations
 from bridge.errors import Unavailable
 from bridge.events.ledger import Ledger
@@ -95,8 +95,8 @@ class RegistrationEndpoint:
     async def _answer(self, call: _Call, visit: Visit) -> Reply:
         if call.method == "POST":
             return await self._register(call, visit)
-        if call.client_id is None or call.token is None:
-            _refuse_token(shown=call.token is not None)
+        if call.client_id is None or call.token is None or not is_identifier(call.client_id):
+            _refuse_token(shown=call.token is not None)  # and no database is asked for what it may choke on (NUL)
         act = {"GET": self._show, "PUT": self._change, "DELETE": self._remove}[call.method]
         return await act(ClientId(call.client_id), call.token, call.document, visit)
 

@@ -322,6 +322,21 @@ async def test_nobody_else_s_token_manages_it(world: World) -> None:
     assert (await _manage(world, "GET", made)).status_code == 200
 
 
+async def test_no_database_is_asked_for_what_no_client_is_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL takes no NUL: that would be a fault of ours, and not of whoever asks."""
+    made = await _registered(world)
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr(world.db, "read", asked)
+    monkeypatch.setattr(world.db, "begin", asked)
+    for name in ("%00", "a%0D%0Ab", "%C3%A9", "x" * 300):
+        nobody = {**made, "registration_client_uri": f"{ISSUER}/oauth/register?client_id={name}"}
+        for method in ("GET", "PUT", "DELETE"):
+            assert (await _manage(world, method, nobody, None, DOCUMENT)).status_code == 401
+
+
 async def test_a_client_s_tokens_of_other_kinds_do_not_manage_it_and_its_own_opens_nothing_else(world: World) -> None:
     """Security §1."""
     made = await _registered(world)
