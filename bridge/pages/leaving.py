@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bridge.asgi import Receive, Reply, Scope, Send, looks_ahead
+from bridge.asgi import Receive, Reply, Scope, Send, is_navigation, looks_ahead
 from bridge.errors import Unavailable
 from bridge.interactions.record import Logout
 from bridge.login.remembering import Over, Remembering
@@ -73,7 +73,9 @@ class Leaving:
         alive = asked.alive or await self.desk.by_link(asked)
         if alive is None:
             return await self._remembered(asked, wish)
-        if wish is not None and self._proves_itself(asked, alive, wish) and not looks_ahead(asked.heard.scope):
+        # A picture is no wish either: an app's own logo, on one of our pages, may be an address of ours.
+        meant = is_navigation(asked.heard.scope) and not looks_ahead(asked.heard.scope)
+        if wish is not None and meant and self._proves_itself(asked, alive, wish):
             return await self._end(asked, alive, wish)
         return self._ask(asked, alive.token.sid, asked.user)
 

@@ -64,6 +64,16 @@ async def test_rp_initiated_logout_no_state_redirects_without_one(person: Signed
     assert await person.is_over()
 
 
+@pytest.mark.parametrize("destination", ["image", "iframe", "empty"])
+async def test_nobody_is_signed_out_by_what_a_page_loads(person: SignedIn, destination: str) -> None:
+    """An app's logo stands on our pages, and may be an address of ours with an ID token that the app was given."""
+    person.browser.headers |= {"sec-fetch-dest": destination, "sec-fetch-mode": "no-cors"}
+    await person.browser.open(f"/oauth/logout?{urlencode({'id_token_hint': person.hint})}")
+    for name in ("sec-fetch-dest", "sec-fetch-mode"):
+        del person.browser.headers[name]
+    assert not await person.is_over()
+
+
 def unsigned(hint: str) -> str:
     """The hint changed to alg none."""
     head = base64.urlsafe_b64encode(json.dumps({"alg": "none"}).encode()).decode().rstrip("=")
