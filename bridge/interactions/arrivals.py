@@ -42,16 +42,16 @@ class Arrivals:
         self._in_all = in_all
 
     async def admit(self, ip: IPAddress | None) -> int:
-        """One more from that address: 0, or the seconds to wait beyond the limit.  None: it is not known, and nothing
-        is counted.  Raises Unavailable."""
-        if ip is None:
-            return 0
-        # In IPv6 whoever has one address has 2^64 of them.
-        network = ipaddress.ip_network(f"{ip}/{32 if ip.version == 4 else 64}", strict=False)
-        windows = [self._window(str(network), self._limit)]
+        """One more from that address: 0, or the seconds to wait beyond the limit.  None: it is not known, and counted
+        only among all.  Raises Unavailable."""
+        windows: list[Window] = []
+        if ip is not None:
+            # In IPv6 whoever has one address has 2^64 of them.
+            network = ipaddress.ip_network(f"{ip}/{32 if ip.version == 4 else 64}", strict=False)
+            windows.append(self._window(str(network), self._limit))
         if self._in_all is not None:
             windows.append(self._window("all", self._in_all))
-        return math.ceil(await self._guard.admit(windows))
+        return math.ceil(await self._guard.admit(windows)) if windows else 0
 
     def _window(self, whence: str, limit: int) -> Window:
         name = mac(self._key, self._what, whence).hex()[:32]

@@ -19,5 +19,6 @@ async def test_all_addresses_together_have_a_limit_and_who_is_beyond_his_own_tak
     assert first[:2] == [0, 0] and all(first[2:])
     others = [await arrivals.admit(ip_address(f"2001:db8:{number}::1")) for number in range(1, 6)]
     assert others[:3] == [0, 0, 0] and all(0 < wait <= HOUR for wait in others[3:])
+    assert await arrivals.admit(None), "whose address is not known is one of all"
     clock.move(2 * HOUR)
     assert await arrivals.admit(ip_address("2001:db8:9::1")) == 0
