@@ -155,7 +155,7 @@ class Registrations:
         values |= {"registration_hash": self._hashes.make(client_id, new), "updated_at": self._now()}
         await deed.tx.execute(update(oauth_clients).where(oauth_clients.c.id == before["id"]).values(values))
         after = client_of((await deed.tx.execute(_registered(client_id))).one()._asdict())
-        if not set(after.redirect_uris) <= set(client_of(before).redirect_uris):
+        if not _addresses(after) <= _addresses(client_of(before)):
             # Nobody was asked about that address: what people allowed, they allowed the ones they were shown.
             await deed.tx.execute(withdrawal(client_id, self._now()))
         await self._note(deed, client_id, "changed by its registration access token")
@@ -320,6 +320,11 @@ def effective(document: Document, scopes: Sequence[str]) -> dict[str, Any]:
     if size > MOST_BYTES:
         raise InvalidMetadata("", f"the document is larger than {MOST_BYTES} bytes")
     return whole
+
+
+def _addresses(client: Client) -> set[tuple[str, bool]]:
+    """Where its answers go, and whether at any port of the loopback, as to a native app."""
+    return {(uri, client.application_type == "native") for uri in client.redirect_uris}
 
 
 def _registered(client_id: str) -> Select[Any]:

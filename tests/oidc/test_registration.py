@@ -428,6 +428,16 @@ async def test_a_new_address_is_asked_about_again(world: World) -> None:
     assert answer(await _code(world, made, prompt="none"))["error"] == "consent_required"
 
 
+async def test_an_address_that_becomes_one_of_every_port_is_asked_about_again(world: World) -> None:
+    """RFC 8252 §7.3: of native apps, and on the person's own machine other programs have ports too."""
+    made = await _registered(world, redirect_uris=["http://127.0.0.1:8000/cb"])
+    await world.allow(made["client_id"], "openid")
+    assert "code" in answer(await _code(world, made, prompt="none"))
+    native = {"redirect_uris": made["redirect_uris"], "client_id": made["client_id"], "application_type": "native"}
+    made = (await _manage(world, "PUT", made, None, native)).json()
+    assert answer(await _code(world, made, prompt="none"))["error"] == "consent_required"
+
+
 async def test_a_removed_client_is_nobody(world: World) -> None:
     """§12 no. 91: its tokens are dead."""
     made = await _registered(world)
