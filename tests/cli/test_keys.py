@@ -1,6 +1,7 @@
 """`login-bridge keys`: what is where, a rotation, and a key that leaked — docs/incident.md."""
 
-from tests.cli.conftest import Command
+from bridge.app.rooms import Rooms
+from tests.cli.conftest import Command, within
 
 
 def _by_state(rows: list[dict[str, str]]) -> dict[str, list[str]]:
@@ -24,6 +25,18 @@ def test_new_keys_are_published_and_wait(place: object, command: Command) -> Non
     assert command("keys", "rotate", "--json").json["pending"] == pending  # they wait still
     said = command("keys", "list")
     assert said.status == 0 and pending[0]["kid"] in said.out and "UTC" in said.out
+
+
+def test_a_key_stays_published_for_longer_than_anything_that_it_signed_is_of_use(place: object) -> None:
+    """Openid-provider §12 no. 86: an ID token is a hint for as long as its session may live."""
+
+    async def work(rooms: Rooms) -> tuple[int, int, int]:
+        config, schedule = rooms.config, rooms.keyring.schedule
+        assert schedule.before > config.oidc.jwks_max_age
+        return schedule.after, config.oidc.id_token, config.sessions.longest
+
+    after, *lives = within(work)
+    assert after > max(lives) == 30 * 86_400
 
 
 def test_a_key_that_leaked_is_gone_at_once(place: object, command: Command) -> None:
