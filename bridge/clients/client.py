@@ -63,11 +63,8 @@ class Client:
     logo_uri: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None
-    client_uri: str | None = None
     backchannel_logout_uri: str | None = None
-    backchannel_logout_session_required: bool = False
     frontchannel_logout_uri: str | None = None
-    frontchannel_logout_session_required: bool = False
     sector: str | None = None
     """The host whose clients know people by a `sub` of their own (Core §8.1); None: by the one that all know."""
     default_max_age: int | None = None

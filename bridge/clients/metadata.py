@@ -58,7 +58,10 @@ class InvalidMetadata(ValueError):
 
 
 class Metadata(Struct, frozen=True, kw_only=True):
-    """The members we act upon; what else a document has is kept with it, untouched."""
+    """The members that are checked when they come; what else a document has is kept with it, untouched.
+
+    Of some nobody asks afterwards: `sid` and `auth_time` are always told, whether they are required or not.
+    """
 
     client_name: str = ""
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"  # noqa: S105  # a method
