@@ -5,7 +5,21 @@ from typing import Final
 
 import typer
 
-from bridge.cli import audit, check, client, config, credential, init, keys, registration, role, serve, session, user
+from bridge.cli import (
+    audit,
+    check,
+    client,
+    config,
+    credential,
+    init,
+    keys,
+    outbox,
+    registration,
+    role,
+    serve,
+    session,
+    user,
+)
 from bridge.cli.output import Refusal, complain
 from bridge.errors import BridgeError
 
@@ -36,6 +50,7 @@ app.add_typer(client.app, name="client")
 app.add_typer(registration.app, name="registration")
 app.add_typer(keys.app, name="keys")
 app.add_typer(session.app, name="session")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(audit.app, name="audit")
 
 

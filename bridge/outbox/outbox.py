@@ -8,7 +8,7 @@ A job holds whom and what, never a token: that is made when the letter is sent.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
@@ -33,6 +33,23 @@ class Delivery:
     """1 for the first."""
     message_id: str
     """The same for every try: whoever gets the letter twice can see that it is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A job that is not done: it waits for its next try, or was given up."""
+
+    id: int
+    purpose: str
+    user: UserId | None
+    client: str | None
+    """The app that is to be told; None: it is a letter."""
+    state: str
+    attempts: int
+    due_at: int
+    """Unix seconds."""
+    error: str
+    """What came of the last try."""
 
 
 class Outbox:
@@ -67,6 +84,24 @@ class Outbox:
         except IntegrityError:  # at this moment
             return False
         return True
+
+    async def left(self) -> Sequence[Left]:
+        """What is not done, the oldest first.  Raises Unavailable."""
+        async with self._db.read() as tx:
+            rows = await tx.execute(select(outbox).where(outbox.c.state != "sent").order_by(outbox.c.id))
+        return [
+            Left(
+                id=row.id,
+                purpose=row.purpose,
+                user=None if row.user_id is None else UserId(row.user_id),
+                client=json.loads(row.payload).get("client"),
+                state=row.state,
+                attempts=row.attempts,
+                due_at=row.due_at,
+                error=row.last_error,
+            )
+            for row in rows
+        ]
 
     async def revive(self) -> int:
         """Try again, from the first attempt, whatever was given up; says how many jobs that are."""
