@@ -1,13 +1,17 @@
 """Where a browser may be sent: the very text that was registered — RFC 9700 §2.1; §12 no. 1, 2."""
 
 import dataclasses
-from urllib.parse import urlsplit
+import posixpath
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
+from tests.oidc.near_misses import near_misses
+from tests.oidc.world import CLIENTS
 
 URI = "https://shop.example/cb"
 
@@ -41,6 +45,45 @@ URI = "https://shop.example/cb"
 def test_nothing_but_the_exact_text(wrong: str, native: bool) -> None:
     with pytest.raises(NotRegistered):
         RedirectTarget(wrong, (URI,), native)
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_whatever_is_almost_registered_is_not(client: str, native: bool) -> None:
+    registered = [uri for uri in CLIENTS[client].get("redirect_uris", []) if not (native and uri.startswith("http:"))]
+    for wrong in {wrong for uri in registered for wrong in near_misses(uri)} - {*registered}:
+        with pytest.raises(NotRegistered):
+            RedirectTarget(wrong, registered, native)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda asked, ours: asked.startswith(ours),
+        lambda asked, ours: ours.startswith(asked),
+        lambda asked, ours: asked.endswith(ours),
+        lambda asked, ours: ours in asked,
+        lambda asked, ours: asked.lower() == ours.lower(),
+        lambda asked, ours: asked.strip() == ours,
+        lambda asked, ours: unquote(asked) == ours,
+        lambda asked, ours: asked.partition("#")[0] == ours,
+        lambda asked, ours: asked.partition("?")[0] == ours.partition("?")[0],
+        lambda asked, ours: asked.rstrip("/") == ours.rstrip("/"),
+        lambda asked, ours: asked.partition(":")[2] == ours.partition(":")[2],
+        lambda asked, ours: urlsplit(asked).hostname == urlsplit(ours).hostname,
+        lambda asked, ours: urlsplit(asked)._replace(netloc="") == urlsplit(ours)._replace(netloc=""),
+        lambda asked, ours: _plain(asked) == _plain(ours),
+    ],
+)
+def test_every_laxer_comparison_lets_one_of_these_in(same: Callable[[str, str], bool]) -> None:
+    """Else the test above shows less than it says."""
+    assert any(same(wrong, URI) for wrong in near_misses(URI)) and URI not in near_misses(URI)
+
+
+def _plain(uri: str) -> tuple[str | None, str]:
+    """Host and path without detours, as a server might see them."""
+    parts = urlsplit(uri)
+    return parts.hostname, posixpath.normpath(unquote(parts.path)).replace("//", "/")
 
 
 def test_the_exact_text_may() -> None:
