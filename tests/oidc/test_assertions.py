@@ -353,8 +353,9 @@ async def test_an_algorithm_that_was_not_registered_calls_nobody(signing: World)
     assert signing.web.asked == []
 
 
-async def test_what_an_error_says_is_no_key_set(signing: World) -> None:
-    signing.web.pages[JWKS_URI] = Fetched(404, {}, json.dumps(public(key("ES256"))).encode())
+@pytest.mark.parametrize("status", [201, 206, 404])
+async def test_what_an_error_or_a_part_says_is_no_key_set(signing: World, status: int) -> None:
+    signing.web.pages[JWKS_URI] = Fetched(status, {}, json.dumps(public(key("ES256"))).encode())
     await _refused(signing, _by(signing, "far"))
 
 

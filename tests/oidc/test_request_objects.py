@@ -266,6 +266,13 @@ async def test_a_client_that_demands_signatures_counts_nothing_outside(objects: 
     )
 
 
+async def test_an_object_that_says_it_is_of_rfc_9101_counts_alone_for_every_client(objects: World) -> None:
+    for typ, states in ((None, ["outside"]), ("oauth-authz-req+jwt", [])):
+        text = _signed("free", state=None, header={"typ": typ})
+        said = await _code(objects, "free", request=text, state="outside")
+        assert [value for name, value in said.items() if name == "state"] == states
+
+
 async def test_both_ways_at_once_and_an_object_twice_are_refused(objects: World) -> None:
     both = {"request": _signed("free"), "request_uri": OBJECT_URI}
     assert await _error(objects, "free", **both) == "invalid_request"
@@ -297,6 +304,14 @@ async def test_a_fragment_is_for_caches_and_never_sent(objects: World) -> None:
     assert objects.web.asked == [OBJECT_URI]
 
 
+async def test_an_address_may_be_so_long_and_no_longer(objects: World) -> None:
+    """Core §6.2: 512 characters, its fragment among them."""
+    objects.web.pages[OBJECT_URI] = _signed("free").encode()
+    longest = f"{OBJECT_URI}#".ljust(512, "x")
+    assert (await _code(objects, "free", request_uri=longest))["state"] == "inside"
+    assert await _error(objects, "free", request_uri=f"{longest}x") == "invalid_request_uri"
+
+
 @pytest.mark.parametrize(
     "uri",
     [
@@ -321,8 +336,9 @@ async def test_nobody_is_called_who_was_not_registered(objects: World, uri: str)
 
 async def test_where_nothing_lies_the_address_is_at_fault_and_where_junk_lies_the_object(objects: World) -> None:
     assert await _error(objects, "free", request_uri=OBJECT_URI) == "invalid_request_uri"
-    objects.web.pages[OBJECT_URI] = Fetched(404, {}, _signed("free").encode())
-    assert await _error(objects, "free", request_uri=OBJECT_URI) == "invalid_request_uri"
+    for status in (201, 206, 299, 404):
+        objects.web.pages[OBJECT_URI] = Fetched(status, {}, _signed("free").encode())
+        assert await _error(objects, "free", request_uri=OBJECT_URI) == "invalid_request_uri"
     for junk in (b"", b"<html>", "é".encode(), b"a.b.c", _signed("free", by=key("ES256", "thief")).encode()):
         objects.web.pages[OBJECT_URI] = junk
         assert await _error(objects, "free", request_uri=OBJECT_URI) == "invalid_request_object"
