@@ -1,5 +1,6 @@
 """What every test may ask for: the event loop the bridge runs on, and real servers (one of each per test process)."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -8,6 +9,11 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests import compiled, servers
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end; each look through it for garbage takes longer than many tests."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
