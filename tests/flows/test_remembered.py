@@ -305,6 +305,16 @@ async def test_s10_devices_are_listed_and_forgotten_singly_though_their_sessions
     assert "forgotten already" in ada.text and site.told.kinds().count("device.forgotten") == 1
 
 
+async def test_a_device_was_last_used_when_its_session_was(site: Site, visit: Visit, clock: Hands) -> None:
+    other, ada = await keeping(visit(site)), await keeping(visit(site))
+    clock.move(1_200)
+    await other.open("/account")
+    await asyncio.sleep(0.05)  # it is written after the answer
+    clock.move(120)
+    await ada.open("/account")
+    assert "Last used 2 minutes ago" in ada.text and "22 minutes ago" not in ada.text
+
+
 async def test_s10_to_forget_a_device_takes_a_fresh_sign_in_as_its_session_ends_too(
     site: Site, visit: Visit, clock: Hands
 ) -> None:
