@@ -227,14 +227,14 @@ class AuthorizationEndpoint:
         if raw is not None and raw_stamp is None:
             await self._sessions.resolve(token, "issuer", ip)
             raw, raw_stamp, raw_consent = await store.read(*keys)
-        alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip)
+        alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip, key=keys[0])
         if not isinstance(alive, Alive):
             return None
         record = alive.record
         if read_copy(raw_consent, record.stamp) is None or _changed_lately(client, self._issuing.clock.now()):
             await self._consents.fill(record.uid, token.tag, client.client_id)
             raw, raw_stamp, raw_consent = await store.read(*keys)
-            alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip)
+            alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip, key=keys[0])
         consent = read_copy(raw_consent, record.stamp)
         user = await self._users.by_id(record.uid, stamp=record.stamp)
         # A copy that will not be filled under this stamp: SQL knows a newer one, so the session has ended.

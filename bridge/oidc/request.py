@@ -32,6 +32,8 @@ _LONGEST: Final = {"state": LONGEST_STATE, "nonce": 512}  # bytes
 _LONGEST_HINTS: Final = {"login_hint": 320, "ui_locales": 200}  # characters
 _MOST_KEPT: Final = 6_144
 """Bytes, as they lie in the store."""
+_SURELY_SHORT: Final = 900
+"""Characters of all values: six bytes for each, and the names, are fewer than that."""
 _KEPT: Final = (
     *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce"),
     *("code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "claims", "acr_values"),
@@ -169,7 +171,7 @@ def _check_sizes(values: Mapping[str, str]) -> None:
     for name, most in _LONGEST.items():
         if len(values.get(name, "").encode()) > most:
             raise OAuthError("invalid_request", f"{name} is longer than {most} bytes")
-    if len(msgspec.json.encode(kept(values))) > _MOST_KEPT:
+    if sum(map(len, values.values())) > _SURELY_SHORT and len(msgspec.json.encode(kept(values))) > _MOST_KEPT:
         raise OAuthError("invalid_request", "the request is too long")
 
 
@@ -218,15 +220,16 @@ def _scopes(
     scopes = tuple(
         scope
         for scope in asked
-        if scope in client.scopes and (offline or scope != "offline_access") and _is_scope(scope)
+        if scope in client.scopes and (offline or scope != "offline_access") and (scope in SCOPES or _is_word(scope))
     )
     if not scopes:
         raise OAuthError("invalid_scope", "scope holds nothing that this client may have")
     return scopes
 
 
-def _is_scope(scope: str) -> bool:
-    return scope in SCOPES or (scope.isascii() and scope.isprintable() and '"' not in scope and "\\" not in scope)
+def _is_word(scope: str) -> bool:
+    """RFC 6749 §3.3."""
+    return scope.isascii() and scope.isprintable() and '"' not in scope and "\\" not in scope
 
 
 def _max_age(values: Mapping[str, str], client: Client) -> int | None:
