@@ -55,10 +55,10 @@ class Front:
 
     def find(self, scope: Scope) -> Found | None:
         """The endpoint of this path on the host; None: it is not ours."""
-        if self.base and scope["path"] == _WELL_KNOWN + self.base:  # RFC 8414 §3.1: always at the root of the host
-            return self._at(_WELL_KNOWN, scope, self.exact, written=scope["path"])
         if not self.base:
             return self._at(path_of(scope), scope, self.exact)
+        if scope["path"] == _WELL_KNOWN + self.base:  # RFC 8414 §3.1: always at the root of the host
+            return self._at(_WELL_KNOWN, scope, self.exact, written=scope["path"])
         placed = self._placed(scope)
         return self._at(*placed, self.exact) if placed else None
 

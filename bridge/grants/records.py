@@ -146,7 +146,7 @@ def read_refresh(raw: bytes | None) -> Refresh | None:
 
 def read_tombstone(raw: bytes | None) -> Tombstone | None:
     """The trace of a rotated refresh token; None: it is no such thing."""
-    return _decoded(_tombstone, raw[len(DEAD) :]) if raw is not None and raw.startswith(DEAD) else None
+    return _living(_tombstone, raw[len(DEAD) :]) if raw is not None and raw.startswith(DEAD) else None
 
 
 def vouches(raw_stamp: bytes | None, user: UserId | None, stamp: Stamp | None) -> bool:
@@ -155,10 +155,8 @@ def vouches(raw_stamp: bytes | None, user: UserId | None, stamp: Stamp | None) -
 
 
 def _living(decode: Callable[[bytes], Record], raw: bytes | None) -> Record | None:
-    return None if raw is None or raw.startswith(DEAD) else _decoded(decode, raw)
-
-
-def _decoded(decode: Callable[[bytes], Record], raw: bytes) -> Record | None:
+    if raw is None or raw.startswith(DEAD):
+        return None
     try:
         return decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):

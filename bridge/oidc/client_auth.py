@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final, Protocol
 from urllib.parse import unquote, unquote_plus
 
@@ -16,7 +17,7 @@ from bridge.keys.foreign import read
 from bridge.oidc.assertion import TYPE as ASSERTION_TYPE
 from bridge.oidc.assertion import Assertions
 from bridge.oidc.errors import OAuthError
-from bridge.secret import Secret, mac
+from bridge.secret import Secret
 
 METHODS: Final[tuple[AuthMethod, ...]] = (
     *("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"),
@@ -67,7 +68,7 @@ class _Proved:
 
     def name(self, authorization: str) -> bytes:
         """What the header is known by."""
-        return mac(self._key, "authorization", authorization)
+        return blake2b(authorization.encode(), key=self._key, digest_size=32).digest()
 
     def get(self, name: bytes) -> AuthenticatedClient | None:
         """Whom it proved; what has become of him since is the caller's to ask."""

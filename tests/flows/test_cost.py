@@ -1,0 +1,75 @@
+"""What the two commonest requests cost: Python functions entered, which nothing else on the machine changes.
+
+A limit lies a few per cent above what was counted on 2026-11-28 (CPython 3.11, which enters comprehensions too; later
+ones enter less).  Whoever makes a request dearer than that has to say so here, and in docs/benchmarks.md.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from bridge.asgi import Receive, Scope, Send
+from tests.flows.raw import Heard, Party
+from tests.running import Site
+
+INTROSPECTION, USERINFO = 95, 95
+
+
+async def _entered(party: Party, door: str, token: str) -> Counter[str]:
+    """How often each function was entered by one request, once everything is in its cache."""
+    entered: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            entered[f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}"] += 1
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            await party.app(scope, receive, send)
+        finally:
+            sys.setprofile(before)
+
+    for app in (party.app, party.app, watched):
+        request: Callable[[str], Awaitable[Heard]] = getattr(replace(party, app=app), door)
+        assert (await request(token)).status == 200
+    return entered
+
+
+async def test_introspection_costs_no_more_than_it_did(site: Site) -> None:
+    party = await Party.at(site)
+    entered = await _entered(party, "introspect", await party.own_token())
+    assert entered.total() <= INTROSPECTION, entered.most_common()
+
+
+async def test_userinfo_costs_no_more_than_it_did(site: Site) -> None:
+    party = await Party.at(site)
+    entered = await _entered(party, "userinfo", (await party.signed_in())["access_token"])
+    assert entered.total() <= USERINFO, entered.most_common()
+
+
+@pytest.mark.parametrize("door", ["introspect", "userinfo"])
+async def test_each_asks_the_store_once_and_writes_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    party = await Party.at(site)
+    token = (await party.signed_in())["access_token"]
+    request: Callable[[str], Awaitable[Heard]] = getattr(party, door)
+    await request(token)
+    store, asked = site.bridge.rooms.raw_store, []
+    for verb in ("read", "commit", "members"):
+        real = getattr(store, verb)
+
+        async def counted(*given: Any, verb: str = verb, real: Any = real) -> Any:
+            asked.append((verb, len(given)))
+            return await real(*given)
+
+        monkeypatch.setattr(store, verb, counted)
+    assert (await request(token)).status == 200
+    assert asked == [("read", 3)]
