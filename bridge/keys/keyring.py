@@ -5,7 +5,7 @@ signed by `cryptography` directly, with a header encoded once: that saves 25 µs
 """
 
 import asyncio
-import base64
+import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -236,9 +236,10 @@ class Keyring:
 
 def b64url(raw: bytes) -> bytes:
     """Base64url without padding (RFC 7515 §2)."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _IN_ORDER: Final = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 
 

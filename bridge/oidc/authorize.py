@@ -148,8 +148,9 @@ class AuthorizationEndpoint:
         client = await self._client(parameters)
         if visit is None:
             parameters = await self._opened(scope, parameters, client)
-        request = self._read(parameters, client)
-        with sending_back(request.back):
+        back = self._back(parameters, client)
+        with sending_back(back):
+            request = read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
             return await self._settle(scope, request, parameters, visit)
 
     async def _resumed(self, scope: Scope, interaction: str) -> Ongoing:
@@ -171,11 +172,6 @@ class AuthorizationEndpoint:
 
     def _back(self, parameters: Parameters, client: Client) -> ReturnPath:
         return return_path(parameters, client, target_of(parameters, client), self._offer)
-
-    def _read(self, parameters: Parameters, client: Client) -> AuthorizationRequest:
-        back = self._back(parameters, client)
-        with sending_back(back):
-            return read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
 
     async def _client(self, parameters: Parameters) -> Client:
         client_id = parameters.get("client_id")
@@ -231,11 +227,12 @@ class AuthorizationEndpoint:
         if not isinstance(alive, Alive):
             return None
         record = alive.record
-        if read_copy(raw_consent, record.stamp) is None or _changed_lately(client, self._issuing.clock.now()):
+        consent = read_copy(raw_consent, record.stamp)
+        if consent is None or _changed_lately(client, self._issuing.clock.now()):
             await self._consents.fill(record.uid, token.tag, client.client_id)
             raw, raw_stamp, raw_consent = await store.read(*keys)
             alive = self._sessions.reader.judge(token, raw, raw_stamp, place="issuer", ip=ip, key=keys[0])
-        consent = read_copy(raw_consent, record.stamp)
+            consent = read_copy(raw_consent, record.stamp)
         user = await self._users.by_id(record.uid, stamp=record.stamp)
         # A copy that will not be filled under this stamp: SQL knows a newer one, so the session has ended.
         if not isinstance(alive, Alive) or consent is None or user is None or raw_stamp is None or raw_consent is None:

@@ -217,14 +217,14 @@ def _scopes(
     # Core §11: for somebody who may be gone only what he was asked for, or what we vouch for ourselves.
     offline = may_refresh and ("consent" in prompt or client.first_party)
     asked = dict.fromkeys(values.get("scope", "").split())
-    scopes = tuple(
+    scopes = [
         scope
         for scope in asked
         if scope in client.scopes and (offline or scope != "offline_access") and (scope in SCOPES or _is_word(scope))
-    )
+    ]
     if not scopes:
         raise OAuthError("invalid_scope", "scope holds nothing that this client may have")
-    return scopes
+    return tuple(scopes)
 
 
 def _is_word(scope: str) -> bool:
