@@ -68,10 +68,10 @@ class Party:
     cookie: dict[str, str]
 
     @classmethod
-    async def at(cls, site: Site) -> "Party":
+    async def at(cls, site: Site, **metadata: str) -> "Party":
         rooms, ada = site.bridge.rooms, await site.user(ADA)
         grants = ["authorization_code", "refresh_token", "client_credentials"]
-        document = {"client_name": "Counted", "redirect_uris": [BACK], "grant_types": grants}
+        document = {"client_name": "Counted", "redirect_uris": [BACK], "grant_types": grants, **metadata}
         made = await site.client("counted", {**document, "scope": "openid profile email offline_access api"})
         assert made.secret is not None
         await rooms.consents.grant(ada.id, ada.tag, ClientId("counted"), ("openid", "profile", "email"))
