@@ -22,12 +22,14 @@ from typing import Any
 
 from tests.benchmarks import growth, servers
 from tests.benchmarks.measure import BUSY, Run, load, resident_megabytes
-from tests.benchmarks.peer_login import VERIFIER, authorize_path, code_of, post, sign_in
+from tests.benchmarks.peer_login import VERIFIER, authorize_path, code_of, post, sent_to_sign_in, sign_in
 from tests.benchmarks.setup import CLIENTS, PASSWORD, REDIRECT, Filled, address, fill, settings
 from tests.servers import free_port
 
 PEER_SECRET = "a-secret-for-the-benchmark-only-0123456789"
 SESSIONS = 1_000
+WAITING = (4, 16)
+"""Threads and connections that ask for a page."""
 VALIDATE_LOGIN = 0.108
 """2,000 calls a CPU second, on a machine on which the bare app answers 18,600 requests (docs/benchmarks.md)."""
 Load = Callable[[float], Run]
@@ -63,7 +65,7 @@ def main() -> int:
     print(table(rows))
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps({**circumstances(), "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
-    unusable = [row.name for row in rows if row.theirs is not None and row.busy < BUSY]
+    unusable = [row.name for row in rows if row.ratio is not None and row.busy < BUSY]
     for name in unusable:
         print(f"not usable: in {name} the server was not the bottleneck", file=sys.stderr)
     return 1 if unusable else 0
@@ -94,6 +96,7 @@ class Bench:
             "flow-es256": lambda: self.against_peer("code + PKCE flow, ES256", self._flow("bench-es256"), 3.0),
             "flow-rs256": lambda: self.against_peer("code + PKCE flow, RS256", self._flow("bench-rs256"), 2.0),
             "rotation": lambda: self.against_peer("refresh rotation, ES256", self._rotation, 3.0),
+            "sign-in-page": self.sign_in_page,
             "validate-login": self.validate_login,
         }
 
@@ -131,6 +134,45 @@ class Bench:
                     name, side(ours, self.filled.op_cookie, True), side(theirs, cookie, False), target, peer_port
                 )
             ]
+
+    def sign_in_page(self) -> list[Row]:
+        """How long somebody waits whom an app sends here and whom nobody knows: for the redirect that begins his visit,
+        and for the page.  Beside them the bare app, by which a slow machine shows."""
+        _, cookies = self.filled, self._folder / "visitor"
+        begin = authorize_path("/oauth/authorize", "bench-es256", REDIRECT)
+        bare_port = free_port()
+        with servers.bridge(self._environment, self._port) as ours, servers.app("bare", {}, bare_port) as bare:
+            page, cookie = sent_to_sign_in(_url(self._port) + begin)
+            cookies.write_text(cookie + "\n")
+            sides = {
+                "authorization request without a session": (ours, self._port, {"TARGET": begin, "STATUS": "303"}),
+                "sign-in page": (
+                    ours,
+                    self._port,
+                    {"TARGET": page, "COOKIES": str(cookies), "EXPECTED": "login-submit"},
+                ),
+                "": (bare, bare_port, {"TARGET": "/", "EXPECTED": "hello"}),
+            }
+            runs: dict[str, list[Run]] = {name: [] for name in sides}
+            for _ in range(self._rounds + 1):
+                for name, (pid, port, env) in sides.items():
+                    run = load(pid, _url(port), "single.lua", seconds=self._seconds, env=env, callers=WAITING)
+                    runs[name].append(run)
+        if failed := sum(run.failures for each in runs.values() for run in each):
+            raise RuntimeError(f"{failed} requests failed")
+        beside = statistics.median(run.p99 for run in runs.pop("")[1:])
+        return [
+            Row(
+                f"{name}, p99 at {WAITING[1]} connections",
+                round(statistics.median(run.p99 for run in each[1:]), 2),  # the first round warms up
+                round(beside, 2),
+                None,
+                30.0,
+                round(statistics.median(run.busy for run in each[1:]), 3),
+                "ms, beside the bare app's",
+            )
+            for name, each in runs.items()
+        ]
 
     def validate_login(self) -> list[Row]:
         """What surrounds the hash (throttle, audit, session), beside the bare app: by that a slow machine shows."""

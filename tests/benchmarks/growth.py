@@ -90,7 +90,7 @@ def _instance(folder: Path, stack: ExitStack, environment: Mapping[str, str], si
     app = stack.enter_context(servers.app("guarded", environment, app_port))
 
     def run(pid: int, port: int, env: Mapping[str, str]) -> Run:
-        done = load(pid, f"http://127.0.0.1:{port}", "single.lua", seconds=seconds, env=env, alone=True)
+        done = load(pid, f"http://127.0.0.1:{port}", "single.lua", seconds=seconds, env=env, callers=(1, 1))
         if done.failures:
             raise RuntimeError(f"{done.failures} failed")
         return done

@@ -30,6 +30,8 @@ class Run:
     """Seconds."""
     median: float
     """Milliseconds from a request to its answer, in the middle of all."""
+    p99: float
+    """Milliseconds within which 99 of 100 were answered."""
 
     @property
     def rate(self) -> float:
@@ -42,18 +44,27 @@ class Run:
         return self.cpu / self.wall
 
 
-def load(pid: int, url: str, script: str, *, seconds: float, env: Mapping[str, str], alone: bool = False) -> Run:
-    """Run `script` against `url`, from as many connections as keep a server busy, or `alone` from one."""
-    threads, connections = (1, 1) if alone else _CALLERS[script]
+def load(
+    pid: int,
+    url: str,
+    script: str,
+    *,
+    seconds: float,
+    env: Mapping[str, str],
+    callers: tuple[int, int] | None = None,
+) -> Run:
+    """Run `script` against `url`, from so many threads and connections; None: as many as keep a server busy."""
+    threads, connections = callers or _CALLERS[script]
     before = cpu_seconds(pid)
     command = ["taskset", "-c", str(CLIENT_CORE), "wrk", f"-t{threads}", f"-c{connections}"]
     command += [f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(HERE / script), url]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=True, timeout=120)
     used = cpu_seconds(pid) - before
-    found = re.search(r"completions=(\d+) failures=(\d+) microseconds=(\d+) median=(\d+)", done.stdout)
+    found = re.search(r"completions=(\d+) failures=(\d+) microseconds=(\d+) median=(\d+) p99=(\d+)", done.stdout)
     if found is None:
         raise RuntimeError(f"wrk said: {done.stdout}{done.stderr}")
-    return Run(int(found[1]), int(found[2]), used, int(found[3]) / 1e6, int(found[4]) / 1e3)
+    completions, failures, wall, median, p99 = map(int, found.groups())
+    return Run(completions, failures, used, wall / 1e6, median / 1e3, p99 / 1e3)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -57,6 +57,17 @@ def code_of(address: str, cookie: str) -> str:
     raise RuntimeError("nobody was sent back")
 
 
+def sent_to_sign_in(address: str) -> tuple[str, str]:
+    """Where a browser without a session is sent by an authorization request, and the Cookie header that it then has."""
+    browser = urllib.request.build_opener(_StopAtOnce())
+    try:
+        browser.open(Request(address))
+    except urllib.error.HTTPError as sent:
+        place = urllib.parse.urlsplit(sent.headers["location"])
+        return f"{place.path}?{place.query}", sent.headers["set-cookie"].partition(";")[0]
+    raise RuntimeError("nobody was asked to sign in")
+
+
 def post(address: str, form: dict[str, str], authorization: str) -> dict[str, str]:
     """What a program is answered."""
     asked = Request(address, urllib.parse.urlencode(form).encode(), {"Authorization": authorization})

@@ -3,7 +3,7 @@ local here = debug.getinfo(1, "S").source:match("@(.*/)")
 dofile(here .. "steps.lua")
 
 local method, path, body = os.getenv("METHOD") or "GET", os.getenv("TARGET"), os.getenv("BODY")
-local expected = os.getenv("EXPECTED") or ""
+local expected, right = os.getenv("EXPECTED") or "", tonumber(os.getenv("STATUS") or "200")
 local headers, cookies, bodies, turn = {}, {}, {}, 0
 if os.getenv("BASIC") then headers["Authorization"] = os.getenv("BASIC") end
 if body or os.getenv("BODIES") then headers["Content-Type"] = "application/x-www-form-urlencoded" end
@@ -27,5 +27,5 @@ function request()
 end
 
 function response(status, _, said)
-  if status == 200 and said:find(expected, 1, true) then complete() else fail(status .. " " .. said:sub(1, 300)) end
+  if status == right and said:find(expected, 1, true) then complete() else fail(status .. " " .. said:sub(1, 300)) end
 end

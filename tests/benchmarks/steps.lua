@@ -22,5 +22,5 @@ function done(summary, latency)
     failures = failures + thread:get("failed")
   end
   local counts = string.format("completions=%d failures=%d microseconds=%d", completions, failures, summary.duration)
-  print(counts .. string.format(" median=%d", latency:percentile(50)))
+  print(counts .. string.format(" median=%d p99=%d", latency:percentile(50), latency:percentile(99)))
 end
