@@ -93,8 +93,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int = MOST_BODY) -> b
         size += len(chunk)
         if size > limit:
             raise BadRequest("The request body is too large.", 413)
-        chunks.append(chunk)
         more = message.get("more_body", False)
+        if not more and not chunks:
+            return chunk  # as most come: at once
+        chunks.append(chunk)
     return b"".join(chunks)
 
 

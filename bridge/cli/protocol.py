@@ -36,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._unread = 0  # bytes since the last that were a whole head, or of a body
+        self._most = 0  # bytes that a head which ends in this packet can have at most
         self._until: float | None = None  # the loop's time until which the client has to say more
         self._body_until = 0.0  # the loop's time at which the body must be whole
         self._clock: asyncio.TimerHandle | None = None
@@ -56,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._until is None:
             self._wait(HEAD_SECONDS)
         self._unread += len(data)
+        self._most = self._unread
         super().data_received(data)
         if self._unread > MOST_HEAD:
             self.transport.close()
@@ -67,7 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Raises ValueError, which the parser makes a 400, for a head that came at once and is too large."""
-        if len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MOST_HEAD:
+        if self._most > MOST_HEAD and len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MOST_HEAD:
             raise ValueError("a head too large")
         super().on_headers_complete()
         self._unread = 0

@@ -13,7 +13,7 @@ Value: TypeAlias = str | bool | int | Mapping[str, str] | Sequence[Mapping[str, 
 _OF_USER: Final[Mapping[str, Callable[[User], Mapping[str, Value]]]] = {
     "profile": lambda user: {
         # Not `user.name`: that falls back to the address, which only the scope `email` may tell.
-        "name": " ".join(part for part in (user.first_name, user.last_name) if part),
+        "name": " ".join(filter(None, (user.first_name, user.last_name))),
         "given_name": user.first_name,
         "family_name": user.last_name,
         "locale": user.language,
@@ -53,10 +53,10 @@ def claims_of(user: User, sub: Subject, scopes: Collection[str], names: Collecti
     claims: dict[str, Value] = {"sub": sub}
     for scope, tell in _OF_USER.items():
         if scope in scopes:
-            claims |= {name: value for name, value in tell(user).items() if value != ""}
+            claims |= tell(user)
         elif names:
-            claims |= {name: value for name, value in tell(user).items() if value != "" and name in names}
-    return claims
+            claims |= {name: value for name, value in tell(user).items() if name in names}
+    return {name: value for name, value in claims.items() if value != ""}
 
 
 def accounts_claim(memberships: Iterable[Membership]) -> Value:

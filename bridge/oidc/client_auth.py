@@ -66,13 +66,10 @@ class _Proved:
         self._key = chance(32)
         self._by_mac: dict[bytes, AuthenticatedClient] = {}
 
-    def name(self, authorization: str) -> bytes:
-        """What the header is known by."""
-        return blake2b(authorization.encode(), key=self._key, digest_size=32).digest()
-
-    def get(self, name: bytes) -> AuthenticatedClient | None:
-        """Whom it proved; what has become of him since is the caller's to ask."""
-        return self._by_mac.get(name)
+    def look(self, authorization: str) -> tuple[bytes, AuthenticatedClient | None]:
+        """What the header is known by, and whom it proved; what has become of him since is the caller's to ask."""
+        name = blake2b(authorization.encode(), key=self._key, digest_size=32).digest()
+        return name, self._by_mac.get(name)
 
     def keep(self, name: bytes, proved: AuthenticatedClient) -> None:
         """It did.  Nobody is remembered for a wrong secret."""
@@ -110,8 +107,7 @@ class Authenticator:
     async def _by_header(self, authorization: str, form: Mapping[str, str]) -> AuthenticatedClient:
         if not _OTHER_WAYS.isdisjoint(form):
             raise OAuthError("invalid_request", "the client must authenticate in one way only")
-        name = self._proved.name(authorization)
-        proved = self._proved.get(name)
+        name, proved = self._proved.look(authorization)
         if (
             proved is not None
             and form.get("client_id") in (None, proved.client.client_id)

@@ -72,6 +72,16 @@ def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once(demo: Demo)
         assert not _reply(client).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(("size", "refused"), [(MOST_HEAD, True), (MOST_HEAD - 100, False)])
+def test_a_head_behind_another_request_in_one_packet_may_be_no_larger(size: int, refused: bool) -> None:
+    transport, config = Mock(spec=asyncio.Transport), uvicorn.Config(_reads, ws="none", lifespan="off")
+    config.load()
+    connection = BoundedProtocol(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", HandLoop()))
+    connection.connection_made(transport)
+    connection.data_received(HEAD + b"\r\n" + HEAD + b"X-A: " + b"a" * size + b"\r\n\r\n")
+    assert transport.close.called == refused
+
+
 def test_a_large_head_is_answered_again_and_again(demo: Demo) -> None:
     with closing(HTTPConnection(servers.LOOPBACK, _port(demo), timeout=SHORTLY)) as client:
         for _ in range(3):
@@ -186,6 +196,9 @@ class HandLoop:
         handle.cancel.side_effect = lambda: self._forget(handle)
         self._timers.append((self._now + seconds, call, handle))
         return handle
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self.call_later(0, call)
 
     def create_task(self, app: Coroutine[Any, Any, None], **_: Any) -> Mock:
         app.close()
