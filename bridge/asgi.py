@@ -84,12 +84,13 @@ async def read_body(scope: Scope, receive: Receive, limit: int = MOST_BODY) -> b
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limit:
         raise BadRequest("The request body is too large.", 413)
-    chunks, size, more = [], 0, True
+    chunks: list[bytes] = []
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise BadRequest("The client went away.")
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise BadRequest("The request body is too large.", 413)
