@@ -17,7 +17,7 @@ from bridge.asgi import Receive, Scope, Send
 from tests.flows.raw import Heard, Party
 from tests.running import Site
 
-INTROSPECTION, USERINFO = 95, 95
+INTROSPECTION, USERINFO = 79, 74
 
 
 async def _entered(party: Party, door: str, token: str) -> Counter[str]:
