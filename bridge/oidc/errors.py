@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from bridge.asgi import NO_STORE, Headers, Reply, json_reply
+from bridge.errors import Unavailable
 from bridge.oidc.response_modes import ReturnPath
 
 ErrorCode = Literal[
@@ -59,6 +60,12 @@ class OAuthError(Exception):
         """As JSON, not to be stored."""
         content = {"error": self.code, "error_description": self.description}
         return json_reply(content, self.status, (*NO_STORE, *self.headers))
+
+
+def unavailable(error: Unavailable) -> OAuthError:
+    """What a program is told when store or database does not answer."""
+    retry = ((b"retry-after", str(error.retry_after).encode()),)
+    return OAuthError("temporarily_unavailable", "please try again in a moment", headers=retry)
 
 
 class Shown(Exception):

@@ -17,10 +17,9 @@ from bridge.grants.redemption import keys_of
 from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken, kind_of
 from bridge.oidc.client_auth import METHODS, Authenticator, ClientRefused, Clients
-from bridge.oidc.errors import OAuthError
+from bridge.oidc.errors import OAuthError, unavailable
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required, token_form
-from bridge.oidc.token import unavailable
 from bridge.types import Visit
 
 INTROSPECTION_METHODS: Final[tuple[AuthMethod, ...]] = tuple(method for method in METHODS if method != "none")

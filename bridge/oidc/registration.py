@@ -31,8 +31,7 @@ from bridge.clients.registrations import Document, NotAdmitted, Registration, Re
 from bridge.errors import Unavailable
 from bridge.events.ledger import Ledger
 from bridge.interactions.arrivals import Arrivals
-from bridge.oidc.errors import OAuthError
-from bridge.oidc.token import unavailable
+from bridge.oidc.errors import OAuthError, unavailable
 from bridge.secret import Secret
 from bridge.types import ClientId, Visit
 

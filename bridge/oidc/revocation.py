@@ -11,10 +11,9 @@ from bridge.errors import Unavailable
 from bridge.grants.records import read_family
 from bridge.mint import OAuthToken
 from bridge.oidc.client_auth import Authenticator
-from bridge.oidc.errors import OAuthError
+from bridge.oidc.errors import OAuthError, unavailable
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required, token_form
-from bridge.oidc.token import unavailable
 from bridge.types import ClientId, Visit
 
 # §2.2: nothing to say, so nothing is said, and nothing claims to be text.

@@ -9,7 +9,7 @@ from bridge.asgi import NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.oidc.client_auth import AuthenticatedClient, Authenticator, ClientRefused
-from bridge.oidc.errors import OAuthError
+from bridge.oidc.errors import OAuthError, unavailable
 from bridge.oidc.params import required, token_form
 from bridge.types import Visit
 
@@ -63,9 +63,3 @@ class TokenEndpoint:
         if name not in client.client.grant_types:
             raise OAuthError("unauthorized_client", "this client may not use this grant_type")
         return await grant(client, form, visit)
-
-
-def unavailable(error: Unavailable) -> OAuthError:
-    """What a program is told when store or database does not answer."""
-    retry = ((b"retry-after", str(error.retry_after).encode()),)
-    return OAuthError("temporarily_unavailable", "please try again in a moment", headers=retry)

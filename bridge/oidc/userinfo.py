@@ -13,10 +13,9 @@ from bridge.oidc.access_token import ShownToken, refusal, shown_token
 from bridge.oidc.claims import Value
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.client_tokens import ClientTokens
-from bridge.oidc.errors import OAuthError
+from bridge.oidc.errors import OAuthError, unavailable
 from bridge.oidc.issue import Issuing
 from bridge.oidc.telling import Telling
-from bridge.oidc.token import unavailable
 from bridge.types import Visit
 
 
