@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, get_args
 
 import typer
 
-from bridge.app.doors import make_doors
 from bridge.app.production import refuse_the_demo
 from bridge.app.rooms import Rooms
 from bridge.asgi import Proxies
@@ -104,6 +103,8 @@ def _about_files(settings: Config) -> Iterator[Finding]:
 
 
 def _about_doors(rooms: Rooms) -> Iterator[Finding]:
+    from bridge.app.doors import make_doors  # noqa: PLC0415  every other command does without them
+
     try:
         make_doors(rooms, proxies=Proxies(rooms.config.server.trusted_proxies), actions=())
     except ConfigError as error:

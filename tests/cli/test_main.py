@@ -1,5 +1,8 @@
 """What holds for every command: --json, help, and one clear line for whoever misuses it — DESIGN §10."""
 
+import subprocess
+import sys
+from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,14 @@ def test_misuse_is_one_line_and_status_two(command: Command, arguments: list[str
         assert said.out == ""
         assert said.err.startswith(f"login-bridge: {why}")
         assert said.err.count("\n") == 1
+
+
+def test_a_command_that_is_no_server_loads_no_door() -> None:
+    program = "import sys, bridge.cli.main; print([name for name in sys.modules if name.startswith('bridge.')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(literal_eval(done.stdout))
+    assert "bridge.app.rooms" in loaded
+    assert not loaded & {"bridge.app.bridge", "bridge.app.doors", "bridge.oidc.provider", "bridge.pages.render"}
 
 
 def test_a_file_that_is_not_there_is_named(command: Command) -> None:
