@@ -257,7 +257,7 @@ async def _play(world: World, examples: int) -> int:
     keys, given_out = KeySet.import_key_set((await world.http.get("/oauth/jwks")).json()), 0
     for number, drawn in enumerate(cases):
         # chance alone would leave out some address: each story begins with two others
-        steps = [("stray", "front", 2 * number, {}), ("stray", "front", 2 * number + 1, {}), *drawn]
+        steps = [*(("stray", "front", near, {"prompt": "none"}) for near in (2 * number, 2 * number + 1)), *drawn]
         play = Play(world, people, keys, Browser(world))
         try:
             for step in steps:
