@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from bridge.grants.bearer import Bearer, judge_bearer
 from bridge.grants.options import MEMORY, GrantOptions
-from bridge.grants.records import EndedFamily, encode_trace
+from bridge.grants.records import EndedFamily, encode_trace, read_refresh
 from bridge.grants.redemption import keys_of, redeem
 from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens
 from bridge.sessions.stamp import draw_stamp, stamp_value
@@ -182,6 +182,19 @@ async def test_without_offline_access_nothing_is_refreshed_past_the_session() ->
     assert (tokens.family.session, tokens.family.until) == (alive.record.id, alive.record.abs)
     index = scene.names.born_under(scene.tag, alive.record.id)
     assert scene.names.family(scene.tag, tokens.family.id) in await scene.store.members(index)
+
+
+async def test_a_refresh_token_does_not_say_that_it_outlives_its_family() -> None:
+    """Introspection repeats what it says."""
+    scene = Scene()
+    tokens = await scene.redeem(await scene.authorized(await scene.signed_in(), scopes=("openid",)))
+    assert isinstance(tokens, Tokens) and tokens.refresh is not None
+    token = scene.mint.parse("refresh", tokens.refresh.reveal())
+    assert token is not None
+    (raw,) = await scene.store.read(token.key(scene.names))
+    refresh, now = read_refresh(raw), int(scene.clock.now())
+    assert refresh is not None and tokens.family.until < now + GrantOptions().refresh_idle
+    assert refresh.exp == tokens.family.until
 
 
 async def test_offline_access_outlives_the_session() -> None:

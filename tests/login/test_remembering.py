@@ -7,6 +7,7 @@ from collections import Counter
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from bridge.errors import Unavailable
 from bridge.login.outcome import SecondFactorNeeded
@@ -152,6 +153,14 @@ async def test_the_end_of_the_session_ends_what_came_after_it(ada: Ada) -> None:
     assert not await ada.alive(resumed.token) and await ada.resume() == Over()
     assert resumed.child is not None
     assert isinstance(await ada.house.sessions.resolve(resumed.child, "middleware", IP), Dead)
+
+
+@pytest.mark.parametrize(("change", "value"), [("disabled_at", "1"), ("second_factor_state", "'re-enrol'")])
+async def test_whoever_may_not_sign_in_does_not_come_back_either(ada: Ada, change: str, value: str) -> None:
+    """Whatever has ended nothing yet: the row alone says it."""
+    async with ada.house.db.begin() as tx:
+        await tx.execute(text(f"UPDATE users SET {change} = {value}"))
+    assert await ada.remembering.look(ada.secret, ELSEWHERE) == Over() == await ada.resume()
 
 
 async def test_a_forgotten_device_is_nobodys(ada: Ada) -> None:

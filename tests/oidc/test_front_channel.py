@@ -227,6 +227,7 @@ async def test_each_flow_gives_what_its_name_says(open_world: World, response_ty
         assert (claims["aud"], claims["nonce"], claims["sub"]) == ("front", "no", world.bob.sub)
         assert claims.get("at_hash") == (half_hash(back["access_token"], "RS256") if "token" in words else None)
         assert claims.get("c_hash") == (half_hash(back["code"], "RS256") if "code" in words else None)
+        assert ("email" in claims) is (words == {"id_token"}), "§5.4: where no access token can be asked with"
     if "code" in words:
         tokens = (await world.redeem(back["code"], "front")).json()
         behind = await _claims(world, tokens["id_token"])

@@ -122,6 +122,18 @@ def test_whatever_is_asked_for_nobody_is_sent_elsewhere_afterwards(uri: str) -> 
         target_of(asked, client)
 
 
+async def test_a_disabled_client_that_is_named_is_none_that_is_registered(world: World) -> None:
+    await world.clients.disable(ClientId("shop"))
+    await world.versions.poll()
+    assert "client_id" in shown((await _asked(world, client_id="shop"))[0])
+
+
+async def test_a_state_may_have_so_many_bytes_and_no_more(world: World) -> None:
+    asked = {"client_id": "shop", "post_logout_redirect_uri": BYE}
+    assert (await _asked(world, **asked, state="é" * 1_024))[0].status_code == 303
+    assert "state" in shown((await _asked(world, **asked, state="é" * 1_024 + "x"))[0])
+
+
 async def test_a_repeated_parameter_is_shown(world: World) -> None:
     assert "state" in shown(await Browser(world).get("/oauth/logout?state=a&state=b"))
 

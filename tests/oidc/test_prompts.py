@@ -257,6 +257,7 @@ def test_an_essential_acr_is_met_or_stepped_up_to_once_or_refused(
         (("urn:unknown",), KEY, "phr"),
         (("pwd",), SSO, None),
         (("pwd",), ("sso", "pop"), None),
+        (("pwd",), ("sso", "pwd"), None),
     ],
 )
 def test_the_answer_says_an_acr_that_it_really_is(acr: tuple[str, ...], amr: tuple[str, ...], said: str | None) -> None:

@@ -527,6 +527,15 @@ async def test_a_change_cannot_leave_the_sector_s_document(world: World) -> None
     assert (await _manage(world, "PUT", made, None, document)).status_code == 400
 
 
+async def test_nobody_is_called_for_whoever_may_not_change_it(world: World) -> None:
+    """security §16: an address in a request of somebody unknown is none that we look at."""
+    world.web.pages[SECTOR] = b'["https://new.example/cb"]'
+    made = await _registered(world)
+    document = {**DOCUMENT, "client_id": made["client_id"], "sector_identifier_uri": SECTOR}
+    assert (await _manage(world, "PUT", made, "lbm_" + "x" * 64, document)).status_code == 401
+    assert world.web.asked == []
+
+
 async def _sub(world: World, made: dict[str, Any]) -> set[str]:
     """By what name the app knows Bob, wherever it is told."""
     await world.allow(made["client_id"], "openid")
