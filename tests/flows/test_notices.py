@@ -80,6 +80,7 @@ async def post(
     database: Furnished, smtp_sink: SmtpSink, clock: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Post]:
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(patient, "PATIENCE", 30.0)  # a letter that was taken unheard is written twice (decision 0101)
     async with in_process(database, more=settings(smtp_sink), clock=clock) as site:
         yield Post(site, smtp_sink)
 
@@ -241,6 +242,7 @@ async def test_what_waits_at_the_end_is_left_before_the_database_is_closed(
     database: Furnished, smtp_sink: SmtpSink, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patient, "EVERY", 3_600.0)
+    monkeypatch.setattr(patient, "PATIENCE", 30.0)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
     async with in_process(database, more=settings(smtp_sink)) as site:
         post = Post(site, smtp_sink)
