@@ -18,12 +18,11 @@ from msgspec import Struct
 from bridge.clock import Chance, chance
 from bridge.ring import MasterKey, Ring
 from bridge.secret import Secret, mac
-from bridge.tokens import Names, digest, tag_bytes, tag_of
+from bridge.tokens import Names, b64url, digest, tag_bytes, tag_of
 from bridge.types import FamilyId, Key, SlotTag, TokenKind
 
 _OAUTH: Final = re.compile(r"(lb[car]_)([A-Za-z0-9_-]{64})", re.ASCII)
 _PREFIX: Final[dict[TokenKind, str]] = {"code": "lbc_", "access": "lba_", "refresh": "lbr_"}
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _KIND: Final[dict[str, TokenKind]] = {prefix: kind for kind, prefix in _PREFIX.items()}
 
@@ -90,7 +89,7 @@ class _Die:
     def strike(self, kind: TokenKind, tag: SlotTag, family: FamilyId, noise: bytes) -> str:
         locator = self._encrypt(tag_bytes(tag) + bytes.fromhex(family))
         raw = locator + noise + self._mac(kind, locator, noise)
-        return _PREFIX[kind] + binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).decode()
+        return _PREFIX[kind] + b64url(raw).decode()
 
     def read(self, kind: TokenKind, raw: bytes) -> tuple[SlotTag, FamilyId] | None:
         locator, noise, seal = raw[:16], raw[16:40], raw[40:]

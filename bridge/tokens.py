@@ -5,6 +5,7 @@ the key: no look-up ever tries two kinds.  OAuth tokens are made in `bridge.mint
 """
 
 import base64
+import binascii
 import hashlib
 import re
 from functools import lru_cache, partial
@@ -19,6 +20,7 @@ from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, Subject, UserI
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(first + second for first in _DIGITS for second in _DIGITS)
 _LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 TAG_LENGTH: Final = 11
 
 
@@ -199,3 +201,8 @@ def digest(text: str) -> str:
 
 
 _of_client = lru_cache(maxsize=1_024)(digest)  # the same few again and again
+
+
+def b64url(raw: bytes) -> bytes:
+    """Base64url without padding (RFC 7515 §2)."""
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=")

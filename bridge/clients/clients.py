@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.clients.client import Client, Source
 from bridge.clients.hashes import SecretHashes, beside, good_at
-from bridge.clients.metadata import OFFERED, SHORTEST_KEY, InvalidMetadata, Offered, is_identifier
+from bridge.clients.metadata import OFFERED, SHORTEST_KEY, Document, InvalidMetadata, Offered, is_identifier
 from bridge.clients.rows import EXTENSIONS, Row, client_of, draft, has_secret, imported_flags, needs_recoverable_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
@@ -29,9 +29,6 @@ from bridge.tokens import new_id
 
 VERSION: Final = "clients"
 _LONGEST_SECRET: Final = 1_024
-
-Document = Mapping[str, Any]
-"""RFC 7591 metadata."""
 _BY_ID: Final = LookUp(select(oauth_clients).where(oauth_clients.c.client_id == bindparam("client_id")))
 
 

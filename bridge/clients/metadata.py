@@ -49,6 +49,10 @@ class Offered:
 OFFERED: Final = Offered()
 
 
+Document = Mapping[str, Any]
+"""RFC 7591 metadata as it came, and whatever else is to be kept with it."""
+
+
 class InvalidMetadata(ValueError):
     """The document cannot be registered.  `field` is the metadata name at fault ("" when it is none)."""
 

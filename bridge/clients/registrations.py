@@ -7,7 +7,7 @@ holder read, change and remove that one client.  Both are random, and kept as ha
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.clients.client import DEFAULT_SCOPES, Client
 from bridge.clients.clients import VERSION, Clients, new_secret, withdrawal
 from bridge.clients.hashes import SecretHashes
-from bridge.clients.metadata import OFFERED, InvalidMetadata, Metadata, Offered, read_metadata
+from bridge.clients.metadata import OFFERED, Document, InvalidMetadata, Metadata, Offered, read_metadata
 from bridge.clients.rows import Row, client_of, draft, has_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database, Tx
@@ -47,8 +47,6 @@ _OURS: Final = (
     "client_secret_expires_at",
     "client_id_issued_at",
 )
-
-Document = Mapping[str, Any]
 
 
 class NotAdmitted(Exception):

@@ -6,7 +6,7 @@ what is first-party is not a caller's to see or to change: he could send everybo
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bridge.clients.client import Client
 from bridge.clients.clients import VERSION, Clients, withdrawal
-from bridge.clients.metadata import OFFERED, Offered
+from bridge.clients.metadata import OFFERED, Document, Offered
 from bridge.clients.rows import Row, client_of, draft
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database
@@ -27,9 +27,6 @@ from bridge.secret import Secret
 SINGLE_SIGN_ON: Final = "single_sign_on"
 _THEIRS: Final = ("legacy", "import")
 _SECRET_BYTES: Final = 64
-
-Document = Mapping[str, Any]
-"""RFC 7591 metadata, and what a caller wants to be kept with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ signed by `cryptography` directly, with a header encoded once: that saves 25 µs
 """
 
 import asyncio
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ from bridge.keys.algorithms import ALGORITHMS, Algorithm, Signer, new_key, signe
 from bridge.keys.registry import Registry
 from bridge.keys.rotation import PUBLISHED, SIGNING, Make, Schedule, Stage, Step, compromised, due, missing, rotated
 from bridge.ring import Ring
+from bridge.tokens import b64url
 
 LONGEST_TOKEN: Final = 8 * 1024
 """Characters; a longer one is refused before it is parsed."""
@@ -234,12 +234,6 @@ class Keyring:
         return head
 
 
-def b64url(raw: bytes) -> bytes:
-    """Base64url without padding (RFC 7515 §2)."""
-    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=")
-
-
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _IN_ORDER: Final = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.accounts.accounts import Accounts
-from bridge.clients.metadata import InvalidMetadata
-from bridge.clients.upkeep import SINGLE_SIGN_ON, ClientUpkeep, Document, Numbered
+from bridge.clients.metadata import Document, InvalidMetadata
+from bridge.clients.upkeep import SINGLE_SIGN_ON, ClientUpkeep, Numbered
 from bridge.events.ledger import Deed, Ledger
 from bridge.legacy.actions import Action, Answer, Caller, failure, success
 from bridge.legacy.options import LegacyOptions

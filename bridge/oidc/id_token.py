@@ -10,8 +10,8 @@ from bridge.clients.client import Client
 from bridge.clock import Clock
 from bridge.grants.records import Family
 from bridge.keys.algorithms import ALGORITHMS, Algorithm
-from bridge.keys.keyring import b64url
 from bridge.secret import Secret
+from bridge.tokens import b64url
 from bridge.types import Subject
 
 _HASHES: Final[Mapping[str, Callable[[bytes], Any]]] = {

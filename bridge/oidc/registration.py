@@ -26,8 +26,8 @@ from bridge.asgi import (
     query,
     read_body,
 )
-from bridge.clients.metadata import InvalidMetadata, is_identifier
-from bridge.clients.registrations import Document, NotAdmitted, Registration, Registrations
+from bridge.clients.metadata import Document, InvalidMetadata, is_identifier
+from bridge.clients.registrations import NotAdmitted, Registration, Registrations
 from bridge.errors import Unavailable
 from bridge.events.ledger import Ledger
 from bridge.interactions.arrivals import Arrivals

@@ -4,9 +4,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from bridge.clients.metadata import InvalidMetadata, Metadata, read_metadata
+from bridge.clients.metadata import Document, InvalidMetadata, Metadata, read_metadata
 from bridge.clients.redirects import only_https_problem
-from bridge.clients.registrations import Document
 from bridge.fetch.answers import Fetched, NotFetched
 
 _FIELD: Final = "sector_identifier_uri"

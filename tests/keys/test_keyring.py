@@ -16,9 +16,10 @@ from bridge.database.database import Database
 from bridge.database.tables import signing_keys
 from bridge.errors import ConfigError
 from bridge.events.event import Event, Events
-from bridge.keys.keyring import Keyring, b64url
+from bridge.keys.keyring import Keyring
 from bridge.keys.registry import Registry
 from bridge.ring import Ring
+from bridge.tokens import b64url
 from tests.databases import opened
 
 RING = Ring.parse(Ring.new_line("r1"))

@@ -10,7 +10,6 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from bridge.clients.client import Client
-from bridge.keys.keyring import b64url
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.id_token import half_hash
 from bridge.oidc.options import OidcOptions
@@ -18,6 +17,7 @@ from bridge.oidc.params import gathered
 from bridge.oidc.redirect import RedirectTarget
 from bridge.oidc.request import AuthorizationRequest, read_request, return_path
 from bridge.oidc.response_modes import Offer, offer_of
+from bridge.tokens import b64url
 from bridge.types import ClientId, Subject
 from tests.oidc.world import CHALLENGE, ISSUER, World, answer, carried, form_fields, page, shown
 
