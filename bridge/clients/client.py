@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from bridge.clients.hashes import older_until
 from bridge.types import ClientId
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
@@ -89,9 +90,9 @@ class Client:
         return self.auth_method == "none"
 
     @property
-    def secret_ends(self) -> bool:
-        """It has two secrets, of which the older one is good for a while only (`bridge.clients.hashes`)."""
-        return self.secret_hash is not None and " " in self.secret_hash
+    def old_secret_until(self) -> int | None:
+        """When the older of its two secrets ends, or ended (Unix seconds); None: it has but one."""
+        return None if self.secret_hash is None else older_until(self.secret_hash)
 
     def may_authenticate_by(self, method: AuthMethod) -> bool:
         """Whether the token endpoint takes that method from this client.

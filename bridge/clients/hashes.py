@@ -20,8 +20,14 @@ def beside(new: str, old: str, until: int) -> str:
 def good_at(kept: str, now: float) -> tuple[str, ...]:
     """The hashes that count at that time, the newest first."""
     newest, _, older = kept.partition(" ")
-    hashed, _, until = older.partition("@")
-    return (newest, hashed) if until and now < int(until) else (newest,)
+    until = older_until(kept)
+    return (newest, older.partition("@")[0]) if until is not None and now < until else (newest,)
+
+
+def older_until(kept: str) -> int | None:
+    """Until when the hash before the newest is good, or was (Unix seconds); None: there is none."""
+    until = kept.partition(" ")[2].partition("@")[2]
+    return int(until) if until else None
 
 
 class SecretHashes:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bridge.asgi import Headers, Scope, header, path_of
 from bridge.clients.client import AuthMethod, Client
 from bridge.clients.metadata import ASSERTION_ALGS
-from bridge.clock import chance
+from bridge.clock import Clock, chance
 from bridge.keys.foreign import read
 from bridge.oidc.assertion import TYPE as ASSERTION_TYPE
 from bridge.oidc.assertion import Assertions
@@ -43,6 +43,8 @@ class AuthenticatedClient(Struct, frozen=True):
 
     client: Client
     method: AuthMethod
+    until: int | None = None
+    """When an older secret of its ends, which may be the one that was shown (Unix seconds); None: none does."""
 
 
 class ClientRefused(OAuthError):
@@ -59,7 +61,8 @@ class _Proved:
 
     A header is known by its MAC under a key of this process alone.  That it proved a client counts only for the very
     object that `Clients` gave then: with any change of any client it gives another one (docs/decisions/0009), so this
-    outlives neither a new secret nor a disabled client.
+    outlives neither a new secret nor a disabled client.  Of a secret that ends by the clock nobody is told, so then the
+    proof counts no longer than its `until`.
     """
 
     def __init__(self) -> None:
@@ -89,10 +92,11 @@ class _Shown(Struct, frozen=True):
 class Authenticator:
     """Tells the client of a token, revocation or introspection request."""
 
-    def __init__(self, *, issuer: str, clients: Clients, assertions: Assertions) -> None:
+    def __init__(self, *, issuer: str, clients: Clients, assertions: Assertions, clock: Clock) -> None:
         self._issuer = issuer
         self._clients = clients
         self._assertions = assertions
+        self._clock = clock
         self._proved = _Proved()
 
     async def __call__(self, scope: Scope, form: Mapping[str, str]) -> AuthenticatedClient:
@@ -111,20 +115,22 @@ class Authenticator:
         if (
             proved is not None
             and form.get("client_id") in (None, proved.client.client_id)
+            and (proved.until is None or self._clock.now() < proved.until)
             and await self._clients.get(proved.client.client_id) is proved.client
         ):
             return proved
         proved = await self._checked(_by_header(authorization, form), basic=True)
-        if not proved.client.secret_ends:  # by the clock, of which nobody is told
-            self._proved.keep(name, proved)
+        self._proved.keep(name, proved)
         return proved
 
     async def _checked(self, shown: _Shown, *, basic: bool) -> AuthenticatedClient:
+        now = self._clock.now()  # of before the check: a secret that ends meanwhile is not taken for one that stays
         tried: Client | None = None
         for client_id in shown.client_ids:
             client = await self._clients.get(client_id)
             if client is not None and await self._proves(client, shown):
-                return AuthenticatedClient(client, shown.method)
+                ends = client.old_secret_until
+                return AuthenticatedClient(client, shown.method, None if ends is None or ends <= now else ends)
             tried = client or tried
         why = (
             "client authentication failed"

@@ -159,6 +159,7 @@ class Provider:
                 clock=issuing.clock,
                 chance=issuing.chance,
             ),
+            clock=issuing.clock,
         )
         self._token = TokenEndpoint(authenticate=authenticate, grants=grants, proxies=proxies, events=issuing.events)
         self._introspect = IntrospectionEndpoint(

@@ -6,6 +6,7 @@ from typing import Any, cast, get_args
 import pytest
 
 from bridge.clients.client import AuthMethod, Client
+from bridge.clock import SystemClock
 from bridge.oidc.client_auth import Authenticator, ClientRefused
 from bridge.oidc.errors import OAuthError
 from bridge.secret import Secret
@@ -61,7 +62,7 @@ class Registered:
     async def shows(self, shown: Shown) -> str | None:
         """How it is known then; None: it is refused."""
         headers, form = shown
-        authenticate = Authenticator(issuer="https://op.test", clients=self, assertions=cast("Any", self))
+        authenticate = Authenticator(issuer="https://op.test", clients=self, assertions=cast("Any", self), clock=SystemClock())
         given = [(name.encode(), value.encode()) for name, value in headers.items()]
         scope = {"type": "http", "method": "POST", "path": "/oauth/token", "root_path": "", "headers": given}
         try:

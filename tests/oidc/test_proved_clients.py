@@ -64,8 +64,31 @@ async def test_20_a_secret_that_was_renewed_is_over_when_its_time_is(world: Worl
     new = basic("robot", renewed.secret.reveal())
     for _ in range(3):
         assert (await _ask(world), await _ask(world, new)) == (200, 200)
-    world.clock.move(61)
-    assert (await _ask(world), await _ask(world, new)) == (401, 200)
+    world.clock.move(59)
+    assert (await _ask(world), await _ask(world, new)) == (200, 200)
+    world.clock.move(1)
+    assert [(await _ask(world), await _ask(world, new)) for _ in range(2)] == [(401, 200)] * 2
+
+
+async def test_who_has_two_secrets_is_hashed_once_for_each_and_once_when_the_older_is_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed = await world.clients.renew_secret("robot", overlap=60)
+    assert renewed is not None and renewed.secret is not None
+    old, new, hashed = _header(), basic("robot", renewed.secret.reveal()), list[str]()
+    check = SecretHashes.check
+
+    def counted(self: SecretHashes, kept: str, owner: str, secret: Secret) -> bool:
+        hashed.append(owner)
+        return check(self, kept, owner, secret)
+
+    assert (await _ask(world, old), await _ask(world, new)) == (200, 200)
+    monkeypatch.setattr(SecretHashes, "check", counted)
+    assert {await _ask(world, header) for header in (old, new) for _ in range(3)} == {200}
+    assert hashed == []
+    world.clock.move(60)
+    assert [await _ask(world, new) for _ in range(3)] == [200] * 3
+    assert hashed == ["robot"]
 
 
 async def test_20_a_proof_counts_for_nothing_while_the_versions_are_not_known(world: World) -> None:
