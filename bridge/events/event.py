@@ -81,6 +81,7 @@ EventKind = Literal[
     "logout.failed",
     "mail.sent",
     "mail.failed",
+    "outbox.retried",
     "store.lost",
     "store.regained",
     "upstream.down",

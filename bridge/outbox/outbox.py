@@ -10,15 +10,19 @@ A job holds whom and what, never a token: that is made when the letter is sent.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database, Tx
 from bridge.database.tables import outbox
+from bridge.events.ledger import Deed
 from bridge.tokens import new_id
 from bridge.types import UserId
+
+_GIVEN_UP: Final = select(outbox.c.purpose).where(outbox.c.state == "dead").distinct().order_by(outbox.c.purpose)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,16 @@ class Left:
     """Unix seconds."""
     error: str
     """What came of the last try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revived:
+    """What came of another beginning, by purpose."""
+
+    again: Mapping[str, int]
+    """So many jobs are tried again."""
+    over: Mapping[str, int]
+    """So many were left as they are: what they have to say is not true any more."""
 
 
 class Outbox:
@@ -103,12 +117,30 @@ class Outbox:
             for row in rows
         ]
 
-    async def revive(self) -> int:
-        """Try again, from the first attempt, whatever was given up; says how many jobs that are."""
-        now = int(self._clock.now())
+    async def given_up(self) -> Sequence[str]:
+        """The purposes of what was given up.  Raises Unavailable."""
+        async with self._db.read() as tx:
+            return (await tx.execute(_GIVEN_UP)).scalars().all()
+
+    async def revive(self, deed: Deed, *, only: Sequence[str] = (), lives: Mapping[str, int]) -> Revived:
+        """Try again, from the first attempt, what was given up; `only` of these purposes, if any are named.
+
+        `lives`: for so many seconds a job of that purpose has something to give, counted from when it was left.  An
+        older one is not sent: nobody waits for that link any more, and a new one is not for us to offer.
+        """
+        now, again, over = int(self._clock.now()), dict[str, int](), dict[str, int]()
         fresh = {"state": "waiting", "attempts": 0, "due_at": now, "claim": "", "finished_at": None}
-        async with self._db.begin() as tx:
-            return (await tx.execute(update(outbox).where(outbox.c.state == "dead").values(**fresh))).rowcount
+        for purpose in (await deed.tx.execute(_GIVEN_UP)).scalars().all():
+            if only and purpose not in only:
+                continue
+            dead = and_(outbox.c.state == "dead", outbox.c.purpose == purpose)
+            good = and_(dead, outbox.c.created_at > now - lives[purpose]) if purpose in lives else dead
+            if revived := (await deed.tx.execute(update(outbox).where(good).values(**fresh))).rowcount:
+                again[purpose] = revived
+                await deed.record("outbox.retried", purpose=purpose, jobs=str(revived))
+            if left := (await deed.tx.execute(select(func.count()).where(dead))).scalar_one():
+                over[purpose] = left
+        return Revived(again=again, over=over)
 
     async def _put(
         self,

@@ -62,7 +62,9 @@ class Registered:
     async def shows(self, shown: Shown) -> str | None:
         """How it is known then; None: it is refused."""
         headers, form = shown
-        authenticate = Authenticator(issuer="https://op.test", clients=self, assertions=cast("Any", self), clock=SystemClock())
+        authenticate = Authenticator(
+            issuer="https://op.test", clients=self, assertions=cast("Any", self), clock=SystemClock()
+        )
         given = [(name.encode(), value.encode()) for name, value in headers.items()]
         scope = {"type": "http", "method": "POST", "path": "/oauth/token", "root_path": "", "headers": given}
         try:

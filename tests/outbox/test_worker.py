@@ -14,18 +14,22 @@ from sqlalchemy import select
 
 from bridge.clock import SystemClock, chance
 from bridge.database.database import Database
+from bridge.database.tables import audit
 from bridge.database.tables import outbox as table
 from bridge.errors import Unavailable
+from bridge.events.audit import AuditLog
 from bridge.events.event import Event, Events
+from bridge.events.ledger import Ledger
+from bridge.events.options import EventsOptions
 from bridge.outbox.jobs import Jobs
 from bridge.outbox.mailer import open_mailer
 from bridge.outbox.message import Undeliverable
 from bridge.outbox.options import MailOptions
-from bridge.outbox.outbox import Delivery, Outbox
+from bridge.outbox.outbox import Delivery, Outbox, Revived
 from bridge.outbox.worker import LEASE_SECONDS, PAUSES, OutboxWorker
 from bridge.testing.hands import Hands
 from bridge.testing.mailer_suite import LETTER
-from bridge.types import UserId
+from bridge.types import UserId, Visit
 from tests import servers
 from tests.databases import opened
 
@@ -57,6 +61,12 @@ class Ear:
         self.heard.append(event)
 
 
+class Silent:
+    """Nobody else is to be told that something changed."""
+
+    async def publish(self, name: str) -> None: ...
+
+
 class Office:
     """An outbox, its workers and their sender, on one database and one clock."""
 
@@ -71,7 +81,22 @@ class Office:
     def another(self, **options: Any) -> OutboxWorker:
         """One more worker."""
         events = Events(self.hands, self.ear)
-        return OutboxWorker(self.db, {"reset": self.sender}, self.hands, events, MailOptions(**options))
+        senders = dict.fromkeys(("reset", "new-device"), self.sender)
+        return OutboxWorker(self.db, senders, self.hands, events, MailOptions(**options))
+
+    async def revive(self, *only: str, **lives: int) -> Revived:
+        """As the command does it."""
+        events = Events(self.hands, self.ear)
+        log = AuditLog(self.db, self.hands, EventsOptions())
+        ledger = Ledger(db=self.db, audit=log, events=events, versions=Silent())
+        visit = Visit("command", caller="command")
+        return await ledger.do(visit, lambda deed: self.outbox.revive(deed, only=only, lives=lives))
+
+    async def written(self) -> list[tuple[str, str, Any]]:
+        """What the audit says: kind, actor and details."""
+        async with self.db.read() as tx:
+            rows = await tx.execute(select(audit.c.kind, audit.c.actor, audit.c.details).order_by(audit.c.id))
+        return [(kind, actor, json.loads(details)) for kind, actor, details in rows]
 
     async def rows(self) -> list[dict[str, Any]]:
         async with self.db.read() as tx:
@@ -182,10 +207,34 @@ async def test_what_was_given_up_can_be_begun_again(office: Office) -> None:
     office.sender.then = lambda: Undeliverable("no")
     await office.worker.work()
     office.sender.then = lambda: None
-    assert await office.outbox.revive() == 1
+    assert await office.revive() == Revived(again={"reset": 1}, over={})
     await office.worker.work()
     assert (await office.row())["state"] == "sent"
     assert office.sender.given[-1].payload == {"a": "b"}
+
+
+async def test_a_letter_whose_link_is_over_is_not_begun_again(office: Office) -> None:
+    """Each try makes a link anew: weeks after it was asked for, it would come to whoever reads that mail now."""
+    office.sender.then = lambda: Undeliverable("no")
+    for _ in range(2):
+        await office.outbox.put(None, "reset", None, {})
+        await office.worker.work()
+        office.hands.move(1_800)
+    assert await office.revive(reset=3_600) == Revived(again={"reset": 1}, over={"reset": 1})
+    assert [row["state"] for row in await office.rows()] == ["dead", "waiting"]
+    assert await office.written() == [("outbox.retried", "command", {"purpose": "reset", "jobs": "1"})]
+    assert await office.revive(reset=3_600) == Revived(again={}, over={"reset": 1})
+    assert len(await office.written()) == 1
+
+
+async def test_only_what_is_named_is_begun_again(office: Office) -> None:
+    office.sender.then = lambda: Undeliverable("no")
+    for purpose in ("reset", "new-device"):
+        await office.outbox.put(None, purpose, None, {})
+    await office.worker.work()
+    assert await office.outbox.given_up() == ["new-device", "reset"]
+    assert await office.revive("new-device") == Revived(again={"new-device": 1}, over={})
+    assert await office.outbox.given_up() == ["reset"]
 
 
 async def test_one_job_that_fails_leaves_the_others_of_its_batch(office: Office) -> None:
