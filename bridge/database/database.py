@@ -66,7 +66,7 @@ class Database:
     async def ping(self) -> None:
         """Nothing, if the database answers within the patience."""
         with self._told():
-            async with asyncio.timeout(self._patience), self.engine.connect() as tx:
+            async with asyncio.timeout(self._patience), self._reading.connect() as tx:
                 await tx.execute(text("SELECT 1"))
 
     @asynccontextmanager

@@ -43,7 +43,6 @@ def make_engine(address: Address, *, pool_size: int, patience: float, answer: fl
     )
     if address.kind == "sqlite":
         event.listen(engine.sync_engine, "reset", _reset_sqlite)
-        event.listen(engine.sync_engine, "connect", _open_sqlite(patience))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
@@ -61,19 +60,6 @@ def _connect_args(address: Address, patience: float, answer: float | None) -> di
             wait = max(1, round(patience))
             say = f"SET SESSION sql_mode = '{_STRICT}', innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait}"
             return {"connect_timeout": wait, "read_timeout": answer, "init_command": say, **tls}
-
-
-def _open_sqlite(patience: float) -> Any:
-    def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        # FULL: an ending that was acknowledged must not be undone by a power cut.
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    return opened
 
 
 def _begin_sqlite(connection: Connection) -> None:

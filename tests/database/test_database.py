@@ -6,6 +6,7 @@ import signal
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -17,6 +18,7 @@ from bridge.database.address import parse_address
 from bridge.database.beside import Beside, Busy
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
+from bridge.database.sqlite import Line, connect
 from bridge.database.tables import oauth_clients, store_epoch, versions
 from bridge.database.versions import bump
 from bridge.errors import ConfigError, Unavailable
@@ -130,6 +132,43 @@ async def test_sqlite_keeps_foreign_keys_and_syncs_every_commit(sqlite_url: str)
     async with opened(sqlite_url) as database, database.read() as tx:
         said = [(await tx.execute(text(f"PRAGMA {name}"))).scalar() for name in ("foreign_keys", "synchronous")]
     assert said == [1, 2]
+
+
+async def test_sqlites_thread_hears_one_word_for_each_statement(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[object] = []
+    really = Line._execute
+
+    async def execute(line: Line, *words: Any, **more: Any) -> Any:
+        heard.append(words)
+        return await really(line, *words, **more)
+
+    monkeypatch.setattr(Line, "_execute", execute)
+    async with opened(sqlite_url) as database:
+        heard.clear()
+        async with database.read() as tx:
+            assert (await tx.execute(text("SELECT epoch, identity FROM store_epoch"))).all() == [(1, "")]
+        reading = len(heard)
+        async with database.begin() as tx:
+            assert (await tx.execute(text("UPDATE store_epoch SET epoch = 2"))).rowcount == 1
+            told = await tx.execute(text("UPDATE store_epoch SET epoch = 3 RETURNING epoch"))
+            assert (told.scalar(), told.rowcount) == (3, 1)
+        assert (reading, len(heard) - reading) == (1, 4)  # and BEGIN, and COMMIT
+
+
+async def test_a_transaction_that_began_unheard_is_undone(sqlite_url: str) -> None:
+    """Whoever is cancelled does not hear that SQLite's thread has begun, or will begin, what he asked for."""
+    async with opened(sqlite_url) as database:
+        line = connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+        await line
+        asked = asyncio.ensure_future(line.cursor().execute("BEGIN IMMEDIATE"))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await line.rollback()
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE store_epoch SET epoch = 2"))
+        await line.close()
 
 
 async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
