@@ -129,19 +129,19 @@ class Work:
     async def _reconcile(self) -> None:
         outage = Outage(self._rooms.reconciler.tick)
         while True:
+            await asyncio.sleep(reconciler.EVERY)  # first: the bridge opened with a tick
             await outage.once()
-            await asyncio.sleep(reconciler.EVERY)
 
     async def _follow_keys(self) -> None:
         """Another worker, or the command line, changed the keys: read them again, within two seconds."""
         seen: bytes | None = None
         while True:
+            await asyncio.sleep(KEYS_EVERY)  # first: the bridge opened with today's keys
             token = self._rooms.versions.token("keys")
             if token is not None and token != seen:
                 with suppress(Unavailable):
                     await self._rooms.keyring.refresh()
                     seen = token  # from before: what changed meanwhile has another
-            await asyncio.sleep(KEYS_EVERY)
 
     async def _tend_keys(self) -> None:
         """New signing keys come and old ones go; of all workers one does it."""

@@ -1,6 +1,7 @@
-"""Many rows by one statement that is written down once — DESIGN §5, "written in batches"."""
+"""Many rows by one statement that is written down once, when it is first used — DESIGN §5, "written in batches"."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Dialect, Insert, Table, Update, bindparam, insert
@@ -12,9 +13,8 @@ class Bulk:
     """A statement for many rows, whose values are what the driver takes: numbers, text and None."""
 
     def __init__(self, statement: Insert | Update, dialect: Dialect) -> None:
-        written = statement.compile(dialect=dialect)
-        self._text = str(written)
-        self._names: list[str] = list(written.positiontup or ())
+        self._statement = statement
+        self._dialect = dialect
 
     @classmethod
     def inserting(cls, table: Table, columns: Sequence[str], dialect: Dialect) -> "Bulk":
@@ -23,4 +23,11 @@ class Bulk:
 
     async def run(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
         """For all of them, in their order; each names every parameter."""
-        await tx.exec_driver_sql(self._text, [tuple(map(row.__getitem__, self._names)) for row in rows])
+        text, names = self._written
+        await tx.exec_driver_sql(text, [tuple(map(row.__getitem__, names)) for row in rows])
+
+    @cached_property
+    def _written(self) -> tuple[str, Sequence[str]]:
+        """The text, and the names of its parameters in their order."""
+        written = self._statement.compile(dialect=self._dialect)
+        return str(written), list(written.positiontup or ())

@@ -63,6 +63,8 @@ class ConsentRows:
     async def withdrawn(self, answers: Sequence[tuple[UserId, ClientId]]) -> Sequence[tuple[UserId, ConsentRow]]:
         """Which of these stand withdrawn."""
         found: list[tuple[UserId, ConsentRow]] = []
+        if not answers:
+            return found
         async with self._db.read() as tx:
             for start in range(0, len(answers), _AT_ONCE):
                 these = tuple_(consents.c.user_id, consents.c.client_id).in_(answers[start : start + _AT_ONCE])

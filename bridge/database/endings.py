@@ -21,6 +21,7 @@ from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, User
 
 LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
 _STAMP_OF: Final = LookUp(select(users.c.stamp).where(users.c.id == bindparam("id")))
+_EPOCH: Final = select(store_epoch.c.epoch).where(store_epoch.c.id == 1)
 NOBODY: Final[Mapping[ClientId, str]] = {}
 _LIFE: Final = "longest-life"
 """The row of `versions` with the longest life that was ever allowed here."""
@@ -149,7 +150,7 @@ class Endings:
     async def refresh_epoch(self) -> int:
         """Read the epoch; the reconciler does, at start and every second."""
         async with self._db.read() as tx:
-            self._epoch = (await tx.execute(select(store_epoch.c.epoch).where(store_epoch.c.id == 1))).scalar_one()
+            self._epoch = (await tx.execute(_EPOCH)).scalar_one()
         return self.epoch
 
     async def raise_epoch(self, identity: str) -> int:
@@ -158,7 +159,9 @@ class Endings:
         async with self._db.begin() as tx:
             await tx.execute(raised.values(epoch=store_epoch.c.epoch + 1, identity=identity))
             self._longest = await _longest_ever(tx, _up(self._longest))
-        return await self.refresh_epoch()
+            epoch = (await tx.execute(_EPOCH)).scalar_one()
+        self._epoch = epoch
+        return self.epoch
 
     async def sweep(self) -> int:
         """Forget what could no longer be alive anyway; says how many rows that were."""

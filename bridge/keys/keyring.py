@@ -93,8 +93,10 @@ class Keyring:
         return self._schedule
 
     async def ensure(self) -> None:
-        """Make the first key of each algorithm, if there is none: exactly one worker does.  Then `refresh`."""
-        await self._change(missing, actor="start")
+        """Read the keys, and make the first of each algorithm if there is none: exactly one worker does."""
+        await self.refresh()
+        if missing([key.stage for key in self._keys.values()]):
+            await self._change(missing, actor="start")
 
     async def tend(self) -> None:
         """Do what the schedule says is due: of all workers exactly one does.  Raises Unavailable."""

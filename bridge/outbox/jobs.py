@@ -5,7 +5,7 @@ comes second finds the job not due.  Whoever dies holding a claim loses it when 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,10 +77,13 @@ class Jobs:
         """Try again after so many seconds."""
         await self._set(job, due_at=int(self._clock.now() + seconds), claim="", last_error=error)
 
-    async def count(self, state: State) -> int:
-        """How many jobs are in that state."""
+    async def count(self) -> Mapping[State, int]:
+        """How many jobs wait, and how many were given up."""
+        counted: tuple[State, ...] = ("waiting", "dead")
+        query = select(outbox.c.state, func.count()).where(self._mine, outbox.c.state.in_(counted))
         async with self._db.read() as tx:
-            return (await tx.execute(select(func.count()).where(self._mine, outbox.c.state == state))).scalar_one()
+            found = await tx.execute(query.group_by(outbox.c.state))
+            return {**dict.fromkeys(counted, 0), **dict(found.tuples())}
 
     async def forget(self, *, sent_before: float, dead_before: float) -> int:
         """Delete what was finished before those times; says how many rows."""

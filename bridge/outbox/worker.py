@@ -111,7 +111,8 @@ class OutboxWorker:
 
     async def count(self) -> None:
         """Bring the gauges up to date.  Raises Unavailable."""
-        self.waiting, self.dead = await self._jobs.count("waiting"), await self._jobs.count("dead")
+        counted = await self._jobs.count()
+        self.waiting, self.dead = counted["waiting"], counted["dead"]
 
     async def forget(self) -> int:
         """Delete what was finished long enough ago; says how many rows.  Raises Unavailable."""

@@ -6,7 +6,7 @@ Reads the store, then SQL, then swaps, until equal.  The reverse order brings an
 from collections.abc import Awaitable, Callable
 
 from bridge.errors import Unavailable
-from bridge.stores.store import Add, Store, Swap
+from bridge.stores.store import Add, Change, Store, Swap
 
 
 async def publish(
@@ -21,5 +21,10 @@ async def publish(
         wanted = await truth()
         if wanted is None or seen == wanted:
             return wanted
-        await store.commit(Add(key, wanted, ttl) if seen is None else Swap(key, seen, wanted, ttl))
+        await store.commit(step_to(key, seen, wanted, ttl))
     raise Unavailable(f"publishing {key.split(':')[2]} met too many others")
+
+
+def step_to(key: str, seen: bytes | None, wanted: bytes, ttl: float) -> Change:
+    """What makes `wanted` of what was seen, unless somebody else was there meanwhile."""
+    return Add(key, wanted, ttl) if seen is None else Swap(key, seen, wanted, ttl)

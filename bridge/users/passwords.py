@@ -14,7 +14,9 @@ import importlib.metadata
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import passlib
@@ -232,9 +234,11 @@ def _quietly(check: Callable[..., bool], *arguments: object) -> bool:
         return False
 
 
-def _distributions() -> Iterator[str]:
+@cache
+def _distributions() -> Sequence[str]:
+    """The names of those that are installed: looked for once, which takes longer than all else of a start here."""
+    found: list[str] = []
     for name in ("libpass", "passlib"):
-        try:
-            yield importlib.metadata.distribution(name).metadata["Name"]
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found.append(importlib.metadata.distribution(name).metadata["Name"])
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, event, func, select, update
 
 from bridge.app import Bridge, work
 from bridge.app.production import DEMO_IN_PRODUCTION, DEMO_USER
@@ -52,6 +52,21 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> Counte
     made = Counted(getattr(owner, name))
     monkeypatch.setattr(owner, name, made)
     return made
+
+
+async def test_a_start_that_finds_all_in_order_asks_sql_little_and_writes_once(make: Make) -> None:
+    first = make()
+    async with first.running():
+        pass
+    bridge, said = make(), list[str]()
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement.split(maxsplit=1)[0])
+
+    event.listen(bridge.rooms.database.engine.sync_engine, "before_cursor_execute", hear)
+    await bridge.open()
+    assert (said.count("BEGIN"), len(said) <= 16) == (1, True), said
+    await bridge.close()
 
 
 async def test_of_many_first_requests_one_opens(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,18 @@ class Numbers:
         return dict(self.versions)
 
 
+class Asked:
+    """Counts how often SQL is asked."""
+
+    def __init__(self, truth: Numbers) -> None:
+        self.truth = truth
+        self.often = 0
+
+    async def current(self) -> dict[str, int]:
+        self.often += 1
+        return await self.truth.current()
+
+
 class SlowStore(MemoryStore):
     """A store that can be deaf, and whose answers may have waited on their way."""
 
@@ -220,6 +232,48 @@ async def test_the_reconciler_repairs_a_store_that_went_back(worker: Worker, sto
     await store.commit(Put(KEY, b"1", 60))
     await worker.versions.republish()
     assert await store.read(KEY) == [b"2"]
+
+
+async def test_whatever_the_store_has_not_it_gets_at_once(
+    worker: Worker, store: SlowStore, truth: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(truth)
+    monkeypatch.setattr(worker.versions, "_truth", asked)
+    await worker.versions.republish()
+    assert asked.often == 1  # nothing was behind
+    truth.versions.update(users=2, keys=3, accounts=1)
+    await worker.versions.republish()
+    assert asked.often == 3  # what was behind, and that nothing is any more
+    assert [worker.versions.token(name) for name in ("users", "keys", "accounts", "clients")] == [
+        b"2",
+        b"3",
+        b"1",
+        b"0",
+    ]
+
+
+async def test_one_that_another_publishes_meanwhile_is_not_lowered_and_the_rest_is_published(
+    worker: Worker, store: SlowStore, truth: Numbers
+) -> None:
+    async def overtaken() -> None:
+        truth.versions["users"] = 2
+        await Worker(store, truth, Hands()).versions.publish("users")
+
+    truth.versions.update(users=1, keys=1)
+    store.on_its_way = overtaken
+    await worker.versions.republish()
+    assert await store.read(KEY, KEY.replace("users", "keys")) == [b"2", b"1"]
+    assert worker.versions.token("users") == b"2"
+
+
+async def test_whom_others_always_overtake_gives_up(worker: Worker, store: SlowStore, truth: Numbers) -> None:
+    async def overtaken() -> None:
+        truth.versions["users"] = truth.versions.get("users", 0) + 1
+        store.on_its_way = overtaken
+
+    store.on_its_way = overtaken
+    with pytest.raises(Unavailable, match="too many others"):
+        await worker.versions.republish()
 
 
 async def test_publishing_never_lowers_a_version(worker: Worker, store: SlowStore, truth: Numbers) -> None:

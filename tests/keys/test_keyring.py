@@ -14,6 +14,7 @@ from sqlalchemy import select
 from bridge.clock import SystemClock
 from bridge.database.database import Database
 from bridge.database.tables import signing_keys
+from bridge.database.versions import VersionTable
 from bridge.errors import ConfigError
 from bridge.events.event import Event, Events
 from bridge.keys.keyring import Keyring
@@ -109,6 +110,16 @@ async def test_alg_none_and_foreign_keys_and_junk_are_refused(keys: Keyring) -> 
 
 async def test_an_overlong_token_is_refused_before_it_is_parsed(keys: Keyring) -> None:
     assert keys.verify(keys.sign("ES256", {**CLAIMS, "x": "y" * 9_000})) is None
+
+
+async def test_a_worker_that_finds_the_keys_writes_nothing(sqlite_url: str) -> None:
+    async with opened(sqlite_url) as db:
+        await keyring(db).ensure()
+        before = await VersionTable(db).current()
+        another = keyring(db)
+        await another.ensure()
+        assert len(another.published()) == 3
+        assert await VersionTable(db).current() == before
 
 
 async def test_a_dump_of_the_database_holds_no_private_key(sqlite_url: str) -> None:
