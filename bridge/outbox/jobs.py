@@ -83,7 +83,7 @@ class Jobs:
         query = select(outbox.c.state, func.count()).where(self._mine, outbox.c.state.in_(counted))
         async with self._db.read() as tx:
             found = await tx.execute(query.group_by(outbox.c.state))
-            return {**dict.fromkeys(counted, 0), **dict(found.tuples())}
+            return {**dict.fromkeys(counted, 0), **{row[0]: row[1] for row in found}}
 
     async def forget(self, *, sent_before: float, dead_before: float) -> int:
         """Delete what was finished before those times; says how many rows."""
