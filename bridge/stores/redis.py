@@ -75,17 +75,17 @@ class RedisStore:
         if not changes:
             return True
         keys, arguments = written(changes)
-        return bool(await self._call(COMMIT, keys, arguments, again=True, changes=changes))
+        return bool(await self._called(COMMIT, keys, arguments, again=True, changes=changes))
 
     async def members(self, index: str) -> list[str]:
-        names = await self._call(MEMBERS, [INDEX_PREFIX + index], [], again=True)
+        names = await self._called(MEMBERS, [INDEX_PREFIX + index], [], again=True)
         return sorted(name.decode() for name in names)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Word]) -> Any:
         """Call another script, in the same write as everything else; a lost answer is `Unavailable` at once."""
-        return await self._call(script, keys, arguments, again=False)
+        return await self._called(script, keys, arguments, again=False)
 
-    async def _call(
+    def _called(
         self,
         script: Script,
         keys: Sequence[str],
@@ -93,10 +93,10 @@ class RedisStore:
         *,
         again: bool,
         changes: Sequence[Change] = (),
-    ) -> Any:
+    ) -> Waiter:
         waiter = self._new_waiter()
         self._calls.append(Call(script, keys, arguments, waiter, again=again, changes=changes))
-        return await waiter
+        return waiter
 
     def _new_waiter(self) -> Waiter:
         loop = asyncio.get_running_loop()

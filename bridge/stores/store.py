@@ -133,79 +133,77 @@ def check(changes: Sequence[Change]) -> None:
     """Raise ValueError for what no store may be asked to do (spec/store.md §1, rule 3)."""
     if len(changes) > MOST_CHANGES:
         raise ValueError(f"a commit of {len(changes)} changes; at most {MOST_CHANGES}")
-    slots = {_CHECKS[type(change)](change) for change in changes}
-    if len(slots) > 1:
+    if len({slot(_CHECKS[type(change)](change)) for change in changes}) > 1:
         raise ValueError("a commit over two slots")
 
 
+# Each says where its change is, once that is in order.  They run for every change of every commit: what holds nearly
+# always is asked at once, and only what is wrong is somebody else's to name.
 def _check_expect(change: Expect) -> str:
-    if change.value is not None:
-        _check_value(change.value)
-    return _check_key(change.key)
+    if type(change.value) is not bytes and change.value is not None:
+        raise _no_value()
+    return _checked(change.key)
 
 
 def _check_write(change: Add | Put) -> str:
-    # Asked here first: the two calls would cost as much as all the rest.
-    if type(change.value) is not bytes or not SHORTEST_TTL <= change.ttl <= LONGEST_TTL:
-        _check_value(change.value)
-        _check_ttl(change.ttl)
-    return _check_key(change.key)
+    if type(change.value) is not bytes:
+        raise _no_value()
+    if not SHORTEST_TTL <= change.ttl <= LONGEST_TTL:  # nan fails both comparisons
+        raise _no_ttl(change.ttl)
+    return _checked(change.key)
 
 
 def _check_take(change: Take) -> str:
-    _check_value(change.seen)
-    return _check_key(change.key)
+    if type(change.seen) is not bytes:
+        raise _no_value()
+    return _checked(change.key)
 
 
 def _check_swap(change: Swap) -> str:
-    _check_value(change.seen)
-    _check_value(change.value)
-    _check_ttl(change.ttl)
-    return _check_key(change.key)
+    if type(change.seen) is not bytes or type(change.value) is not bytes:
+        raise _no_value()
+    if not SHORTEST_TTL <= change.ttl <= LONGEST_TTL:
+        raise _no_ttl(change.ttl)
+    return _checked(change.key)
 
 
 def _check_tag(change: Tag) -> str:
-    _check_ttl(change.ttl)
-    return _check_index(change.index, change.member)
+    if not SHORTEST_TTL <= change.ttl <= LONGEST_TTL:
+        raise _no_ttl(change.ttl)
+    return _check_untag(change)
 
 
-# One look-up instead of a row of comparisons: this runs for every change of every commit.
+def _check_untag(change: Tag | Untag) -> str:
+    change.index.encode()  # a lone surrogate is a ValueError now, not a half-sent batch later
+    change.member.encode()
+    return INDEX_PREFIX + change.index
+
+
+# One look-up instead of a row of comparisons.
 _CHECKS: Mapping[type[Change], Callable[[Any], str]] = {
     Expect: _check_expect,
     Add: _check_write,
     Put: _check_write,
     Take: _check_take,
     Swap: _check_swap,
-    Drop: lambda change: _check_key(change.key),
+    Drop: lambda change: _checked(change.key),
     Tag: _check_tag,
-    Untag: lambda change: _check_index(change.index, change.member),
+    Untag: _check_untag,
 }
 
 
-def _check_value(value: bytes) -> None:
-    if type(value) is not bytes:
-        raise ValueError("a value that is not bytes")
-
-
-def _check_ttl(ttl: float) -> None:
-    if not SHORTEST_TTL <= ttl <= LONGEST_TTL:  # nan fails both comparisons
-        raise ValueError(f"a ttl of {ttl} s; 1 ms to 400 days")
-
-
-def _check_key(key: str) -> str:
+def _checked(key: str) -> str:
     # A string key here would meet an index there, and an error in the write phase leaves half a commit.
     if key.startswith(INDEX_PREFIX):
         raise ValueError(f"a key may not begin with {INDEX_PREFIX!r}: indexes live there")
     if not key.isascii():
-        _check_text(key)
-    return slot(key)
+        key.encode()
+    return key
 
 
-def _check_index(index: str, member: str) -> str:
-    _check_text(index)
-    _check_text(member)
-    return slot(INDEX_PREFIX + index)
+def _no_value() -> ValueError:
+    return ValueError("a value that is not bytes")
 
 
-def _check_text(text: str) -> None:
-    text.encode()  # a lone surrogate is a ValueError now, not a half-sent batch later
+def _no_ttl(ttl: float) -> ValueError:
+    return ValueError(f"a ttl of {ttl} s; 1 ms to 400 days")
