@@ -17,13 +17,15 @@ from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.ring import MasterKey, Ring
-from bridge.secret import Secret, mac
+from bridge.secret import Secret, framed, hmac_sha256
 from bridge.tokens import Names, b64url, digest, tag_bytes, tag_of
 from bridge.types import FamilyId, Key, SlotTag, TokenKind
 
 _OAUTH: Final = re.compile(r"(lb[car]_)([A-Za-z0-9_-]{64})", re.ASCII)
 _PREFIX: Final[dict[TokenKind, str]] = {"code": "lbc_", "access": "lba_", "refresh": "lbr_"}
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_FRAMED: Final[dict[TokenKind, bytes]] = {kind: framed("token", kind) for kind in _PREFIX}
+"""What each MAC begins with."""
 _KIND: Final[dict[str, TokenKind]] = {prefix: kind for kind, prefix in _PREFIX.items()}
 
 
@@ -39,13 +41,7 @@ class OAuthToken(Struct, frozen=True, eq=False):
 
     def key(self, names: Names) -> Key:
         """Where its record lies."""
-        match self.kind:
-            case "code":
-                return names.code(self.tag, self.sha256)
-            case "access":
-                return names.access(self.tag, self.sha256)
-            case "refresh":
-                return names.refresh(self.tag, self.sha256)
+        return names.token(self.kind, self.tag, self.sha256)
 
 
 class TokenMint:
@@ -99,4 +95,4 @@ class _Die:
         return tag_of(block[:8]), FamilyId(block[8:].hex())
 
     def _mac(self, kind: TokenKind, locator: bytes, noise: bytes) -> bytes:
-        return mac(self._mac_key, "token", kind, locator, noise)[:8]
+        return hmac_sha256(self._mac_key, _FRAMED[kind] + framed(locator, noise))[:8]

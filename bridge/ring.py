@@ -12,12 +12,10 @@ from typing import Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bridge.clock import Chance, chance
 from bridge.errors import ConfigError
-from bridge.secret import Secret, framed
+from bridge.secret import Secret, framed, hmac_sha256
 
 Purpose = Literal[
     "locator",
@@ -47,7 +45,7 @@ class MasterKey:
 
     def __init__(self, key_id: str, key: Secret) -> None:
         self.id = key_id
-        self._key = key
+        self._extracted = hmac_sha256(bytes(32), key.reveal_bytes())  # RFC 5869 §2.2, without a salt: once for all
         self._derived: dict[Purpose, bytes] = {}
 
     def derive(self, purpose: Purpose, context: bytes = b"") -> bytes:
@@ -59,8 +57,7 @@ class MasterKey:
         return self._derived[purpose]
 
     def _hkdf(self, purpose: Purpose, context: bytes) -> bytes:
-        info = framed("lb1", purpose, context)
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._key.reveal_bytes())
+        return hmac_sha256(self._extracted, framed("lb1", purpose, context) + b"\x01")  # §2.3: one block is enough
 
     def __repr__(self) -> str:
         return f"MasterKey({self.id!r})"

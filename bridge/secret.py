@@ -61,9 +61,14 @@ def framed(*parts: str | bytes) -> bytes:
 
 def mac(key: bytes, *parts: str | bytes) -> bytes:
     """HMAC-SHA256 over the framed parts, the first of which names the purpose."""
+    return hmac_sha256(key, framed(*parts))
+
+
+def hmac_sha256(key: bytes, message: bytes) -> bytes:
+    """RFC 2104, with nothing between what is authenticated and its MAC: whoever calls it frames it."""
     inner, outer = _begun(key)
     within, around = inner.copy(), outer.copy()
-    within.update(framed(*parts))
+    within.update(message)
     around.update(within.digest())
     return around.digest()
 

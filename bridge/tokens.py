@@ -15,13 +15,14 @@ from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.secret import Secret, mac
-from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, Subject, UserId
+from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, Subject, TokenKind, UserId
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(first + second for first in _DIGITS for second in _DIGITS)
 _LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 TAG_LENGTH: Final = 11
+_LETTER: Final[dict[TokenKind, str]] = {"code": "c", "access": "a", "refresh": "r"}
 
 
 class LoginToken(Struct, frozen=True, eq=False):
@@ -90,14 +91,9 @@ class Names:
     def stamp(self, tag: SlotTag) -> Key:
         return Key(f"{self.prefix}v:{{{tag}}}")
 
-    def code(self, tag: SlotTag, sha256: str) -> Key:
-        return Key(f"{self.prefix}c:{{{tag}}}:{sha256}")
-
-    def access(self, tag: SlotTag, sha256: str) -> Key:
-        return Key(f"{self.prefix}a:{{{tag}}}:{sha256}")
-
-    def refresh(self, tag: SlotTag, sha256: str) -> Key:
-        return Key(f"{self.prefix}r:{{{tag}}}:{sha256}")
+    def token(self, kind: TokenKind, tag: SlotTag, sha256: str) -> Key:
+        """A code, an access or a refresh token."""
+        return Key(f"{self.prefix}{_LETTER[kind]}:{{{tag}}}:{sha256}")
 
     def family(self, tag: SlotTag, family: FamilyId) -> Key:
         return Key(f"{self.prefix}f:{{{tag}}}:{family}")

@@ -82,7 +82,7 @@ def _used_before(
     if tombstone is None or moment.now - tombstone.at > moment.options.grace:
         return Decision((), Replay(family))
     if not raw_successor:
-        return More(moment.names.refresh(token.tag, tombstone.by))
+        return More(moment.names.token("refresh", token.tag, tombstone.by))
     successor, opened = read_refresh(raw_successor[0]), wrap.open(token.text, tombstone.sealed)
     if successor is None or opened is None:
         return Decision((), Replay(family))
