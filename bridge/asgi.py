@@ -110,25 +110,26 @@ def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
     """Form-urlencoded pairs in their order.  Raises BadRequest: too many, too long, or not UTF-8."""
     if not raw:
         return []
+    pairs: list[tuple[str, str]] = []
     try:
         fields = raw.decode("ascii").split("&")
         if len(fields) > MOST_PARAMETERS:
             raise BadRequest("There are too many parameters.")
-        return [_pair(part) for part in fields if part]
+        for part in fields:
+            if len(part) > LONGEST_PARAMETER:
+                raise BadRequest("A parameter is too long.")
+            name, _, value = part.partition("=")
+            if "%" in part or "+" in part:  # most are plain, and the detour costs more than the rest of parsing
+                name, value = _text(name), _text(value)
+            if part:
+                pairs.append((name, value))
     except UnicodeDecodeError:
         raise BadRequest("A parameter is not UTF-8.") from None
-
-
-def _pair(part: str) -> tuple[str, str]:
-    if len(part) > LONGEST_PARAMETER:
-        raise BadRequest("A parameter is too long.")
-    name, _, value = part.partition("=")
-    # most pairs are plain, and the detour costs more than the rest of parsing
-    return (_text(name), _text(value)) if "%" in part or "+" in part else (name, value)
+    return pairs
 
 
 def _text(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode()
+    return unquote_to_bytes(text.replace("+", " ")).decode() if "%" in text or "+" in text else text
 
 
 def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

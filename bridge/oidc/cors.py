@@ -21,14 +21,13 @@ class Open:
         self._endpoint = endpoint
         self._preflight = Reply(204, headers=(*_PREFLIGHT, (b"access-control-allow-methods", methods.encode())))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["method"] == "OPTIONS":
-            await self._preflight(scope, receive, send)
-            return
+            return self._preflight(scope, receive, send)
 
         def sending(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *_SHOWN]
             return send(message)
 
-        await self._endpoint(scope, receive, sending)
+        return self._endpoint(scope, receive, sending)
