@@ -1,13 +1,18 @@
 """Makes the HTML of a page model — DESIGN §7."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from gettext import GNUTranslations
 from pathlib import Path
 from urllib.parse import urlencode
 
 from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from bridge.asgi import Headers
 from bridge.brand import Brand
@@ -70,6 +75,7 @@ class Pages:
         # newstyle: what is put into a translated sentence is escaped, the sentence is not
         environment.install_gettext_translations(self.languages.catalog(locale), newstyle=True)  # type: ignore[attr-defined]
         environment.globals |= {
+            "gettext": _gettext(self.languages.catalog(locale)),
             "brand": self.brand,
             "locale": locale,
             "lang": html_lang(locale),
@@ -78,12 +84,36 @@ class Pages:
             "script_version": self.script.version,
             "languages": [(name, html_lang(name), self._own_name(name)) for name in self.languages.names],
         }
+        drawn = environment.get_template("_drawn.html").module  # alike on every page, and slow to draw
+        environment.globals |= {"drawn_mark": drawn.mark(), "drawn_icon": drawn.icon()}  # type: ignore[attr-defined]
         return environment
 
     def _own_name(self, locale: str) -> str:
         """A language as its readers call it: their catalog says so."""
         name = self.languages.catalog(locale).pgettext("the name of this language in itself", "English")
         return name if name != "English" or locale == "en" else (Locale.parse(locale).get_display_name() or locale)
+
+
+def _gettext(catalog: GNUTranslations) -> Callable[..., str]:
+    """What the extension gives to templates, but a sentence is looked up and marked as safe when it is first said.
+
+    Nor is it given the context, of which Jinja makes a copy at every call in a block that has set anything.
+    """
+
+    def marked(sentence: str) -> Markup:
+        return Markup(catalog.gettext(sentence))  # noqa: S704  # who translates it writes the page, as of a template
+
+    @lru_cache(maxsize=1_024)
+    def said(sentence: str) -> str:
+        return marked(sentence) % {}
+
+    @pass_eval_context
+    def gettext(context: EvalContext, sentence: str, /, **values: object) -> str:
+        if not context.autoescape:
+            return catalog.gettext(sentence) % values
+        return marked(sentence) % values if values else said(sentence)
+
+    return gettext
 
 
 @dataclass(frozen=True, slots=True)

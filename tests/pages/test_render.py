@@ -7,8 +7,10 @@ from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from jinja2 import Environment
 
 from bridge.oidc.claims import SCOPE_OF
+from bridge.pages import render
 from bridge.pages.app import App
 from bridge.pages.headers import has_script
 from bridge.pages.masking import masked
@@ -444,3 +446,37 @@ def test_the_operators_template_goes_before_ours(tmp_path: Path) -> None:
     shown = read(own.render(SCREENS["signed-out"], locale="en", paths=Paths(), now=NOW))
     assert shown.one("h1").text == "Bye"
     assert read(own.render(LOGIN, locale="en", paths=Paths(), now=NOW)).one("h1").text == "Sign in"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{{ gettext("Sign in") }} {{ gettext("<b>new</b> & own") }} {{ _("100%% sure") }}',
+        "{% set said = 1 %}{% trans %}Sign in{% endtrans %}{% trans %}Sign in{% endtrans %}",
+        "{% trans sentence=page.csrf, context=page.email %}{{ sentence }} of {{ context }}{% endtrans %}",
+        "{% for n in (1,2) %}{% trans count=n %}& {{ count }}{% pluralize %}all {{ count }}{% endtrans %}{% endfor %}",
+        "{% autoescape false %}{% trans who=page.email %}<b>{{who}}{% endtrans %}{{ _('<i>1%%') }}{% endautoescape %}",
+        '{{ gettext("Sign in")|replace("S", "<") }} {{ gettext("Sign in") ~ page.email }}',
+    ],
+)
+def test_a_sentence_is_said_as_jinjas_own_extension_says_it(tmp_path: Path, body: str, locale: str) -> None:
+    model = replace(LOGIN, csrf="<&'\"%s%(who)s", email="%(who)s\"'><b>")
+    (tmp_path / "login.html").write_text(body)
+    plain = Environment(autoescape=True, extensions=["jinja2.ext.i18n"])
+    plain.install_gettext_translations(PAGES.languages.catalog(locale), newstyle=True)  # type: ignore[attr-defined]
+    own = Pages(PagesOptions(template_dirs=(tmp_path,)))
+    for _ in range(2):
+        shown = own.render(model, locale=locale, paths=Paths(), now=NOW)
+        assert shown.decode() == plain.from_string(body).render(page=model)
+
+
+def test_the_operators_own_parts_are_on_every_page_of_ours(tmp_path: Path) -> None:
+    ours = Path(render.__file__).with_name("templates") / "_parts.html"
+    drawn = '<b class="{{ brand.colour }} {{ brand.colour.on_top() }}">{{ brand.name }}</b>'
+    mark = f"{{% macro brand_mark() %}}{drawn}{{% endmacro %}}"
+    icon = "{% macro icon() %}/{{ page.csrf }}.ico{% endmacro %}"
+    (tmp_path / "_parts.html").write_text(f"{ours.read_text()}{mark}{icon}")
+    own = Pages(PagesOptions(template_dirs=(tmp_path,), brand_name="A & B", accent="#ffe14d"))
+    shown = read(own.render(LOGIN, locale="en", paths=Paths(), now=NOW))
+    assert shown.one("header").one("b")["class"] == "#ffe14d #000000" and shown.one("header").one("b").text == "A & B"
+    assert shown.one("link", rel="icon")["href"] == "/the-csrf.ico"
