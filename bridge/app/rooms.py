@@ -25,7 +25,8 @@ from bridge.config import Config
 from bridge.config.keyfiles import keys_of
 from bridge.database.consents import ConsentRows
 from bridge.database.database import Database
-from bridge.database.endings import Endings, Recent
+from bridge.database.endings import Endings
+from bridge.database.recent import Recent
 from bridge.database.versions import VersionTable
 from bridge.events.audit import AuditLog
 from bridge.events.event import Events

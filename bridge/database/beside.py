@@ -1,7 +1,8 @@
-"""One row by its key from SQLite's file, read here and now — DESIGN §5, "one host, one or two workers".
+"""Some rows from SQLite's file, read here and now — DESIGN §5, "one host, one or two workers".
 
 A look-up in a file takes some microseconds; handing it to a thread and back takes fifty times that.  Nothing is ever
-written here, and a file that is busy is left to the ordinary way, which waits without holding up everybody.
+written here, and a file that is busy, or has many rows to tell, is left to the ordinary way, which does not hold up
+everybody.
 """
 
 import sqlite3
@@ -10,9 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.database.lookup import LookUp
+from bridge.database.lookup import LookUp, OnSqlite
 
 _PATIENCE_MS: Final = 20
+MOST: Final = 500
+"""Rows that are read here; more take longer than handing them over."""
 
 
 class Busy(Exception):
@@ -20,7 +23,7 @@ class Busy(Exception):
 
 
 class Beside:
-    """Reads single rows in the event loop's own thread."""
+    """Reads in the event loop's own thread."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -28,19 +31,29 @@ class Beside:
 
     def first(self, look_up: LookUp, values: Mapping[str, Any]) -> Any:
         """The first row, or None.  Raises Busy, whatever is wrong: the ordinary way tells what it is."""
-        query = look_up.on_sqlite
-        try:
-            with closing(self._connection().execute(query.text, query.values(values))) as cursor:
-                raw = cursor.fetchone()
-        except sqlite3.Error as error:
-            raise Busy from error
-        return None if raw is None else query.row(raw)
+        rows = self._read(look_up.on_sqlite, values, 1)
+        return rows[0] if rows else None
+
+    def all(self, look_up: LookUp, values: Mapping[str, Any]) -> list[Any]:
+        """All rows.  Raises Busy, also where there are many."""
+        rows = self._read(look_up.on_sqlite, values, MOST + 1)
+        if len(rows) > MOST:
+            raise Busy
+        return rows
 
     def close(self) -> None:
         """Let go of the file; the next `first` opens it again."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+
+    def _read(self, query: OnSqlite, values: Mapping[str, Any], most: int) -> list[Any]:
+        try:
+            with closing(self._connection().execute(query.text, query.values(values))) as cursor:
+                raws = cursor.fetchmany(most)
+        except sqlite3.Error as error:
+            raise Busy from error
+        return [query.row(raw) for raw in raws]
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:

@@ -8,7 +8,7 @@ async with db.read() as tx:       # a new transaction on the primary
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -94,6 +94,14 @@ class Database:
                 return self._beside.first(look_up, values)
         async with self.read() as tx:
             return (await tx.execute(look_up.query, values)).first()
+
+    async def all(self, look_up: LookUp, **values: Any) -> Sequence[Any]:
+        """All rows of those values, as they are committed now; each as `first` gives it."""
+        if self._beside is not None and not self._closed:
+            with suppress(Busy):
+                return self._beside.all(look_up, values)
+        async with self.read() as tx:
+            return (await tx.execute(look_up.query, values)).all()
 
     async def transaction(self, work: Callable[[Tx], Awaitable[Result]], tries: int = 3) -> Result:
         """`work` in a write transaction, again when the database sacrificed ours to end a deadlock.

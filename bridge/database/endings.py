@@ -5,16 +5,15 @@ Whoever ends something writes it here first; the store is told afterwards, and t
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, Table, bindparam, case, delete, select, update
+from sqlalchemy import BigInteger, Table, bindparam, case, delete, select, update
 
 from bridge.clock import Clock
 from bridge.database.database import Database, Tx
 from bridge.database.lookup import LookUp
-from bridge.database.once import NO_SESSION
-from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users, versions
+from bridge.database.recent import RECENT, Recent, read_recent
+from bridge.database.tables import ended_families, ended_keys, ended_sessions, store_epoch, users, versions
 from bridge.database.upsert import insert_or_update, insert_unless_there
 from bridge.errors import Unavailable
 from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, UserId
@@ -22,6 +21,10 @@ from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, User
 LONGEST_LIFE: Final = 400 * 86_400.0  # what the store allows at most; nothing that a stamp could end lives longer
 _STAMP_OF: Final = LookUp(select(users.c.stamp).where(users.c.id == bindparam("id")))
 _EPOCH: Final = select(store_epoch.c.epoch).where(store_epoch.c.id == 1)
+_SINCE, _UNTIL = (bindparam(name, type_=BigInteger) for name in ("since", "until"))
+_RESTAMPED: Final = LookUp(
+    select(users.c.id, users.c.tag, users.c.stamp).where(users.c.stamp_changed_at.between(_SINCE, _UNTIL))
+)
 NOBODY: Final[Mapping[ClientId, str]] = {}
 _LIFE: Final = "longest-life"
 """The row of `versions` with the longest life that was ever allowed here."""
@@ -29,39 +32,6 @@ _LIFE: Final = "longest-life"
 
 Leave = Callable[[Tx, UserId, Mapping[ClientId, str]], Awaitable[None]]
 """Leaves for each of these clients, in that transaction, that it be told (`bridge.outbox.farewells`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedSession:
-    """A session that was ended, by its `id`."""
-
-    user: UserId
-    tag: SlotTag
-    session_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedKey:
-    """A record whose token was replaced: if it is found alive, the whole session ends (store §2, rule 8)."""
-
-    key: Key
-    session_id: str
-    user: UserId
-    tag: SlotTag
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
-    """What ended, or changed, since some moment."""
-
-    users: list[Standing]
-    """Whose stamp changed, and what it is."""
-    sessions: list[EndedSession]
-    keys: list[EndedKey]
-    families: list[tuple[SlotTag, FamilyId]]
-    consents: list[tuple[UserId, SlotTag, ClientId]]
-    """Which were granted or withdrawn."""
 
 
 class Endings:
@@ -115,10 +85,8 @@ class Endings:
 
     async def restamped(self, since: float, until: float) -> list[Standing]:
         """Whose stamp changed between those Unix times, and what it is."""
-        when = users.c.stamp_changed_at.between(int(since), int(until))
-        async with self._db.read() as tx:
-            found = await tx.execute(select(users.c.id, users.c.tag, users.c.stamp).where(when))
-            return [Standing(user, tag, stamp) for user, tag, stamp in found]
+        rows = await self._db.all(_RESTAMPED, since=int(since), until=int(until))
+        return [Standing(UserId(row.id), SlotTag(row.tag), Stamp(row.stamp)) for row in rows]
 
     async def ended_session(self, session_id: str) -> str | None:
         """Why that session was ended; None: it was not, as far as is remembered."""
@@ -136,19 +104,25 @@ class Endings:
         await self._end(ended_families, until, tag=tag, family=family, reason=reason)
 
     async def recent(self, since: float | None) -> Recent:
-        """What ended at or after that Unix time and still matters; None: everything that still matters."""
-        async with self._db.read() as tx:
-            return await self._recent(tx, since)
+        """What ended at or after that Unix time and still matters; None: everything that still matters.
+
+        The epoch is read with it.
+        """
+        now = self._now()
+        changed, ended = (int(now - self._longest), 0) if since is None else (int(since), int(since))
+        found = read_recent(await self._db.all(RECENT, changed=changed, ended=ended, now=now))
+        self._epoch = found.epoch
+        return found
 
     @property
     def epoch(self) -> int:
-        """The store's epoch as last read.  Raises Unavailable before the first `refresh_epoch`."""
+        """The store's epoch as last read, by the reconciler each second.  Raises Unavailable before the first time."""
         if self._epoch is None:
             raise Unavailable("the store's epoch was not read yet")
         return self._epoch
 
     async def refresh_epoch(self) -> int:
-        """Read the epoch; the reconciler does, at start and every second."""
+        """Read the epoch."""
         async with self._db.read() as tx:
             self._epoch = (await tx.execute(_EPOCH)).scalar_one()
         return self.epoch
@@ -177,38 +151,6 @@ class Endings:
 
     async def _write_end(self, tx: Tx, table: Table, until: float, row: Mapping[str, object]) -> None:
         await insert_unless_there(tx, table, **row, ended_at=self._now(), until=_up(until))
-
-    async def _recent(self, tx: Tx, since: float | None) -> Recent:
-        now = self._now()
-        start = int(now - self._longest if since is None else since)
-        changed = select(users.c.id, users.c.tag, users.c.stamp).where(users.c.stamp_changed_at >= start)
-        agreed = select(users.c.id, users.c.tag, consents.c.client_id).join(consents, consents.c.user_id == users.c.id)
-
-        async def ended(table: Table, *columns: Column[Any]) -> Any:
-            query = select(*columns).where(table.c.until > now)
-            return await tx.execute(query if since is None else query.where(table.c.ended_at >= start))
-
-        s, k, f = ended_sessions.c, ended_keys.c, ended_families.c
-        replaced = await ended(ended_keys, k.key, k.session_id, k.user_id, k.tag)
-        return Recent(
-            users=[Standing(user, tag, stamp) for user, tag, stamp in await tx.execute(changed)],
-            sessions=[
-                EndedSession(user=user, tag=tag, session_id=session_id, reason=reason)
-                for user, tag, session_id, reason in await ended(
-                    ended_sessions, s.user_id, s.tag, s.session_id, s.reason
-                )
-            ],
-            keys=[
-                EndedKey(key=key, session_id=session_id, user=user, tag=tag)
-                for key, session_id, user, tag in replaced
-                if session_id != NO_SESSION
-            ],
-            families=[(tag, family) for tag, family in await ended(ended_families, f.tag, f.family)],
-            consents=[
-                (UserId(user), SlotTag(tag), ClientId(client))
-                for user, tag, client in await tx.execute(agreed.where(consents.c.changed_at >= start))
-            ],
-        )
 
     def _now(self) -> int:
         return int(self._clock.now())

@@ -1,21 +1,23 @@
-"""One row by its key: a query that is written down once and asked as often as somebody signs in — DESIGN §5."""
+"""A query that is written down once and asked as often as somebody signs in, or each second — DESIGN §5."""
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Select
+from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.dialects import sqlite
 
 _SQLITE: Final = sqlite.dialect()
 
+Question: TypeAlias = Select[Any] | CompoundSelect[Any]
+
 
 class LookUp:
-    """`LookUp(select(users).where(users.c.id == bindparam("id")))`, asked with `db.first(look_up, id=7)`."""
+    """`LookUp(select(users).where(users.c.id == bindparam("id")))`, asked with `db.first(look_up, id=7)`, or `all`."""
 
-    def __init__(self, query: Select[Any]) -> None:
-        self.query: Select[Any] = query
+    def __init__(self, query: Question) -> None:
+        self.query: Question = query
 
     @cached_property
     def on_sqlite(self) -> "OnSqlite":
@@ -27,10 +29,12 @@ class OnSqlite:
     """A query as SQLite's driver takes it, and its rows as everybody reads them: writing it down anew for each
     look-up costs twenty times what SQLite needs for its answer."""
 
-    def __init__(self, query: Select[Any]) -> None:
+    def __init__(self, query: Question) -> None:
         written = query.compile(dialect=_SQLITE)
         columns = list(query.selected_columns)
         self.text: str = str(written)
+        if "POSTCOMPILE" in self.text:
+            raise ValueError("a look-up is written down once, and a list is written anew for each number of items")
         self._names: list[str] = list(written.positiontup or ())
         self._fixed = {name: bound.value for name, bound in written.binds.items() if not bound.required}
         self._row = _row_type([column.name for column in columns])
@@ -47,6 +51,8 @@ class OnSqlite:
 
     def row(self, raw: Sequence[Any]) -> Any:
         """The row: attributes by the names of its columns, and `_asdict()`."""
+        if not self._readers:
+            return self._row(raw)
         values = list(raw)
         for place, reader in self._readers:
             values[place] = reader(values[place])

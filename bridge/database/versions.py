@@ -1,12 +1,15 @@
 """The versions of what is cached, raised in the transaction that changes it — security §20."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import ColumnElement, select
 
 from bridge.database.database import Database, Tx
+from bridge.database.lookup import LookUp
 from bridge.database.tables import versions
 from bridge.database.upsert import insert_or_update
+
+_ALL: Final = LookUp(select(versions.c.name, versions.c.version))
 
 
 async def bump(tx: Tx, name: str) -> None:
@@ -34,6 +37,4 @@ class VersionTable:
 
     async def current(self) -> dict[str, int]:
         """Name → version, in a new transaction on the primary; a name that was never bumped is absent."""
-        async with self._db.read() as tx:
-            rows = await tx.execute(select(versions.c.name, versions.c.version))
-            return {row.name: row.version for row in rows}
+        return {row.name: row.version for row in await self._db.all(_ALL)}

@@ -5,20 +5,23 @@ comes second finds the job not due.  Whoever dies holding a claim loses it when 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy import BigInteger, ColumnElement, Integer, and_, bindparam, delete, func, or_, select, true, update
 
 from bridge.clock import Chance, Clock
 from bridge.database.database import Database, Tx
+from bridge.database.lookup import LookUp
 from bridge.database.tables import outbox
 from bridge.outbox.outbox import Delivery
 from bridge.tokens import new_id
 from bridge.types import UserId
 
 State = Literal["waiting", "sent", "dead"]
+
+_WAITS: Final = outbox.c.state == "waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +42,37 @@ class Jobs:
         self._db = db
         self._clock = clock
         self._draw = draw
-        mine = outbox.c.purpose.not_in(but) if but else true()
-        self._mine = outbox.c.purpose.in_(only) if only else mine
+        purpose = outbox.c.purpose
+        others = and_(true(), *(purpose != one for one in but))
+        self._mine = or_(*(purpose == one for one in only)) if only else others
+        self._due = LookUp(
+            select(outbox.c.id)
+            .where(self._mine, _WAITS, outbox.c.due_at <= bindparam("now", type_=BigInteger))
+            .order_by(outbox.c.due_at)
+            .limit(bindparam("most", type_=Integer))
+        )
 
     async def claim(self, most: int, lease: float) -> list[Claimed]:
         """Up to `most` jobs that are due, ours for `lease` seconds."""
-        due = outbox.c.due_at <= int(self._clock.now())
-        return await self._claim(and_(self._mine, outbox.c.state == "waiting", due), most, lease)
+        now = int(self._clock.now())
+        found = await self._db.all(self._due, now=now, most=most)
+        return await self._claim([row.id for row in found], outbox.c.due_at <= now, lease) if found else []
 
     async def claim_new(self, once: Sequence[str], lease: float) -> list[Claimed]:
         """Those of these names that nobody tried yet, due or not."""
-        new = and_(outbox.c.once.in_(once), outbox.c.state == "waiting", outbox.c.attempts == 0)
-        return await self._claim(and_(self._mine, new), len(once), lease)
-
-    async def _claim(self, due: ColumnElement[bool], most: int, lease: float) -> list[Claimed]:
-        now, claim = int(self._clock.now()), new_id(self._draw)
+        new = and_(outbox.c.once.in_(once), outbox.c.attempts == 0)
         async with self._db.read() as tx:
-            ids = (await tx.execute(select(outbox.c.id).where(due).order_by(outbox.c.due_at).limit(most))).scalars()
-            wanted = sorted(ids)  # every worker locks them in one order
-        if not wanted:
-            return []
+            found = (await tx.execute(select(outbox.c.id).where(self._mine, _WAITS, new))).scalars().all()
+        return await self._claim(found, new, lease) if found else []
+
+    async def _claim(self, ids: Iterable[int], still: ColumnElement[bool], lease: float) -> list[Claimed]:
+        """Those of which that still holds when it is their turn."""
+        now, claim = int(self._clock.now()), new_id(self._draw)
+        wanted = sorted(ids)  # every worker locks them in one order
         ours = {"claim": claim, "due_at": int(now + lease) + 1, "attempts": outbox.c.attempts + 1}
 
         async def take(tx: Tx) -> Sequence[Any]:
-            await tx.execute(update(outbox).where(due, outbox.c.id.in_(wanted)).values(**ours))
+            await tx.execute(update(outbox).where(_WAITS, still, outbox.c.id.in_(wanted)).values(**ours))
             mine = select(outbox).where(outbox.c.id.in_(wanted), outbox.c.claim == claim)
             return (await tx.execute(mine.order_by(outbox.c.id))).all()
 
@@ -82,8 +92,8 @@ class Jobs:
         counted: tuple[State, ...] = ("waiting", "dead")
         query = select(outbox.c.state, func.count()).where(self._mine, outbox.c.state.in_(counted))
         async with self._db.read() as tx:
-            found = await tx.execute(query.group_by(outbox.c.state))
-            return {**dict.fromkeys(counted, 0), **{row[0]: row[1] for row in found}}
+            found = (await tx.execute(query.group_by(outbox.c.state))).all()
+        return {**dict.fromkeys(counted, 0), **dict(found)}
 
     async def forget(self, *, sent_before: float, dead_before: float) -> int:
         """Delete what was finished before those times; says how many rows."""

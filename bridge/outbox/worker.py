@@ -81,7 +81,8 @@ class OutboxWorker:
                     pass
             polls += 1
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._stopped.wait()
 
     def stop(self) -> None:
         """Let `run` finish what it has begun, and return."""
@@ -90,7 +91,8 @@ class OutboxWorker:
     async def work(self) -> int:
         """Claim what is due, deliver it, note what came of it; says how many jobs that were.  Raises Unavailable."""
         jobs = await self._jobs.claim(self._at_once, LEASE_SECONDS)
-        await asyncio.gather(*(self._deliver(job) for job in jobs))
+        if jobs:
+            await asyncio.gather(*(self._deliver(job) for job in jobs))
         return len(jobs)
 
     async def hurry(self, once: Sequence[str], seconds: float) -> None:

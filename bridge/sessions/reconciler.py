@@ -36,15 +36,14 @@ class Endings(Truth, Protocol[Recent_co]):
     """What the reconciler asks of SQL beyond `Truth`."""
 
     async def recent(self, since: float | None) -> Recent_co:
-        """What ended since that Unix time; None: everything of which something could still live."""
+        """What ended since that Unix time; None: everything of which something could still live.
+
+        Reads the epoch too: another worker may have raised it.
+        """
         ...
 
     async def raise_epoch(self, identity: str) -> object:
         """One-time artefacts of before are refused from now on; once for each new identity (rule 9)."""
-        ...
-
-    async def refresh_epoch(self) -> object:
-        """Another worker may have raised it."""
         ...
 
 
@@ -96,7 +95,6 @@ class Reconciler(Generic[Recent]):
             await self._everything(identity)
         else:
             self._ticks += 1
-            await self._truth.refresh_epoch()
             back = WINDOW if self._ticks % WIDE == 0 else OFTEN
             await self._publish(await self._truth.recent(min(now - back, self._since - OFTEN)))
         self._identity, self._since = identity, now

@@ -8,7 +8,7 @@ the publication, and two where a worker died before it and the reconciler had to
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -31,6 +31,13 @@ class Truth(Protocol):
     async def current(self) -> Mapping[str, int]:
         """Name → version, from a new transaction on the primary; a name that was never bumped is absent."""
         ...
+
+
+class Bumped(Protocol):
+    """What the reconciler was told of versions."""
+
+    @property
+    def versions(self) -> Mapping[str, int]: ...
 
 
 class Versions:
@@ -79,28 +86,34 @@ class Versions:
         self._seen[name] = await publish(self._store, self._keys[name], truth, LONGEST_TTL)
         self._published[name] += 1
 
-    async def republish(self, _recent: object = None) -> None:
+    async def republish(self, recent: Bumped | None = None) -> None:
         """A step of the reconciler: whatever version the store has not, it gets, all of them at once.
 
-        As `publish` does for one.  Raises Unavailable.
+        As `publish` does for one.  Raises Unavailable.  Where the store says what the reconciler was told a moment
+        ago, SQL is not asked again; what was told is good for nothing else, since it is older than what is read here.
         """
+        if recent is not None and not self._behind(await self._store.read(*self._keys.values()), recent.versions):
+            return
         late: set[str] = set()
         for _ in range(6):
             values = await self._store.read(*self._keys.values())
             current = await self._truth.current()
-            wanted = {name: _value(current.get(name, 0)) for name in NAMES}
-            seen = dict(zip(NAMES, values, strict=True))
-            behind = [name for name in NAMES if seen[name] != wanted[name]]
+            behind = self._behind(values, current)
             if not behind:
                 for name in late:
-                    self._seen[name] = wanted[name]
+                    self._seen[name] = _value(current.get(name, 0))
                     self._published[name] += 1
                 return
             late.update(behind)
-            await self._store.commit(
-                *(step_to(self._keys[name], seen[name], wanted[name], LONGEST_TTL) for name in behind)
-            )
+            await self._store.commit(*(step_to(self._keys[name], *of, LONGEST_TTL) for name, of in behind.items()))
         raise Unavailable("publishing the versions met too many others")
+
+    def _behind(
+        self, values: Sequence[bytes | None], current: Mapping[str, int]
+    ) -> dict[str, tuple[bytes | None, bytes]]:
+        """Those of which the store says something else: what it says, and what SQL does."""
+        found = ((name, value, _value(current.get(name, 0))) for name, value in zip(self._keys, values, strict=True))
+        return {name: (seen, wanted) for name, seen, wanted in found if seen != wanted}
 
 
 class Cached(Generic[K, V]):

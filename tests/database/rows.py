@@ -30,8 +30,8 @@ async def add_user(db: Database, name: str = "a", **columns: object) -> UserId:
     return UserId(key[0])
 
 
-async def add_consent(db: Database, user: UserId, client_id: str, changed_at: int) -> None:
+async def add_consent(db: Database, user: UserId, client_id: str, changed_at: int, *, granted: bool = False) -> None:
     """Let the user have granted, or withdrawn, something at that time."""
-    row = {"user_id": user, "client_id": client_id, "version": 1, "granted": False, "changed_at": changed_at}
+    row = {"user_id": user, "client_id": client_id, "version": 1, "granted": granted, "changed_at": changed_at}
     async with db.begin() as tx:
         await tx.execute(insert(consents).values(**row))

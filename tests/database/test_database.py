@@ -371,3 +371,23 @@ async def test_a_look_up_in_a_busy_file_goes_the_ordinary_way(db: Database, monk
     monkeypatch.setattr(Beside, "first", busy)
     row = await db.first(LookUp(select(versions).where(versions.c.name == bindparam("name"))), name="users")
     assert row is not None
+
+
+async def test_a_look_up_of_many_rows_gives_all_of_them_wherever_it_is_read(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = LookUp(select(versions.c.name).order_by(versions.c.name))
+    assert await db.all(look_up) == []
+    for name in "abc":
+        async with db.begin() as tx:
+            await bump(tx, name)
+            assert len(await db.all(look_up)) < ord(name) - ord("a") + 1
+    for most in (3, 2):
+        monkeypatch.setattr("bridge.database.beside.MOST", most)
+        assert [row.name for row in await db.all(look_up)] == ["a", "b", "c"]
+
+
+def test_a_look_up_with_a_list_is_a_mistake() -> None:
+    """SQLite's driver would refuse its words, and each look would go the ordinary way, unnoticed."""
+    with pytest.raises(ValueError, match="a list"):
+        _ = LookUp(select(versions).where(versions.c.name.in_(["users", "keys"]))).on_sqlite

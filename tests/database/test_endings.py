@@ -1,10 +1,17 @@
 """The truth about endings — security §3, store §2."""
 
+import sqlite3
+from contextlib import closing
+
 import anyio
 import pytest
+from sqlalchemy import event, insert
 
 from bridge.database.database import Database
-from bridge.database.endings import EndedKey, EndedSession, Endings
+from bridge.database.endings import Endings
+from bridge.database.recent import RECENT, EndedKey, EndedSession
+from bridge.database.tables import ended_sessions
+from bridge.database.versions import bump
 from bridge.errors import Unavailable
 from bridge.testing.hands import Hands
 from bridge.types import FamilyId, Key, SlotTag, Stamp, Standing, UserId
@@ -93,6 +100,66 @@ async def test_recent_names_everything_that_ended_since(db: Database, endings: E
     assert recent.keys == [EndedKey(key=Key("lb:1:s:{0123456789a}:ff"), session_id="s1", user=user, tag=TAG)]
     assert recent.families == [(TAG, "ff00")]
     assert recent.consents == [(user, TAG, "app")]
+
+
+async def test_recent_leaves_out_whatever_was_granted(db: Database, endings: Endings) -> None:
+    """A grant that the store missed only asks the person once more."""
+    await add_consent(db, await add_user(db, TAG), "app", NOW, granted=True)
+    assert (await endings.recent(NOW)).consents == []
+
+
+async def test_recent_tells_the_epoch_that_another_worker_raised(db: Database, endings: Endings, hands: Hands) -> None:
+    assert (await endings.recent(NOW)).epoch == endings.epoch == 1
+    assert await Endings(db, hands).raise_epoch("run-1") == 2
+    assert (await endings.recent(NOW)).epoch == endings.epoch == 2
+
+
+async def test_recent_tells_the_versions_that_others_raised(db: Database, endings: Endings) -> None:
+    assert (await endings.recent(NOW)).versions == {}
+    for name in ("users", "users", "keys"):
+        async with db.begin() as tx:
+            await bump(tx, name)
+    assert (await endings.recent(NOW)).versions == {"users": 2, "keys": 1}
+
+
+async def test_what_was_committed_late_is_told_as_soon_as_it_is(db: Database, endings: Endings, hands: Hands) -> None:
+    """Written while another look already went by: it is older than that look, and so is asked for again."""
+    row = {"session_id": "s1", "user_id": 1, "tag": TAG, "reason": "you", "ended_at": NOW, "until": int(LATER)}
+    async with db.begin() as tx:
+        await tx.execute(insert(ended_sessions).values(row))
+        hands.move(30)
+        assert (await endings.recent(NOW)).sessions == []
+    assert [ended.session_id for ended in (await endings.recent(NOW)).sessions] == ["s1"]
+
+
+async def test_however_much_ended_all_of_it_is_told(endings: Endings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.database.beside.MOST", 3)
+    names = [f"s{number}" for number in range(5)]
+    for name in names:
+        await endings.end_session(UserId(1), TAG, name, "you", LATER)
+    assert sorted(ended.session_id for ended in (await endings.recent(None)).sessions) == names
+
+
+async def test_what_each_second_asks_costs_one_statement_and_none_where_a_file_is_read(
+    db: Database, endings: Endings
+) -> None:
+    await _end_one_of_each(db, endings)
+    asked: list[str] = []
+    event.listen(db.engine.sync_engine, "before_cursor_execute", lambda *of: asked.append(of[2]))
+    for look in (endings.recent(NOW), endings.restamped(NOW, NOW)):
+        asked.clear()
+        await look
+        assert len(asked) == (0 if db.address.kind == "sqlite" else 1)
+
+
+async def test_what_ended_long_ago_is_not_looked_through_each_second(sqlite_url: str) -> None:
+    """All that ended in the last month could still matter, so that nearly every row is of that kind."""
+    values = {"changed": NOW, "ended": NOW, "now": NOW}
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as file:
+        plan = file.execute(f"EXPLAIN QUERY PLAN {RECENT.on_sqlite.text}", RECENT.on_sqlite.values(values)).fetchall()
+    steps = [step for *_, step in plan]
+    assert [step for step in steps if step.startswith("SCAN")] == ["SCAN versions"]
+    assert len([step for step in steps if "ended_at>?" in step]) == 3
 
 
 async def test_recent_leaves_out_what_ended_before(db: Database, endings: Endings) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from sqlalchemy import select
 
 from bridge.clock import SystemClock
 from bridge.database.database import Database
+from bridge.database.endings import Endings
 from bridge.database.tables import users
 from bridge.database.versions import VersionTable, bump
 from bridge.errors import Unavailable
@@ -35,8 +37,10 @@ class Numbers:
 
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
+        self.asked = 0
 
     async def current(self) -> dict[str, int]:
+        self.asked += 1
         return dict(self.versions)
 
 
@@ -50,6 +54,13 @@ class Asked:
     async def current(self) -> dict[str, int]:
         self.often += 1
         return await self.truth.current()
+
+
+@dataclass
+class Told:
+    """What SQL said a moment ago."""
+
+    versions: dict[str, int]
 
 
 class SlowStore(MemoryStore):
@@ -226,6 +237,27 @@ async def test_the_reconciler_repairs_a_crash_between_sql_and_store(worker: Work
     assert await worker.cached.get("a") == "Bea"
 
 
+async def test_what_the_reconciler_was_told_of_versions_is_enough_until_one_differs(
+    worker: Worker, store: SlowStore, truth: Numbers
+) -> None:
+    before = truth.asked
+    await worker.versions.republish(Told({}))
+    assert truth.asked == before
+    truth.versions["users"] = 2
+    await worker.versions.republish(Told({"users": 1}))
+    assert await store.read(KEY) == [b"2"], "what SQL says now, and not what was told"
+
+
+async def test_a_bump_that_nobody_published_is_in_the_store_after_the_next_look(db: Database, hands: Hands) -> None:
+    store, endings = MemoryStore(hands), Endings(db, hands)
+    versions = Versions(store, NAMES, VersionTable(db), monotonic=hands.now)
+    await versions.republish(await endings.recent(None))
+    async with db.begin() as tx:
+        await bump(tx, "users")
+    await versions.republish(await endings.recent(hands.now()))
+    assert await store.read(KEY) == [b"1"]
+
+
 async def test_the_reconciler_repairs_a_store_that_went_back(worker: Worker, store: SlowStore, truth: Numbers) -> None:
     truth.versions["users"] = 2
     await worker.versions.publish("users")
@@ -369,6 +401,7 @@ import asyncio, os, signal, sys
 from sqlalchemy import update
 from bridge.clock import SystemClock
 from bridge.database.database import Database
+from bridge.database.endings import Endings
 from bridge.database.tables import users
 from bridge.database.versions import VersionTable, bump
 from bridge.stores.url import open_store

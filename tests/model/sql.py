@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bridge.database.consents import ConsentRow
-from bridge.database.endings import EndedKey, EndedSession, Recent
+from bridge.database.recent import EndedKey, EndedSession, Recent
 from bridge.secret import Secret
 from bridge.sessions.stamp import draw_stamp
 from bridge.tokens import Slots
@@ -170,6 +170,8 @@ class ModelSql:
     async def recent(self, since: float | None) -> Recent:
         await self.turns.take("sql: what ended")
         return Recent(
+            epoch=self.epoch,
+            versions={},
             users=[Standing(user, row.user.tag, row.user.stamp) for user, row in self.rows.items()],
             sessions=list(self.sessions.values()),
             keys=list(self.keys.values()),
@@ -182,9 +184,6 @@ class ModelSql:
         if identity not in self.identities:
             self.identities.add(identity)
             self.epoch += 1
-        return self.epoch
-
-    async def refresh_epoch(self) -> int:
         return self.epoch
 
     # ── consents ──

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from pyotp import totp as authenticator
 
 from bridge.clients.credential import SessionTerms
-from bridge.database.endings import Recent
+from bridge.database.recent import Recent
 from bridge.events.event import Events
 from bridge.events.ledger import Deed, Ledger
 from bridge.grants.consents import Consents

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from aiosmtpd.controller import Controller
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from bridge.clock import SystemClock, chance
 from bridge.database.database import Database
@@ -139,6 +139,34 @@ async def test_a_delayed_job_waits(office: Office) -> None:
     assert await office.worker.work() == 0
     office.hands.move(60)
     assert await office.worker.work() == 1
+
+
+async def test_a_job_that_another_process_left_is_sent_with_the_next_poll(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing here rings a bell for it."""
+    monkeypatch.setattr("bridge.outbox.worker.POLL_SECONDS", 0.05)
+    async with opened(database_url) as here, opened(database_url) as there, anyio.create_task_group() as group:
+        office = Office(here)
+        group.start_soon(office.worker.run)
+        await anyio.sleep(0.15)  # it has found nothing, more than once
+        await Outbox(there, office.hands).put(None, "reset", None, {})
+        with anyio.fail_after(2):
+            while not office.sender.given:  # noqa: ASYNC110  a sender rings no bell
+                await anyio.sleep(0.01)
+        office.worker.stop()
+
+
+async def test_a_poll_that_finds_nothing_costs_one_statement_and_none_where_a_file_is_read(office: Office) -> None:
+    """Whatever its worker delivers."""
+    of_one = OutboxWorker(office.db, {}, office.hands, Events(office.hands), MailOptions(), only=("a", "b"))
+    others = OutboxWorker(office.db, {}, office.hands, Events(office.hands), MailOptions(), but=("a", "b"))
+    asked: list[str] = []
+    event.listen(office.db.engine.sync_engine, "before_cursor_execute", lambda *of: asked.append(of[2]))
+    for worker in (office.worker, of_one, others):
+        asked.clear()
+        assert await worker.work() == 0
+        assert len(asked) == (0 if office.db.address.kind == "sqlite" else 1)
 
 
 async def test_many_workers_at_once_deliver_each_job_once(office: Office) -> None:

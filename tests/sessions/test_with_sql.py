@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, delete, select, update
+from sqlalchemy import Column, delete, insert, select, update
 
 from bridge.clock import SystemClock
 from bridge.database.database import Database
-from bridge.database.endings import Endings, Recent
+from bridge.database.endings import Endings
+from bridge.database.recent import Recent
 from bridge.database.tables import ended_keys, ended_sessions, users
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive
@@ -136,3 +137,28 @@ async def test_9_the_epoch_is_raised_once_for_each_identity_of_the_store(scene: 
     assert await scene.endings.refresh_epoch() == epoch
     await scene.endings.raise_epoch("another run")
     assert scene.endings.epoch == epoch + 1
+
+
+async def test_9_the_epoch_that_another_worker_raised_is_known_with_the_next_tick(scene: Scene) -> None:
+    await scene.reconciler.tick()
+    raised = await Endings(scene.db, SystemClock()).raise_epoch("another run")
+    assert scene.endings.epoch < raised
+    await scene.reconciler.tick()
+    assert scene.endings.epoch == raised
+
+
+async def test_3_an_ending_that_was_committed_late_is_published_with_the_next_tick(scene: Scene) -> None:
+    """Its time is that of its writing, and its transaction waited for others: several ticks have looked since."""
+    late = await scene.login()
+    written = int(time.time())
+    row = {"user_id": scene.user, "tag": late.token.tag, "session_id": late.record.id, "reason": "you"}
+    await scene.reconciler.tick()
+    for _ in range(12):  # with a tick that looks further back among them
+        scene.world.clock.move(4)
+        await scene.reconciler.tick()
+    async with scene.db.begin() as tx:
+        await tx.execute(insert(ended_sessions).values(**row, ended_at=written, until=written + 3_600))
+    assert await scene.world.why(late.token) == "alive"
+    scene.world.clock.move(4)
+    await scene.reconciler.tick()
+    assert await scene.world.why(late.token) == "ended-by-you"

@@ -94,9 +94,6 @@ class Rows:
         if identity not in self.identities:
             self.identities.append(identity)
 
-    async def refresh_epoch(self) -> int:
-        return len(self.identities)
-
     def _may(self) -> None:
         if self.error is not None:
             raise self.error
