@@ -157,6 +157,15 @@ async def test_a_job_that_another_process_left_is_sent_with_the_next_poll(
         office.worker.stop()
 
 
+async def test_what_was_sent_stands_in_nobodys_way(office: Office) -> None:
+    worker = office.another(at_once=1)
+    for _ in range(3):
+        await office.outbox.put(None, "reset", None, {})
+        assert await worker.work() == 1
+        office.hands.move(DAY)  # its lease is over
+    assert len(office.sender.given) == 3
+
+
 async def test_a_poll_that_finds_nothing_costs_one_statement_and_none_where_a_file_is_read(office: Office) -> None:
     """Whatever its worker delivers."""
     of_one = OutboxWorker(office.db, {}, office.hands, Events(office.hands), MailOptions(), only=("a", "b"))
