@@ -77,6 +77,10 @@ class Clients:
             return None  # a name that could not be registered is not for a database, which may choke on it (NUL)
         return await self._cached.get(client_id)
 
+    def still(self, client: Client) -> bool:
+        """Whether that very object is what `get` would give now; False also where it would have to ask."""
+        return self._cached.holds(client.client_id, client)
+
     async def check_secret(self, client: Client, secret: Secret) -> bool:
         """Whether it is this client's secret.  A hash under an older master key is made anew."""
         kept, found = client.secret_hash, self._hash_of(client, secret)

@@ -35,6 +35,8 @@ class Clients(Protocol):
 
     async def get(self, client_id: str) -> Client | None: ...
 
+    def still(self, client: Client) -> bool: ...
+
     async def check_secret(self, client: Client, secret: Secret) -> bool: ...
 
 
@@ -59,19 +61,21 @@ class ClientRefused(OAuthError):
 class _Proved:
     """Which client a header has proved before.  Who comes all day with one secret is not decoded and hashed each time.
 
-    A header is known by its MAC under a key of this process alone.  That it proved a client counts only for the very
-    object that `Clients` gave then: with any change of any client it gives another one (docs/decisions/0009), so this
-    outlives neither a new secret nor a disabled client.  Of a secret that ends by the clock nobody is told, so then the
-    proof counts no longer than its `until`.
+    A header is known by its MAC under a key of this process alone.  That it proved a client counts only while that is
+    `still` the very object that `Clients` gave then: with any change of any client it gives another one
+    (docs/decisions/0009), so this outlives neither a new secret nor a disabled client.  Of a secret that ends by the
+    clock nobody is told, so then the proof counts no longer than its `until`.
     """
 
     def __init__(self) -> None:
-        self._key = chance(32)
+        self._keyed = blake2b(key=chance(32), digest_size=32)
         self._by_mac: dict[bytes, AuthenticatedClient] = {}
 
     def look(self, authorization: str) -> tuple[bytes, AuthenticatedClient | None]:
         """What the header is known by, and whom it proved; what has become of him since is the caller's to ask."""
-        name = blake2b(authorization.encode(), key=self._key, digest_size=32).digest()
+        keyed = self._keyed.copy()
+        keyed.update(authorization.encode())
+        name = keyed.digest()
         return name, self._by_mac.get(name)
 
     def keep(self, name: bytes, proved: AuthenticatedClient) -> None:
@@ -102,13 +106,10 @@ class Authenticator:
     async def __call__(self, scope: Scope, form: Mapping[str, str]) -> AuthenticatedClient:
         """Raises OAuthError, Unavailable."""
         authorization = header(scope, b"authorization")
-        if authorization is not None:
-            return await self._by_header(authorization, form)
-        if "client_assertion" in form or "client_assertion_type" in form:
-            return await self._by_assertion(scope, form)
-        return await self._checked(_by_body(form), basic=False)
-
-    async def _by_header(self, authorization: str, form: Mapping[str, str]) -> AuthenticatedClient:
+        if authorization is None:
+            if "client_assertion" in form or "client_assertion_type" in form:
+                return await self._by_assertion(scope, form)
+            return await self._checked(_by_body(form), basic=False)
         if not _OTHER_WAYS.isdisjoint(form):
             raise OAuthError("invalid_request", "the client must authenticate in one way only")
         name, proved = self._proved.look(authorization)
@@ -116,7 +117,7 @@ class Authenticator:
             proved is not None
             and form.get("client_id") in (None, proved.client.client_id)
             and (proved.until is None or self._clock.now() < proved.until)
-            and await self._clients.get(proved.client.client_id) is proved.client
+            and self._clients.still(proved.client)
         ):
             return proved
         proved = await self._checked(_by_header(authorization, form), basic=True)

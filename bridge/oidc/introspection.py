@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from bridge.asgi import NO_STORE, Proxies, Receive, Reply, Scope, Send
 from bridge.clients.client import AuthMethod, Client
@@ -16,11 +17,11 @@ from bridge.grants.bearer import Bearer, Refresher, judge_bearer, judge_refreshe
 from bridge.grants.redemption import keys_of
 from bridge.grants.terms import StampUnknown
 from bridge.mint import OAuthToken, kind_of
-from bridge.oidc.client_auth import METHODS, Authenticator, ClientRefused, Clients
+from bridge.oidc.client_auth import METHODS, AuthenticatedClient, Authenticator, ClientRefused, Clients
 from bridge.oidc.errors import OAuthError, unavailable
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required, token_form
-from bridge.types import Visit
+from bridge.types import ClientId, Subject, Visit
 
 INTROSPECTION_METHODS: Final[tuple[AuthMethod, ...]] = tuple(method for method in METHODS if method != "none")
 
@@ -28,6 +29,21 @@ _encode: Final = msgspec.json.Encoder().encode
 _JSON: Final = b"application/json"
 _INACTIVE: Final = Reply(200, b'{"active":false}', _JSON, NO_STORE)
 _JUDGES: Final = {"access": judge_bearer, "refresh": judge_refresher}
+
+
+class _Active(Struct, kw_only=True, omit_defaults=True):
+    """§2.2.  What is None is not said."""
+
+    active: bool
+    iss: str
+    client_id: ClientId
+    scope: str | None = None
+    token_type: str | None = None
+    exp: int
+    iat: int | None = None
+    sub: Subject | None = None
+    auth_time: int | None = None
+    acr: str | None = None
 
 
 class IntrospectionEndpoint:
@@ -58,7 +74,7 @@ class IntrospectionEndpoint:
         await reply(scope, receive, send)
 
     async def _answer(self, scope: Scope, form: Mapping[str, str]) -> Reply:
-        asking = await self._asking(scope, form)
+        asking = self._asking(scope, await self._authenticate(scope, form))
         text = required(form, "token")
         # §2.1: token_type_hint only saves time; the token itself says what it is.
         kind = kind_of(text)
@@ -68,12 +84,14 @@ class IntrospectionEndpoint:
         found = await self._judged(token)
         if found is None:
             return _INACTIVE
-        owner = await self._owner(asking, found)
-        return _INACTIVE if owner is None else Reply(200, _encode(self._members(found, owner)), _JSON, NO_STORE)
+        own = found.family.client == asking.client_id
+        owner = asking if own else await self._owner(asking, found)
+        if owner is None or not _good_for(found, owner):
+            return _INACTIVE
+        return Reply(200, _encode(self._said_of(found, owner)), _JSON, NO_STORE)
 
-    async def _asking(self, scope: Scope, form: Mapping[str, str]) -> Client:
+    def _asking(self, scope: Scope, shown: AuthenticatedClient) -> Client:
         """Who asks must have proved who he is: a copied client_id is no proof (RFC 7662 §2.1, security §17)."""
-        shown = await self._authenticate(scope, form)
         if shown.method == "none":
             raise ClientRefused("a public client proves nothing: it may not introspect", client=shown.client)
         if shown.client.source == "registration":
@@ -92,31 +110,29 @@ class IntrospectionEndpoint:
         return None if isinstance(verdict, StampUnknown) else verdict
 
     async def _owner(self, asking: Client, found: Bearer | Refresher) -> Client | None:
-        """The client that the token was given to, if the one that asks may know of it."""
-        family = found.family
-        if family.client == asking.client_id:
-            owner: Client | None = asking
-        elif asking.resource_server and isinstance(found, Bearer):
-            owner = await self._clients.get(family.client)
-        else:
+        """Another client, to which the token was given, if the one that asks may know of it."""
+        if not (asking.resource_server and isinstance(found, Bearer)):
             return None
-        if owner is None or owner.disabled:
-            return None
-        # one that may not refresh any more has refresh tokens that are good for nothing
-        return None if isinstance(found, Refresher) and "refresh_token" not in owner.grant_types else owner
+        owner = await self._clients.get(found.family.client)
+        return None if owner is None or owner.disabled else owner
 
-    def _members(self, found: Bearer | Refresher, owner: Client) -> dict[str, object]:
-        """§2.2.  What the client may not ask for any more its tokens do not carry either."""
+    def _said_of(self, found: Bearer | Refresher, owner: Client) -> _Active:
+        """What the client may not ask for any more its tokens do not carry either."""
         family = found.family
-        members: dict[str, object] = {"active": True, "iss": self._issuer, "client_id": family.client}
-        if scopes := [scope for scope in found.scopes if scope in owner.scopes]:
-            members["scope"] = " ".join(scopes)
+        said = _Active(
+            active=True,
+            iss=self._issuer,
+            client_id=family.client,
+            scope=" ".join([scope for scope in found.scopes if scope in owner.scopes]) or None,
+            exp=found.access.exp if isinstance(found, Bearer) else found.refresh.exp,
+        )
         if isinstance(found, Bearer):
-            members |= {"token_type": "Bearer", "exp": found.access.exp, "iat": found.access.iat}
-        else:
-            members["exp"] = found.refresh.exp
+            said.token_type, said.iat = "Bearer", found.access.iat
         if family.uid is not None:
-            members |= {"sub": family.sub, "auth_time": family.auth_time}
-            if family.acr:
-                members["acr"] = family.acr
-        return members
+            said.sub, said.auth_time, said.acr = family.sub, family.auth_time, family.acr or None
+        return said
+
+
+def _good_for(found: Bearer | Refresher, owner: Client) -> bool:
+    """One that may not refresh any more has refresh tokens that are good for nothing."""
+    return isinstance(found, Bearer) or "refresh_token" in owner.grant_types

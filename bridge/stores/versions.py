@@ -142,6 +142,14 @@ class Cached(Generic[K, V]):
             self._keep(key, version, value)
         return value
 
+    def holds(self, key: K, value: V) -> bool:
+        """Whether that very object is what `get` would give now, without loading it."""
+        held = self._held.get(key)
+        if held is None or held[1] is not value or held[0] != self._version():
+            return False
+        self._held.move_to_end(key)
+        return True
+
     def _keep(self, key: K, version: bytes, value: V | None) -> None:
         self._held[key] = (version, value)
         self._held.move_to_end(key)

@@ -133,6 +133,31 @@ async def test_the_cache_keeps_the_last_used_however_many_are_asked_for(worker: 
     assert worker.loads == ["a", "b", "c", "d", "b"]
 
 
+async def test_what_is_held_is_told_without_loading_it_and_counts_as_used(worker: Worker) -> None:
+    ann = await worker.cached.get("a")
+    assert ann is not None and not worker.cached.holds("b", ann)
+    another = str(b"Ann", "ascii")
+    assert another == ann and not worker.cached.holds("a", another), "an equal one is another one"
+    for key in ("b", "c"):
+        await worker.cached.get(key)
+    assert worker.cached.holds("a", ann)
+    await worker.cached.get("d")
+    assert worker.cached.holds("a", ann)
+    assert worker.loads == ["a", "b", "c", "d"]
+
+
+async def test_nothing_is_held_that_may_have_changed(worker: Worker, truth: Numbers, hands: Hands) -> None:
+    ann = await worker.cached.get("a")
+    assert ann is not None and worker.cached.holds("a", ann)
+    hands.move(BELIEVED_SECONDS)
+    assert not worker.cached.holds("a", ann)
+    await worker.versions.poll()
+    assert worker.cached.holds("a", ann)
+    truth.versions["users"] = 1
+    await worker.versions.publish("users")
+    assert not worker.cached.holds("a", ann)
+
+
 async def test_a_published_change_is_seen_with_the_next_poll(
     worker: Worker, store: SlowStore, truth: Numbers, hands: Hands
 ) -> None:

@@ -17,7 +17,7 @@ from bridge.asgi import Receive, Scope, Send
 from tests.flows.raw import Heard, Party
 from tests.running import Site
 
-INTROSPECTION, USERINFO = 79, 74
+INTROSPECTION, USERINFO = 76, 74
 
 
 async def _entered(party: Party, door: str, token: str) -> Counter[str]:

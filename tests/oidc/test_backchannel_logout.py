@@ -38,6 +38,9 @@ class Scene:
     async def get(self, client_id: str) -> Client | None:
         return self.client
 
+    def still(self, client: Client) -> bool:
+        return True
+
     async def check_secret(self, client: Client, secret: Secret) -> bool:
         return False
 

@@ -53,6 +53,9 @@ class Registered:
     async def get(self, client_id: str) -> Client | None:
         return self.client if client_id == self.client.client_id else None
 
+    def still(self, client: Client) -> bool:
+        return client is self.client
+
     async def check_secret(self, client: Client, secret: Secret) -> bool:
         return secret.matches(RIGHT)
 

@@ -189,6 +189,9 @@ class _Changed:
         self._changes = changes
         self.check_secret = world.clients.check_secret
 
+    def still(self, client: Any) -> bool:
+        return False
+
     async def get(self, client_id: str) -> Any:
         found = await self._world.clients.get(client_id)
         return replace(found, **self._changes) if found and client_id == self._client_id else found
