@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from bridge.cli.worker import COLLECT_AFTER
 from tests import compiled, servers
+
+gc.disable()  # what is imported and collected stays to the end: to look through it again and again takes half of it
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end; each look through it for garbage takes longer than many tests."""
+    """From now on tests leave garbage; what was collected is not looked through for it."""
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
