@@ -1,7 +1,7 @@
 """Every page in a real Chromium: axe-core finds nothing, no policy is hit, nothing is cut off — W1, WCAG 2.2 AA."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,11 @@ async def _answer(route: Route) -> None:
         await route.fulfill(body="<!doctype html><title>elsewhere</title>", content_type="text/html")
 
 
+def is_refusal(text: str) -> bool:
+    """Whether the browser says that the page's policy stopped something."""
+    return "Content Security Policy" in text or "Refused" in text
+
+
 @pytest.fixture
 async def open_context(chromium: Browser) -> AsyncIterator[Any]:
     contexts: list[BrowserContext] = []
@@ -66,40 +71,52 @@ async def open_context(chromium: Browser) -> AsyncIterator[Any]:
         await context.close()
 
 
-QUICK: Final = {("phone by day", "zh_Hans"), ("desktop by night", "en")}
+STILL: Final = [screen for screen in SCREENS if screen not in MOVING]
+EVERYWHERE: Final = [(look, locale) for look in LOOKS for locale in PAGES.languages.names]
 CASES: Final = [
-    pytest.param(look, locale, marks=() if (look, locale) in QUICK else pytest.mark.slow)
-    for look in LOOKS
-    for locale in PAGES.languages.names
+    # each screen somewhere, and then each everywhere
+    *(pytest.param(*where, STILL[at :: len(EVERYWHERE)], id="-".join(where)) for at, where in enumerate(EVERYWHERE)),
+    *(pytest.param(*where, STILL, id="-".join((*where, "every")), marks=pytest.mark.slow) for where in EVERYWHERE),
 ]
 
 
-@pytest.mark.parametrize(("look", "locale"), CASES)
-async def test_axe_finds_nothing_and_nothing_is_cut_off(open_context: Any, look: str, locale: str) -> None:
+@pytest.mark.parametrize(("look", "locale", "screens"), CASES)
+async def test_axe_finds_nothing_and_nothing_is_cut_off(
+    open_context: Any, look: str, locale: str, screens: Sequence[str]
+) -> None:
     if not AXE.exists():
         missing("axe-core", "npm ci in tests/clients")
     page = await (await open_context(**LOOKS[look])).new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
     found: list[str] = []
-    for screen in SCREENS:
-        if screen in MOVING:
-            continue
+    for screen in screens:
         await page.goto(f"{HOST}/{screen}/{locale}")
+        found += [f"{screen}: {text}" for text in said if is_refusal(text)]
         await page.evaluate(AXE.read_text(encoding="utf-8"))
         result = await page.evaluate("rules => axe.run(rules)", RULES)
         found += [f"{screen}: {each['id']} {each['nodes'][0]['target']}" for each in result["violations"]]
         wider = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{screen}: {wider} pixels too wide"] if wider else []
+        said.clear()
     assert not found
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
+# With JavaScript the walk above listens too.
+SCRIPTS: Final = [
+    pytest.param(True, id="with JavaScript", marks=pytest.mark.slow),
+    pytest.param(False, id="without JavaScript"),
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 async def test_no_page_runs_into_its_own_policy(open_context: Any, script: bool) -> None:
     page = await (await open_context(java_script_enabled=script)).new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     for screen in SCREENS:
         await page.goto(f"{HOST}/{screen}/en")
-    assert not [text for text in said if "Content Security Policy" in text or "Refused" in text]
+    assert not [text for text in said if is_refusal(text)]
 
 
 async def test_the_policy_does_bite(open_context: Any) -> None:
