@@ -1,7 +1,8 @@
 """Languages: which one a person reads, and its catalog — spec/sessions-and-accounts.md §6.4."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ FALLBACK = "en"
 
 _QUALITY = re.compile(r"q=([01](?:\.\d{0,3})?)", re.IGNORECASE)
 _LONGEST_HEADER = 1_024
+_LONGEST_TAG = 100
 _MOST_TAGS = 10
 """To look for a language takes time; nobody reads more of them."""
 
@@ -29,6 +31,7 @@ class Languages:
 
     def __init__(self, *directories: Path) -> None:
         self._catalogs = {name: _catalog(name, directories) for name in _found(directories)}
+        self._serving = lru_cache(maxsize=256)(self._search)  # browsers ask for the same few
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,8 +44,7 @@ class Languages:
 
     def match(self, tag: str) -> str | None:
         """The language that serves a tag such as `zh-CN`, `zh_Hans` or `en-GB`; None if there is none."""
-        wanted = _maximal(tag)
-        return next((name for name in self._catalogs if wanted and _maximal(name) == wanted), None)
+        return self._serving(tag[:_LONGEST_TAG])
 
     def choose(self, *, asked: str = "", user: str = "", ui_locales: str = "", accept_language: str = "") -> str:
         """The language for one page or letter: the first that we speak of these.
@@ -58,13 +60,18 @@ class Languages:
         )
         return next((name for name in map(self.match, tags) if name), FALLBACK)
 
+    def _search(self, tag: str) -> str | None:
+        wanted = _maximal(tag)
+        return next((name for name in self._catalogs if wanted and _maximal(name) == wanted), None)
+
 
 def html_lang(name: str) -> str:
     """`zh_Hans` as HTML and HTTP spell it: `zh-Hans` (BCP 47)."""
     return name.replace("_", "-")
 
 
-def _accepted(header: str) -> Iterator[str]:
+@lru_cache(maxsize=256)
+def _accepted(header: str) -> tuple[str, ...]:
     """The first tags of an Accept-Language header, the most wanted first (RFC 9110 §12.5.4)."""
     weighed: list[tuple[float, str]] = []
     for item in header.split(",", _MOST_TAGS)[:_MOST_TAGS]:
@@ -72,7 +79,7 @@ def _accepted(header: str) -> Iterator[str]:
         quality = _QUALITY.fullmatch(rest.strip()) if rest.strip() else None
         weighed.append((float(quality[1]) if quality else 1.0, tag.strip()))
     weighed.sort(key=lambda pair: -pair[0])
-    return (tag for weight, tag in weighed if weight > 0)
+    return tuple(tag for weight, tag in weighed if weight > 0)
 
 
 def _maximal(tag: str) -> tuple[str, str | None] | None:

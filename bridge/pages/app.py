@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _LONGEST_NAME = 80
@@ -44,6 +45,7 @@ class App:
         return parts.scheme not in ("http", "https") or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
+@lru_cache(maxsize=1_024)  # of the same few applications again and again
 def wire_host(url: str) -> str:
     """`host` or `host:port` of a web address, in ASCII; "" if it has none that could be written so."""
     try:

@@ -5,6 +5,7 @@ Which steps a visit still needs is not decided here: each ends with the browser 
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, assert_never
 
 from bridge.asgi import Receive, Reply, Scope, Send, local_path
@@ -407,6 +408,7 @@ def app_of(asked: Asked) -> App | None:
     return app_from(display) if display else None
 
 
+@lru_cache(maxsize=1_024)  # many people are on the way to few
 def app_from(display: Display) -> App:
     """What the visit remembers of an application, cleaned."""
     return App(
