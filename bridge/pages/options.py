@@ -23,7 +23,7 @@ class PagesOptions:
     """Seconds after signing in for which somebody may end sessions, or change his second step, on his account page
     without showing again who he is."""
     template_dirs: tuple[Path, ...] = ()
-    """Folders whose templates go before ours, by file name."""
+    """Folders whose templates go before ours, by file name.  With any, the sign-in page is made anew each time."""
     locale_dirs: tuple[Path, ...] = ()
     """Folders with LANGUAGE/LC_MESSAGES/messages.po (or .mo) that go before our translations, or add a language."""
 

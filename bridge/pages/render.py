@@ -18,6 +18,7 @@ from bridge.asgi import Headers
 from bridge.brand import Brand
 from bridge.i18n import Languages, html_lang
 from bridge.pages.headers import page_headers
+from bridge.pages.kept import KeptPages, Manner
 from bridge.pages.models import Page
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
@@ -40,6 +41,8 @@ class Pages:
         folders = [*options.template_dirs, _HERE / "templates"]
         self.script: Script = Script.of((_HERE / "static" / "passkey.js").read_bytes())
         self._speaking = {name: self._environment(folders, name) for name in self.languages.names}
+        # What an operator's own template does with its words nobody knows: it is asked every time.
+        self._kept = None if options.template_dirs else KeptPages(self._anew)
 
     def render(
         self, page: Page, *, locale: str, paths: Paths, now: int, asked_locale: bool = False, nonce: str = ""
@@ -49,17 +52,18 @@ class Pages:
         `locale`: one of `languages.names`; `asked_locale`: it was chosen on the page, so links and forms must keep it;
         `now`: Unix seconds, for "5 minutes ago"; `nonce`: the one in the headers, for FormPost.
         """
-        environment = self._speaking[locale]
-        link = Links(paths, locale if asked_locale else None)
-        return (
-            environment.get_template(page.template)
-            .render(page=page, link=link, times=Times(locale, now), nonce=nonce)
-            .encode("utf-8", "replace")
-        )
+        manner = Manner(locale, paths.root, asked_locale)
+        html = self._kept.html(page, manner, nonce) if self._kept else None
+        return (self._anew(page, manner, nonce, now) if html is None else html).encode("utf-8", "replace")
 
     def headers(self, page: Page, *, locale: str, https: bool, nonce: str = "") -> Headers:
         """What goes with it: `bridge.pages.headers.page_headers`."""
         return page_headers(page, self.brand, locale=locale, https=https, nonce=nonce)
+
+    def _anew(self, page: Page, manner: Manner, nonce: str, now: int = 0) -> str:
+        link = Links(Paths(manner.root), manner.locale if manner.asked_locale else None)
+        template = self._speaking[manner.locale].get_template(page.template)
+        return template.render(page=page, link=link, times=Times(manner.locale, now), nonce=nonce)
 
     def _environment(self, folders: list[Path], locale: str) -> Environment:
         environment = Environment(

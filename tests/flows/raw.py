@@ -16,6 +16,14 @@ from tests.running import ADA, PUBLIC_URL, Site
 
 HOST = urlsplit(PUBLIC_URL).netloc
 BACK = "https://counted.example.net/callback"
+ASKED = {
+    "client_id": "counted",
+    "redirect_uri": BACK,
+    "response_type": "code",
+    "scope": "openid profile email",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +103,21 @@ class Party:
 
     async def signed_in(self) -> dict[str, Any]:
         """Tokens of the person."""
-        asked = {
-            "client_id": "counted",
-            "redirect_uri": BACK,
-            "response_type": "code",
-            "scope": "openid profile email",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-        }
-        heard = await ask(self.app, "GET", f"/oauth/authorize?{urlencode(asked)}", self.cookie)
+        heard = await ask(self.app, "GET", f"/oauth/authorize?{urlencode(ASKED)}", self.cookie)
         found = re.search(rb"[?&]code=([^&]+)", heard.headers[b"location"])
         assert found is not None, heard
         form = {"code": found[1].decode(), "redirect_uri": BACK, "code_verifier": VERIFIER}
         return await self.token(grant_type="authorization_code", **form)
+
+    async def sent_to_sign_in(self, **more: str) -> tuple[str, str]:
+        """Where somebody is sent whom nobody knows, and the cookie that he then has."""
+        heard = await ask(self.app, "GET", f"/oauth/authorize?{urlencode({**ASKED, **more})}", {})
+        assert heard.status == 303, heard
+        return heard.headers[b"location"].decode(), heard.headers[b"set-cookie"].partition(b";")[0].decode()
+
+    async def sign_in_page(self, sent: tuple[str, str]) -> Heard:
+        address, cookie = sent
+        return await ask(self.app, "GET", address, {"cookie": cookie, "accept-language": "en-GB,en;q=0.9,de;q=0.8"})
 
     async def introspect(self, token: str) -> Heard:
         return await ask(self.app, "POST", "/oauth/introspect", self.basic, token=token)

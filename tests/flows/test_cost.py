@@ -1,4 +1,5 @@
-"""What the two commonest requests cost: Python functions entered, which nothing else on the machine changes.
+"""What the commonest requests cost, and the page that people wait for, in Python functions entered, which nothing
+else on the machine changes.
 
 A limit lies a few per cent above what was counted on 2026-11-28 (CPython 3.11, which enters comprehensions too; later
 ones enter less).  Whoever makes a request dearer than that has to say so here, and in docs/benchmarks.md.
@@ -18,9 +19,10 @@ from tests.flows.raw import Heard, Party
 from tests.running import Site
 
 INTROSPECTION, USERINFO = 76, 74
+SIGN_IN_PAGE, SIGN_IN_PAGE_ANEW = 157, 1_060
 
 
-async def _entered(party: Party, door: str, token: str) -> Counter[str]:
+async def _entered(party: Party, door: str, given: str | tuple[str, str]) -> Counter[str]:
     """How often each function was entered by one request, once everything is in its cache."""
     entered: Counter[str] = Counter()
 
@@ -37,8 +39,8 @@ async def _entered(party: Party, door: str, token: str) -> Counter[str]:
             sys.setprofile(before)
 
     for app in (party.app, party.app, watched):
-        request: Callable[[str], Awaitable[Heard]] = getattr(replace(party, app=app), door)
-        assert (await request(token)).status == 200
+        request: Callable[[Any], Awaitable[Heard]] = getattr(replace(party, app=app), door)
+        assert (await request(given)).status == 200
     return entered
 
 
@@ -52,6 +54,21 @@ async def test_userinfo_costs_no_more_than_it_did(site: Site) -> None:
     party = await Party.at(site)
     entered = await _entered(party, "userinfo", (await party.signed_in())["access_token"])
     assert entered.total() <= USERINFO, entered.most_common()
+
+
+async def test_the_sign_in_page_costs_no_more_than_it_did(site: Site) -> None:
+    """What all who are sent by one application see alike was made for the one before."""
+    party = await Party.at(site)
+    await party.sign_in_page(await party.sent_to_sign_in())
+    entered = await _entered(party, "sign_in_page", await party.sent_to_sign_in())
+    assert entered.total() <= SIGN_IN_PAGE, entered.most_common()
+
+
+async def test_a_page_that_is_made_anew_costs_no_more_than_it_did(site: Site) -> None:
+    """The same with a hint, so that it is for one person alone."""
+    party = await Party.at(site)
+    entered = await _entered(party, "sign_in_page", await party.sent_to_sign_in(login_hint="ada@example.com"))
+    assert entered.total() <= SIGN_IN_PAGE_ANEW, entered.most_common()
 
 
 @pytest.mark.parametrize("door", ["introspect", "userinfo"])
