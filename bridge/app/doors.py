@@ -13,6 +13,7 @@ from bridge.app.leaving import LateSignOuts
 from bridge.app.rooms import Rooms
 from bridge.asgi import ASGIApp, Endpoints, Proxies, Receive, Scope, Send, see_other
 from bridge.fetch.fetch import Fetch
+from bridge.grants.unclaimed import Unclaimed
 from bridge.grants.wrap import Wrap
 from bridge.i18n import html_lang
 from bridge.interactions.arrivals import HOUR, Arrivals
@@ -338,6 +339,7 @@ def _provider(rooms: Rooms, pages: Pages, troubles: Troubles, proxies: Proxies) 
         families=rooms.families,
         publish_stamp=rooms.sessions.publish_stamp,
         events=rooms.events,
+        unclaimed=Unclaimed(config.grants),
     )
     fetch = Fetch(config.fetch)
     return Provider(

@@ -14,7 +14,8 @@ from bridge.sessions.birth import Tools, lifetime
 from bridge.sessions.judge import Alive, touch_due
 from bridge.sessions.record import SessionRecord
 from bridge.stores.store import Add, Change, Expect, Swap, Tag
-from bridge.types import ClientId, FamilyId, Subject
+from bridge.tokens import Names
+from bridge.types import ClientId, FamilyId, SlotTag, Subject
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -77,8 +78,8 @@ def authorization_births(
 ) -> list[Change]:
     """Code, access token and family, one that witnesses first.  The caller adds what they expect.
 
-    A family whose code nobody redeems goes with the code, or with the token beside it: it is lengthened at the
-    redemption.  Where it is listed it stays listed for as long as it may live.
+    A family whose code nobody redeems goes with the code, or with the token beside it, from wherever it is listed too:
+    what is had for the asking must not pile up.  The redemption lengthens it, and its place in the lists.
     """
     names, tag, kept = moment.names, alive.token.tag, 0.0
     changes: list[Change] = []
@@ -102,11 +103,16 @@ def authorization_births(
         kept = max(kept, moment.left(exp))
     if not changes:
         return changes  # an ID token is no key to anything
-    key, ttl = names.family(tag, family.id), moment.left(family.until) + MEMORY
-    changes += Add(key, encode(family), kept + MEMORY), Tag(names.families_of(tag, asked.client), key, ttl)
-    if family.session is not None:
-        changes.append(Tag(names.born_under(tag, family.session), key, ttl))
-    return changes
+    key, ttl = names.family(tag, family.id), kept + MEMORY
+    return [*changes, Add(key, encode(family), ttl), *listed(family, tag, key, ttl, names)]
+
+
+def listed(family: Family, tag: SlotTag, key: str, ttl: float, names: Names) -> list[Change]:
+    """Where whoever ends a session, or takes an access back, finds the family: for so many seconds at least."""
+    by_client = Tag(names.families_of(tag, family.client), key, ttl)
+    if family.session is None:
+        return [by_client]
+    return [by_client, Tag(names.born_under(tag, family.session), key, ttl)]
 
 
 def access_exp(family: Family, moment: Moment) -> int:

@@ -31,6 +31,10 @@ class GrantOptions:
     grace: int = 10
     """A client whose refresh lost its reply gets the same tokens again within this time; 0: never."""
 
+    codes_per_user: int = 10_000
+    """So many codes that no app comes for are given out to one person in eleven minutes, by each worker; then apps are
+    told `temporarily_unavailable`.  Those that are redeemed do not count."""
+
     def __post_init__(self) -> None:
         wrong = [
             f"grants.{name} must be {what}"
@@ -39,6 +43,7 @@ class GrantOptions:
                 ("access", "1 to 86400", 1 <= self.access <= 86_400),
                 ("refresh_idle", "60 to grants.refresh_absolute", 60 <= self.refresh_idle <= self.refresh_absolute),
                 ("refresh_absolute", "at most 180 days", self.refresh_absolute <= 180 * 86_400),
+                ("codes_per_user", "100 or more", self.codes_per_user >= 100),
                 ("grace", f"0 to {LONGEST_GRACE}", 0 <= self.grace <= LONGEST_GRACE),
             )
             if not right

@@ -6,6 +6,7 @@ verifier, redirect URI or client uses nothing up.
 
 from collections.abc import Callable
 
+from bridge.grants.issue import listed
 from bridge.grants.options import MEMORY
 from bridge.grants.records import (
     Access,
@@ -61,12 +62,13 @@ def redeem(
         return Decision((), Invalid(why))
     code_key, family_key, stamp_key = keys_of(token, moment.names)
     tokens = _tokens(code, family, fresh, moment)
-    used = encode_trace(Used(at=int(moment.now), by=fresh.access.sha256))
+    used, ttl = encode_trace(Used(at=int(moment.now), by=fresh.access.sha256)), moment.left(family.until) + MEMORY
     changes: list[Change] = [
         *births(code.stamp, tokens, fresh, moment),
         Swap(code_key, raw, used, moment.options.code + MEMORY),
         # the same value, from now on for as long as its tokens may live
-        Swap(family_key, raw_family, raw_family, moment.left(family.until) + MEMORY),
+        Swap(family_key, raw_family, raw_family, ttl),
+        *listed(family, token.tag, family_key, ttl, moment.names),
         Expect(stamp_key, raw_stamp),
     ]
     return Decision(changes, tokens)

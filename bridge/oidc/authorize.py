@@ -23,7 +23,7 @@ from bridge.interactions.record import Answer, Display, Step
 from bridge.oidc.acr import acr_for
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
-from bridge.oidc.errors import SentBack, Shown, sending_back
+from bridge.oidc.errors import OAuthError, SentBack, Shown, sending_back
 from bridge.oidc.front_channel import FrontChannel
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import Parameters
@@ -243,6 +243,9 @@ class AuthorizationEndpoint:
         """The authorization and its answer, before anything is used up for it.  Raises OAuthError, Unavailable."""
         issuing, client, response = self._issuing, request.client, request.response
         record, tag, family = seen.alive.record, seen.alive.token.tag, new_family(issuing.chance)
+        moment = issuing.moment()
+        if response.code and not issuing.unclaimed.admit(tag, moment.now):
+            raise OAuthError("temporarily_unavailable", "too many codes were asked for that nobody came for")
         draw = issuing.mint.draw
         drawn = Drawn(
             family,
@@ -262,7 +265,6 @@ class AuthorizationEndpoint:
             id_token=request.wanted.id_token,
             acr=acr_for(request.acr, record.amr) if request.acr else None,
         )
-        moment = issuing.moment()
         granted = family_of(seen.alive, asked, drawn, consent=seen.consent.version, moment=moment)
         if response is CODE and drawn.code is not None:
             fields: Fields = [("code", drawn.code.text.reveal())]

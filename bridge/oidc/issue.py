@@ -13,6 +13,7 @@ from bridge.grants.options import GrantOptions
 from bridge.grants.records import Family
 from bridge.grants.redemption import keys_of
 from bridge.grants.terms import Fresh, Moment, StampUnknown, Tokens
+from bridge.grants.unclaimed import Unclaimed
 from bridge.grants.wrap import Wrap
 from bridge.mint import OAuthToken, TokenMint
 from bridge.stores.decide import Decision, More, decide_on
@@ -49,6 +50,7 @@ class Issuing:
     families: Families
     publish_stamp: PublishStamp
     events: Events
+    unclaimed: Unclaimed
 
     def moment(self) -> Moment:
         """Here, by our rules, now."""

@@ -20,7 +20,7 @@ from tests.running import Site
 FLOW, ROTATION = 555, 217
 TRIPS: Final = {
     "/oauth/authorize": ["read 3", "commit 7"],
-    "/oauth/token": ["read 3", "commit 5"],
+    "/oauth/token": ["read 3", "commit 7"],
     "/oauth/userinfo": ["read 3"],
 }
 """By step, with the keys that are read and the changes that are made (store §2)."""

@@ -13,6 +13,7 @@ from bridge.clients.client import Client
 from bridge.errors import Unavailable
 from bridge.grants.options import GrantOptions
 from bridge.grants.terms import Tokens
+from bridge.grants.unclaimed import Unclaimed
 from bridge.grants.wrap import Wrap
 from bridge.mint import OAuthToken, TokenMint
 from bridge.oidc.authorize import AuthorizationEndpoint
@@ -102,6 +103,7 @@ class Apps:
             families=world.families,
             publish_stamp=world.sessions.publish_stamp,
             events=world.events,
+            unclaimed=Unclaimed(GrantOptions()),
         )
         taking_part: Mapping[str, Any] = {
             "issuing": self.issuing,

@@ -35,6 +35,7 @@ from bridge.fetch.answers import Fetched, NotFetched
 from bridge.grants.consents import Consents
 from bridge.grants.families import Families
 from bridge.grants.options import GrantOptions
+from bridge.grants.unclaimed import Unclaimed
 from bridge.grants.wrap import Wrap
 from bridge.interactions.arrivals import HOUR, Arrivals
 from bridge.interactions.interactions import Interactions
@@ -222,6 +223,7 @@ class World:
             families=self.families,
             publish_stamp=self.sessions.publish_stamp,
             events=self.events,
+            unclaimed=Unclaimed(grants or GrantOptions()),
         )
         self.web = Web()
         self.client_keys = ClientKeys(fetch=self.web, clock=clock, symmetric_secret=self.clients.symmetric_secret)

@@ -45,6 +45,7 @@ class AuthorizationCode:
         )
         match outcome:
             case Tokens():
+                issuing.unclaimed.claimed(token.tag)
                 issuing.tell_issued(outcome.family, "authorization_code", visit)
                 return members
             case Invalid(why):
