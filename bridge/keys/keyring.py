@@ -129,15 +129,22 @@ class Keyring:
             return await _stages(tx)
 
     async def refresh(self) -> None:
-        """Read the keys again; only those that are new to this process are opened and imported."""
+        """Read the keys again; only those that are new to this process are opened and imported.
+
+        One that no key of the ring opens is published, and signs nothing here; then this raises ConfigError.  It must
+        not keep a key believed that is gone: another worker may have a newer ring already.
+        """
+        closed: list[ConfigError] = []
         async with self._db.read() as tx:
             found = await tx.execute(_IN_ORDER.where(signing_keys.c.state.in_(PUBLISHED)))
             rows = [row._asdict() for row in found]
-        self._keys = {row["kid"]: self._known(row) for row in rows}
+        self._keys = {row["kid"]: self._known(row, closed) for row in rows}
         self._active = {key.alg: key for key in self._keys.values() if key.state == "active"}
         self._headers = {}
         public: Any = {"keys": [dict(key.public) for key in self._keys.values()]}
         self._public = KeySet.import_key_set(public) if self._keys else KeySet([])  # before the first start: none
+        if closed:
+            raise closed[0]
 
     def sign(self, alg: Algorithm, claims: Mapping[str, object], typ: str = "JWT") -> str:
         """A JWS in compact form, signed by the active key of that algorithm.  Raises ConfigError without one."""
@@ -213,12 +220,13 @@ class Keyring:
         await tx.execute(insert(signing_keys).values(**row, created_at=now, changed_at=now))
         return kid
 
-    def _known(self, row: Mapping[str, Any]) -> SigningKey:
-        stage, known = _stage(row), self._keys.get(row["kid"])
-        if stage.state not in SIGNING:
-            sign = None
-        else:
-            sign = known.sign if known and known.sign else self._open(row)
+    def _known(self, row: Mapping[str, Any], closed: list[ConfigError]) -> SigningKey:
+        stage, known, sign = _stage(row), self._keys.get(row["kid"]), None
+        if stage.state in SIGNING:
+            try:
+                sign = known.sign if known and known.sign else self._open(row)
+            except ConfigError as error:
+                closed.append(error)
         return SigningKey(row["kid"], row["alg"], stage, json.loads(row["public_jwk"]), sign)
 
     def _open(self, row: Mapping[str, Any]) -> Signer:

@@ -1,6 +1,7 @@
 """Signing keys come and go without a moment in which a client could not verify — Core §10.1.1; §12 no. 86."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -30,7 +31,8 @@ from bridge.ring import Ring
 from bridge.testing.hands import Hands
 from tests.databases import opened
 
-RING = Ring.parse(Ring.new_line("r1"))
+RING_LINE = Ring.new_line("r1")
+RING = Ring.parse(RING_LINE)
 SCHEDULE = Schedule(every=1_000, before=100, after=500)
 BY_HAND = Schedule(every=0, before=100, after=500)
 CLAIMS = {"iss": "https://op.test"}
@@ -213,6 +215,27 @@ async def test_a_compromised_key_is_gone_from_every_place(sqlite_url: str) -> No
             await one.compromise(kid, actor="command")
         with pytest.raises(UnknownKey):
             await one.compromise("nothing", actor="command")
+
+
+async def test_a_worker_with_an_older_master_key_believes_no_compromised_key_either(sqlite_url: str) -> None:
+    """It cannot open what another made in its place, and signs nothing by that algorithm rather than by what leaked."""
+    newer = Ring.parse(f"{Ring.new_line('k2')}\n{RING_LINE}")
+    async with opened(sqlite_url) as one, opened(sqlite_url) as two:
+        old, new = (
+            Keyring(db=db, ring=ring, clock=Hands(), events=Events(Hands()), schedule=SCHEDULE)
+            for db, ring in ((one, RING), (two, newer))
+        )
+        await old.ensure()
+        await new.refresh()
+        leaked, kid = old.sign("ES256", CLAIMS), next(key.kid for key in old.published() if key.alg == "ES256")
+        await new.compromise(kid, actor="command")
+        with pytest.raises(ConfigError, match=r"secrets\.master"):
+            await old.refresh()
+        assert old.verify(leaked) is None and kid not in json.dumps(old.public_jwks())
+        assert old.verify(new.sign("ES256", CLAIMS)) == CLAIMS
+        with pytest.raises(ConfigError, match="no active ES256"):
+            old.sign("ES256", CLAIMS)
+        assert new.verify(old.sign("RS256", CLAIMS)) == CLAIMS
 
 
 async def test_what_signs_no_more_has_no_private_part_any_more(sqlite_url: str) -> None:
