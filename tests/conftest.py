@@ -9,9 +9,17 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from bridge.cli.worker import COLLECT_AFTER
-from tests import compiled, servers
+from bridge.database.database import Database
+from bridge.database.migrate import migrate
+from tests import compiled, databases, servers
 
 gc.disable()  # what is imported and collected stays to the end: to look through it again and again takes half of it
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test on one server of its own, not on two."""
+    databases.leave_one_server_each(items)
 
 
 def pytest_collection_finish() -> None:
@@ -66,6 +74,29 @@ def mariadb_url() -> Iterator[str]:
     """A MariaDB of our own; its URL names the empty database `bridge`, whose user may create more."""
     with servers.mariadb() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+async def postgresql(postgres_url: str) -> AsyncIterator[Database]:
+    """`postgres_url` with today's tables, open: to connect for each test takes longer than to empty them."""
+    await migrate(postgres_url)
+    async with databases.opened(postgres_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+async def mariadb(mariadb_url: str) -> AsyncIterator[Database]:
+    """The same of `mariadb_url`."""
+    await migrate(mariadb_url)
+    async with databases.opened(mariadb_url) as database:
+        yield database
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Database | None:
+    """The one of these two that `database_url` is on; None: a file.  Sync, since it asks for async ones by name."""
+    kind: str = request.node.callspec.params["database_url"]
+    return None if kind == "sqlite" else request.getfixturevalue(kind)
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 import contextlib
 import shutil
 import uuid
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from sqlalchemy import delete, make_url, text
@@ -12,10 +14,25 @@ from sqlalchemy import delete, make_url, text
 from bridge.clock import SystemClock
 from bridge.database.database import Database
 from bridge.database.migrate import migrate
-from bridge.database.revision import HEAD, revision_of
 from bridge.database.tables import metadata, store_epoch
 
-KINDS = ["sqlite", "postgresql", "mariadb"]
+SERVERS = ["postgresql", "mariadb"]
+KINDS = ["sqlite", *SERVERS]
+THEMSELVES = Path(__file__).with_name("database")
+"""The room whose subject is how the three behave."""
+
+
+def leave_one_server_each(items: Sequence[pytest.Item]) -> None:
+    """Of a test that runs on all three, the quick suite takes SQLite and one of the servers: by chance, but always the
+    same one, so that every room meets both.  The slow suite takes the other; what is about databases runs on all."""
+    runs: defaultdict[tuple[str, str], dict[str, pytest.Item]] = defaultdict(dict)
+    for item in items:
+        kind = item.callspec.params.get("database_url") if hasattr(item, "callspec") else None
+        if kind in KINDS and THEMSELVES not in item.path.parents:
+            runs[item.nodeid.partition("[")[0], item.callspec.id.replace(kind, "", 1)][kind] = item
+    for names, on in runs.items():
+        if len(on) == len(KINDS):
+            on[SERVERS[crc32("".join(names).encode()) % len(SERVERS)]].add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +64,12 @@ async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 
 
 @pytest.fixture(params=KINDS)
-async def database_url(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path: Path) -> str:
+async def database_url(server: Database | None, sqlite_template: Path, tmp_path: Path) -> str:
     """A database with today's tables and no rows, once on each of the three."""
-    if request.param == "sqlite":
+    if server is None:
         return copy_of(sqlite_template, tmp_path)
-    server: str = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "mariadb_url")
     await _begin_anew(server)
-    return server
+    return server.engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
@@ -84,17 +100,12 @@ _FILLED = text(" UNION ALL ".join(f"SELECT '{each}' FROM (SELECT 1 FROM {each} L
 """The names of the tables that have rows: to delete from each takes ten times as long as to ask which need it."""
 
 
-async def _begin_anew(url: str) -> None:
-    async with opened(url) as database:
-        async with database.read() as tx:
-            known = await revision_of(tx)
-        if known != HEAD:
-            await migrate(url)
-        async with database.begin() as tx:
-            filled = set((await tx.execute(_FILLED)).scalars())
-            for table in (table for table in _TABLES if table.name in filled):
-                await tx.execute(delete(table))
-            await tx.execute(store_epoch.insert().values(id=1, epoch=1, identity=""))
+async def _begin_anew(database: Database) -> None:
+    async with database.begin() as tx:
+        filled = set((await tx.execute(_FILLED)).scalars())
+        for table in (table for table in _TABLES if table.name in filled):
+            await tx.execute(delete(table))
+        await tx.execute(store_epoch.insert().values(id=1, epoch=1, identity=""))
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,11 @@
 """The servers that the tests stand on: each answers, and each that is missing says how to get it."""
 
 import smtplib
+from collections import Counter
 from email.message import EmailMessage
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import asyncmy
 import asyncpg
@@ -10,6 +14,7 @@ import redis
 from playwright.async_api import Browser
 from sqlalchemy.engine import make_url
 
+from tests import databases
 from tests.servers import Server, SmtpSink, need
 
 
@@ -72,3 +77,32 @@ async def test_chromium_renders_a_page(chromium: Browser) -> None:
     await page.set_content("<title>there</title><script>document.title += ' and alive'</script>")
     assert await page.title() == "there and alive"
     await page.close()
+
+
+class Run:
+    """What pytest has collected: a test on one of the databases."""
+
+    def __init__(self, name: str, kind: str, *, room: str = "users") -> None:
+        self.nodeid = f"tests/{room}/test_it.py::{name}[{kind}]"
+        self.path = Path(databases.__file__).parent / room / "test_it.py"
+        self.callspec = SimpleNamespace(id=kind, params={"database_url": kind})
+        self.marks: list[str] = []
+
+    def add_marker(self, mark: pytest.MarkDecorator) -> None:
+        self.marks.append(mark.name)
+
+
+def test_of_two_servers_a_quick_test_meets_one_and_sqlite() -> None:
+    runs = [Run(f"test_{number}", kind) for number in range(40) for kind in databases.KINDS]
+    databases.leave_one_server_each(cast("list[pytest.Item]", runs))
+    left = [run.callspec.id for run in runs if run.marks == ["slow"]]
+    assert len(left) == 40 and set(left) == set(databases.SERVERS)
+    quick = Counter(run.nodeid.partition("[")[0] for run in runs if not run.marks)
+    assert set(quick.values()) == {2} and len(quick) == 40
+
+
+def test_what_is_about_databases_or_names_its_own_meets_all() -> None:
+    runs = [Run("test_it", kind, room="database") for kind in databases.KINDS]
+    runs += [Run(f"test_{kind}_{number}", kind) for number in range(9) for kind in databases.SERVERS]
+    databases.leave_one_server_each(cast("list[pytest.Item]", runs))
+    assert not any(run.marks for run in runs)
