@@ -48,7 +48,7 @@ class Passwords:
     """Checks and makes hashes in threads of its own number, with a bounded queue before them."""
 
     def __init__(self, options: UserOptions, *, html_escaped: bool = False, count: Count | None = None) -> None:
-        """Hashes once, for the dummy.  Raises ConfigError when what is imported as passlib is not libpass.
+        """Hashes nothing yet.  Raises ConfigError when what is imported as passlib is not libpass.
 
         `html_escaped`: a password that is wrong may be right as HTML writes it (whmcs-api §7).
         """
@@ -66,7 +66,7 @@ class Passwords:
             time_cost=options.argon2_passes,
             parallelism=options.argon2_lanes,
         )
-        self._dummy: str = self._argon2.hash(os.urandom(16))
+        self._dummy = _dummy_of(self._argon2)
         self._newest = _form_of(self._dummy)
 
     async def verify(self, stored: str | None, password: Secret, *, upgrade: bool = True) -> Verdict:
@@ -194,6 +194,14 @@ _OTHERS: Final[tuple[Any, ...]] = tuple(
 _MOST_ROUNDS: Final = {"bcrypt": 15, "argon2": 20, "phpass": 22}
 _MOST_OTHER_ROUNDS: Final = 5_000_000
 _MOST_MEMORY: Final = 1_048_576
+
+
+def _dummy_of(argon2: Any) -> str:
+    """A hash that is none of any password, and takes as long to check as one of these parameters."""
+    dummy = argon2(use_defaults=True)
+    dummy.checksum = os.urandom(argon2.checksum_size)
+    made: str = dummy.to_string()
+    return made
 
 
 def _form_of(made: str) -> re.Pattern[str]:

@@ -194,6 +194,19 @@ async def test_a5_a_hash_that_only_looks_like_ours_costs_as_much_as_another(
     assert ran == [kept, passwords._dummy]
 
 
+async def test_a_start_hashes_nothing_and_draws_a_dummy_as_dear_as_any_hash(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("argon2.low_level.hash_secret", None)
+    another = Passwords(CHEAP)
+    monkeypatch.undo()
+    for one in (passwords, another):
+        assert one._newest.fullmatch(await one.hash(Secret(PASSWORD)))
+        assert one._argon2.verify(RAW, one._dummy) is False
+    assert passwords._dummy.split("$")[:4] == another._dummy.split("$")[:4]
+    assert not {*passwords._dummy.split("$")[4:]} & {*another._dummy.split("$")[4:]}
+
+
 @pytest.mark.parametrize("name", OLDER)
 async def test_a5_the_upgrade_costs_nothing_on_top(passwords: Passwords, counted: Counter[str], name: str) -> None:
     await passwords.verify(OLDER[name], Secret(PASSWORD))
