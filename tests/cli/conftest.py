@@ -4,12 +4,14 @@ import asyncio
 import io
 import json
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import typer.main
 
 from bridge.app.rooms import Rooms
 from bridge.cli.main import run
@@ -50,6 +52,14 @@ def _no_server_in_the_place_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("`serve` was to refuse, and became a server")
 
     monkeypatch.setattr("os.execve", become)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_built_once() -> Iterator[None]:
+    """A process runs one command; here many do, and to build them all takes longer than to run one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture
