@@ -31,7 +31,10 @@ _log = logging.getLogger("bridge")
 
 def make() -> "Bridge":
     """The app of one worker."""
+    gc.disable()  # what is imported stays: to look through it for garbage takes a quarter of the start
     from bridge.app import Bridge  # noqa: PLC0415  the parent of several workers needs none of it
+
+    gc.enable()
 
     config = Config.discover()
     _set_up_log(config)

@@ -96,10 +96,15 @@ def test_misuse_is_one_line_and_status_two(command: Command, arguments: list[str
         assert said.err.count("\n") == 1
 
 
-def test_a_command_that_is_no_server_loads_no_door() -> None:
-    program = "import sys, bridge.cli.main; print([name for name in sys.modules if name.startswith('bridge.')])"
+def test_a_command_that_is_no_server_loads_no_door_and_looks_for_garbage_only_among_its_own() -> None:
+    program = (
+        "import gc, sys, bridge.__main__; sys.argv[1:] = ['config', '--none']; bridge.__main__.main(); "
+        "print([name for name in sys.modules if name.startswith('bridge.')], gc.isenabled(), gc.get_freeze_count())"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = set(literal_eval(done.stdout))
+    names, enabled, frozen = done.stdout.strip().rsplit(maxsplit=2)
+    assert enabled == "True" and int(frozen) > 10_000
+    loaded = set(literal_eval(names))
     assert "bridge.app.rooms" in loaded
     assert not loaded & {"bridge.app.bridge", "bridge.app.doors", "bridge.oidc.provider", "bridge.pages.render"}
 
