@@ -34,7 +34,7 @@ async def ada(site: Site) -> AsyncIterator[Traveller]:
         yield browser
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["redis", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("memory", "sqlite"))])
 async def each_site(request: pytest.FixtureRequest, database: Furnished) -> AsyncIterator[Site]:
     """A bridge on each kind of store."""
     urls = {"memory": "memory://", "sqlite": f"sqlite:///{database.file.with_name('store.db')}"}

@@ -21,7 +21,7 @@ async def house(sqlite_url: str) -> AsyncIterator[House]:
         yield house
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["redis", "sqlite", pytest.param("memory", marks=pytest.mark.slow)])
 async def racing(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
     """The same on each store, with counters that lie in it."""
     kind = request.param

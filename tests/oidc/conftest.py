@@ -57,9 +57,9 @@ async def open_world(furnished: Furnished, tmp_path: Path) -> AsyncIterator[Worl
         yield world
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["redis", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("memory", "sqlite"))])
 async def any_world(request: pytest.FixtureRequest, furnished: Furnished, tmp_path: Path) -> AsyncIterator[World]:
-    """On each kind of store."""
+    """On each kind of store; `world` is on one in memory."""
     clock = Hands(time.time())
     match request.param:
         case "redis":
