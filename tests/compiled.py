@@ -1,8 +1,11 @@
 """What takes longer to compile than most tests take, compiled once for all bridges of a test process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
+from gettext import GNUTranslations
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -12,6 +15,7 @@ from jinja2.bccache import Bucket
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from bridge import i18n
 from bridge.database import engine
 from bridge.outbox import letter
 from bridge.pages import render
@@ -19,7 +23,7 @@ from bridge.pages import render
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Within this block every template and every statement for SQLite is compiled when it is first used, and kept."""
+    """Within this block every template, catalog and statement for SQLite is compiled at its first use, and kept."""
     statements = Statements()
 
     def created(url: str, **settings: Any) -> AsyncEngine:
@@ -31,6 +35,7 @@ def once() -> Iterator[None]:
         patch.setattr(engine, "create_async_engine", created)
         for room in (render, letter):
             patch.setattr(room, "Environment", partial(Environment, bytecode_cache=Templates()))
+        patch.setattr(i18n, "_read", Catalogs(i18n._read))
         yield
 
 
@@ -45,6 +50,20 @@ class Templates(BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+class Catalogs:
+    """Translations as they were read from a folder, as long as its files are the same."""
+
+    def __init__(self, read: Callable[[Path], GNUTranslations]) -> None:
+        self._read = read
+        self._known: dict[tuple[Path, tuple[tuple[str, int], ...]], GNUTranslations] = {}
+
+    def __call__(self, folder: Path) -> GNUTranslations:
+        files = tuple((file.name, file.stat().st_mtime_ns) for file in sorted(folder.iterdir()))
+        if (folder, files) not in self._known:
+            self._known[folder, files] = self._read(folder)
+        return copy(self._known[folder, files])  # who has it may give it a fallback
 
 
 class Statements(dict[Any, Any]):
