@@ -4,12 +4,16 @@ The server under us sets limits to none of them; the doors' limits begin only wh
 """
 
 import asyncio
+from collections.abc import Awaitable
 from itertools import chain
+from string import ascii_letters, digits
 from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from bridge.asgi import ASGIApp, Message, Receive, Scope
 
 MOST_HEAD: Final = 65_536
 """Bytes of a request line with its headers, or of anything else that is no body."""
@@ -22,6 +26,11 @@ WHOLE_BODY_SECONDS: Final = 60.0
 
 ENOUGH: Final = 65_536
 """Bytes of an answer that leave at once, so that a connection that is slow can say so."""
+
+_IN_A_NAME: Final = b"!#$%&'*+-.^_`|~" + (digits + ascii_letters).encode()
+_IN_A_VALUE: Final = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))
+_OTHERWISE: Final = frozenset({b"connection", b"transfer-encoding"})
+"""Headers of answers that do not simply end with their body."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -40,6 +49,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._until: float | None = None  # the loop's time until which the client has to say more
         self._body_until = 0.0  # the loop's time at which the body must be whole
         self._clock: asyncio.TimerHandle | None = None
+        self._answers: ASGIApp = self.app
+        self.app = self._answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""
@@ -89,6 +100,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         self._until = None
 
+    def _answer(self, scope: Scope, receive: Receive, send: Any) -> Awaitable[None]:
+        """The app, answering through `Whole`; `send` is the cycle's own, which says whose answer it is."""
+        return self._answers(scope, receive, Whole(send.__self__))
+
     def _wait(self, seconds: float) -> None:
         """So long.  A timer for each wait would cost more than the rest of this class: one looks again and again, and
         at most `HEAD_SECONDS`, the shortest wait, lie between two looks."""
@@ -107,6 +122,57 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait(BODY_SECONDS)
         else:
             self.transport.close()
+
+
+class Whole:
+    """What an app answers through: a head and all of its body, one after the other, leave as they are.
+
+    The server weighs every letter of each header by itself, which takes longer than to read the request.  Whatever is
+    no such answer is still the server's to send.
+    """
+
+    __slots__ = ("_cycle", "_head")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._head: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """The head waits for what comes next."""
+        cycle, head = self._cycle, self._head
+        if head is None:
+            if message["type"] == "http.response.start" and not cycle.response_started:
+                self._head = message
+            else:
+                await cycle.send(message)  # type: ignore[arg-type]  # ours is wider
+            return
+        self._head = None
+        packet = _packet(cycle, head, message)
+        if packet is None:
+            await cycle.send(head)  # type: ignore[arg-type]
+            await cycle.send(message)  # type: ignore[arg-type]
+            return
+        cycle.transport.write(packet)
+        cycle.waiting_for_100_continue = False
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+
+
+def _packet(cycle: RequestResponseCycle, head: Message, message: Message) -> bytes | None:
+    """The whole answer; None: it is not whole, or not this one's to send."""
+    if message["type"] != "http.response.body" or message.get("more_body") or cycle.scope["method"] == "HEAD":
+        return None
+    if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused or cycle.access_log:
+        return None
+    body: bytes = message.get("body", b"")
+    headers: list[tuple[bytes, bytes]] = [*cycle.default_headers, *head["headers"]]
+    names, values = zip(*headers, strict=True)
+    if (b"content-length", b"%d" % len(body)) not in headers or not _OTHERWISE.isdisjoint(names):
+        return None
+    if b"".join(names).translate(None, _IN_A_NAME) or b"".join(values).translate(None, _IN_A_VALUE):
+        return None
+    return STATUS_LINE[head["status"]] + b"\r\n".join(map(b": ".join, headers)) + b"\r\n\r\n" + body
 
 
 class Gathering(asyncio.Transport):

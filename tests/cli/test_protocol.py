@@ -12,9 +12,10 @@ from unittest.mock import Mock
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from bridge.asgi import ASGIApp, Receive, Scope, Send
+from bridge.asgi import ASGIApp, Message, Receive, Scope, Send
 from bridge.cli import protocol
 from bridge.cli.protocol import (
     BODY_SECONDS,
@@ -261,6 +262,15 @@ class Wire(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def is_closing(self) -> bool:
+        return not set(self.heard).isdisjoint(("closed", "aborted"))
+
+    def pause_reading(self) -> None:
+        """All of it has been read."""
+
+    def resume_reading(self) -> None:
+        """There is no more."""
+
 
 async def _gathering() -> tuple[Gathering, Wire]:
     wire = Wire()
@@ -299,6 +309,91 @@ async def test_what_was_written_leaves_before_the_connection_is_closed_and_not_i
     transport.abort()
     await asyncio.sleep(0)
     assert wire.heard == ["aborted"]
+
+
+GET, HEADERS = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", [(b"content-length", b"2"), (b"x-a", b"a\tb\xff")]
+BODY: Message = {"type": "http.response.body", "body": b"hi"}
+
+
+def _begun(status: int = 200, *headers: tuple[bytes, bytes]) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": [*headers]}
+
+
+@pytest.mark.parametrize(
+    ("request_", "messages"),
+    [
+        (GET, [_begun(200, *HEADERS), BODY]),
+        (GET, [_begun(303, (b"location", b"/a"), (b"content-length", b"0")), {"type": "http.response.body"}]),
+        (GET * 2, [_begun(200, *HEADERS), BODY]),
+        (GET.replace(b"GET", b"HEAD"), [_begun(200, *HEADERS), {**BODY, "body": b""}]),
+        (GET.replace(b"GET", b"HEAD"), [_begun(200, *HEADERS), BODY]),
+        (GET.replace(b"1.1", b"1.0"), [_begun(200, *HEADERS), BODY]),
+        (GET.replace(b"Host", b"Connection: close\r\nHost"), [_begun(200, *HEADERS), BODY]),
+        (_posting(2) + b"hi", [_begun(200, *HEADERS), BODY]),
+        (GET, [_begun(200, *HEADERS, (b"connection", b"close")), BODY]),
+        (GET, [_begun(200, (b"transfer-encoding", b"chunked")), BODY]),
+        (GET, [_begun(200, (b"x-a", b"b")), BODY]),
+        (GET, [_begun(200, *HEADERS), {**BODY, "body": b"h", "more_body": True}, {**BODY, "body": b"i"}]),
+        (GET, [_begun(200, *HEADERS), {**BODY, "body": b"much"}]),
+        (GET, [_begun(200, *HEADERS), {**BODY, "body": b""}]),
+        (GET, [_begun(200, *HEADERS, (b"x-a", b"a\r\nx-b: b")), BODY]),
+        (GET, [_begun(200, *HEADERS, (b"x-a", b"a\0")), BODY]),
+        (GET, [_begun(200, *HEADERS, (b"x a", b"a")), BODY]),
+        (GET, [_begun(200, *HEADERS, (b"x-a", b"a\x7f")), BODY]),
+        (GET, [_begun(200, *HEADERS), BODY, BODY]),
+        (GET, [_begun(200, *HEADERS), BODY, _begun(200, *HEADERS), BODY]),
+        (GET, [_begun(200, *HEADERS), {**BODY, "more_body": True}, {**BODY, "body": b""}]),
+        (GET, [_begun(204, (b"content-length", b"0")), _begun(204, (b"content-length", b"0"))]),
+        (GET, [BODY]),
+        (GET, []),
+    ],
+)
+async def test_an_answer_is_to_the_byte_what_the_server_under_us_makes_of_it(
+    request_: bytes, messages: list[Message]
+) -> None:
+    refused: list[str] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        try:
+            for message in messages:
+                await send(dict(message))
+        except RuntimeError as error:
+            refused.append(str(error))
+            raise
+
+    ours, theirs = [
+        (await _said(protocol, request_, app), refused.copy()) for protocol in (BoundedProtocol, HttpToolsProtocol)
+    ]
+    assert (ours[0], ours[1] * 2) == theirs
+
+
+async def test_whole_answers_are_not_left_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(_begun(200, *HEADERS))
+        await send(BODY)
+
+    async def left(_cycle: RequestResponseCycle, message: Message) -> None:
+        raise AssertionError(message)
+
+    monkeypatch.setattr(RequestResponseCycle, "send", left)
+    assert (await _said(BoundedProtocol, GET * 2, app)).count(b"\r\n\r\nhi") == 2
+
+
+async def _said(protocol: type[HttpToolsProtocol], request: bytes, app: ASGIApp) -> bytes:
+    """What is answered to that, and whether the connection was closed then."""
+    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
+    config.load()
+    state, wire = ServerState(), Wire()
+    state.default_headers = [(b"date", b"Sat, 28 Nov 2026 12:00:00 GMT")]
+    connection = protocol(config, state, {}, asyncio.get_running_loop())
+    connection.connection_made(wire)
+    connection.data_received(request)
+    while state.tasks:
+        await asyncio.gather(*state.tasks)
+        await asyncio.sleep(0)
+    closed = wire.is_closing()
+    connection.connection_lost(None)
+    return b"".join(part for part in wire.heard if isinstance(part, bytes)) + (b" closed" if closed else b"")
 
 
 def _connected(demo: Demo) -> socket.socket:
