@@ -129,7 +129,8 @@ def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
 
 
 def _text(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode() if "%" in text or "+" in text else text
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode() if "%" in text else text
 
 
 def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -95,4 +95,5 @@ class _Die:
         return tag_of(block[:8]), FamilyId(block[8:].hex())
 
     def _mac(self, kind: TokenKind, locator: bytes, noise: bytes) -> bytes:
-        return hmac_sha256(self._mac_key, _FRAMED[kind] + framed(locator, noise))[:8]
+        # all of it framed: 16 bytes, and 24
+        return hmac_sha256(self._mac_key, b"%b\0\0\0\x10%b\0\0\0\x18%b" % (_FRAMED[kind], locator, noise))[:8]

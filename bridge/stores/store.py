@@ -124,9 +124,8 @@ class Store(Protocol):
 
 def slot(key: str) -> str:
     """What decides where a key lives: the text in its first {…}, else the whole key (as Redis Cluster has it)."""
-    start = key.find("{")
-    end = key.find("}", start)
-    return key[start + 1 : end] if 0 <= start < end - 1 else key
+    name, brace, _ = key.partition("{")[2].partition("}")
+    return name if brace and name else key
 
 
 def check(changes: Sequence[Change]) -> None:
