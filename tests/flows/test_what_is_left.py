@@ -1,4 +1,4 @@
-"""What somebody who is signed in leaves behind in the store by asking again and again — security §23; decision 0251."""
+"""What somebody who is signed in leaves behind in the store by asking again and again — security §23; decision 0261."""
 
 from urllib.parse import urlencode
 

@@ -1,4 +1,4 @@
-"""How many codes that nobody comes for one person may leave behind — security §23; docs/decisions/0251."""
+"""How many codes that nobody comes for one person may leave behind — security §23; docs/decisions/0261."""
 
 import pytest
 
