@@ -112,24 +112,22 @@ def parse_pairs(raw: bytes) -> list[tuple[str, str]]:
         return []
     pairs: list[tuple[str, str]] = []
     try:
-        fields = raw.decode("ascii").split("&")
+        fields = raw.decode("ascii").replace("+", " ").split("&")
         if len(fields) > MOST_PARAMETERS:
             raise BadRequest("There are too many parameters.")
-        for part in fields:
-            if len(part) > LONGEST_PARAMETER:
-                raise BadRequest("A parameter is too long.")
-            name, _, value = part.partition("=")
-            if "%" in part or "+" in part:  # most are plain, and the detour costs more than the rest of parsing
-                name, value = _text(name), _text(value)
-            if part:
-                pairs.append((name, value))
+        if len(raw) > LONGEST_PARAMETER and max(map(len, fields)) > LONGEST_PARAMETER:
+            raise BadRequest("A parameter is too long.")
+        for field in filter(None, fields):
+            name, _, value = field.partition("=")
+            if "%" in field:  # most are plain, and the detour costs more than the rest of parsing
+                name, value = _unescaped(name), _unescaped(value)
+            pairs.append((name, value))
     except UnicodeDecodeError:
         raise BadRequest("A parameter is not UTF-8.") from None
     return pairs
 
 
-def _text(text: str) -> str:
-    text = text.replace("+", " ")
+def _unescaped(text: str) -> str:
     return unquote_to_bytes(text).decode() if "%" in text else text
 
 
