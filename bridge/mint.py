@@ -8,6 +8,7 @@ nor end a family.
 import binascii
 import hmac
 import re
+import struct
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -17,15 +18,15 @@ from msgspec import Struct
 
 from bridge.clock import Chance, chance
 from bridge.ring import MasterKey, Ring
-from bridge.secret import Secret, framed, hmac_sha256
+from bridge.secret import Mac, Secret
 from bridge.tokens import Names, b64url, digest, tag_bytes, tag_of
 from bridge.types import FamilyId, Key, SlotTag, TokenKind
 
 _OAUTH: Final = re.compile(r"(lb[car]_)([A-Za-z0-9_-]{64})", re.ASCII)
 _PREFIX: Final[dict[TokenKind, str]] = {"code": "lbc_", "access": "lba_", "refresh": "lbr_"}
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
-_FRAMED: Final[dict[TokenKind, bytes]] = {kind: framed("token", kind) for kind in _PREFIX}
-"""What each MAC begins with."""
+_FRAMED: Final = struct.Struct(">I16sI24s").pack
+"""Locator and noise with their lengths before them, as `bridge.secret.framed` writes them."""
 _KIND: Final[dict[str, TokenKind]] = {prefix: kind for kind, prefix in _PREFIX.items()}
 
 
@@ -80,7 +81,7 @@ class _Die:
         cipher = Cipher(AES(key.derive("locator")), ECB())  # noqa: S305
         self._encrypt = cipher.encryptor().update
         self._decrypt = cipher.decryptor().update
-        self._mac_key = key.derive("token-mac")
+        self._macs = {kind: Mac(key.derive("token-mac"), "token", kind) for kind in _PREFIX}
 
     def strike(self, kind: TokenKind, tag: SlotTag, family: FamilyId, noise: bytes) -> str:
         locator = self._encrypt(tag_bytes(tag) + bytes.fromhex(family))
@@ -95,5 +96,4 @@ class _Die:
         return tag_of(block[:8]), FamilyId(block[8:].hex())
 
     def _mac(self, kind: TokenKind, locator: bytes, noise: bytes) -> bytes:
-        # all of it framed: 16 bytes, and 24
-        return hmac_sha256(self._mac_key, b"%b\0\0\0\x10%b\0\0\0\x18%b" % (_FRAMED[kind], locator, noise))[:8]
+        return self._macs[kind].of(_FRAMED(16, locator, 24, noise))[:8]

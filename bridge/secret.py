@@ -66,11 +66,20 @@ def mac(key: bytes, *parts: str | bytes) -> bytes:
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
     """RFC 2104, with nothing between what is authenticated and its MAC: whoever calls it frames it."""
-    inner, outer = _begun(key)
-    within, around = inner.copy(), outer.copy()
-    within.update(message)
-    around.update(within.digest())
-    return around.digest()
+    return _ended(*_begun(key), message)
+
+
+class Mac:
+    """`mac` over parts of which the first are always the same: those are taken in once, with the key."""
+
+    def __init__(self, key: bytes, *parts: str | bytes) -> None:
+        inner, self._outer = _begun(key)
+        self._inner = inner.copy()
+        self._inner.update(framed(*parts))
+
+    def of(self, rest: bytes) -> bytes:
+        """The MAC over the first parts and the rest, which comes framed."""
+        return _ended(self._inner, self._outer, rest)
 
 
 @lru_cache(maxsize=64)
@@ -80,3 +89,10 @@ def _begun(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     within, around = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
     return hashlib.sha256(within), hashlib.sha256(around)
+
+
+def _ended(inner: "hashlib._Hash", outer: "hashlib._Hash", message: bytes) -> bytes:
+    within, around = inner.copy(), outer.copy()
+    within.update(message)
+    around.update(within.digest())
+    return around.digest()

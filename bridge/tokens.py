@@ -20,6 +20,7 @@ from bridge.types import ClientId, FamilyId, Index, Key, SlotTag, Subject, Token
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(first + second for first in _DIGITS for second in _DIGITS)
 _LOGIN: Final = re.compile(r"[0-9A-Za-z]{40}", re.ASCII)
+_SHA256: Final = hashlib.sha256()
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 TAG_LENGTH: Final = 11
 _LETTER: Final[dict[TokenKind, str]] = {"code": "c", "access": "a", "refresh": "r"}
@@ -193,7 +194,9 @@ def base62(number: int, width: int) -> str:
 
 def digest(text: str) -> str:
     """Lower-case hex of SHA-256 of the text: what the store knows of a token."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    begun = _SHA256.copy()  # to make one, OpenSSL looks the algorithm up each time
+    begun.update(text.encode())
+    return begun.hexdigest()
 
 
 _of_client = lru_cache(maxsize=1_024)(digest)  # the same few again and again

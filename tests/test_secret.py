@@ -9,7 +9,7 @@ import pickle
 
 import pytest
 
-from bridge.secret import Secret, framed, mac
+from bridge.secret import Mac, Secret, framed, mac
 
 PLANTED = "correct horse"
 
@@ -62,3 +62,10 @@ def test_a_mac_is_hmac_sha256_over_the_framed_parts() -> None:
     expected = "7fad482eaf3f1de1e394948abafc6d90f8c4270bf2b25e91d75731d3bdfaace0"
     assert mac(key, "purpose", "1", "23").hex() == expected
     assert hmac.digest(key, framed("purpose", "1", "23"), hashlib.sha256).hex() == expected
+
+
+def test_a_mac_that_was_begun_ends_as_one_that_is_made_at_once() -> None:
+    key = b"k" * 32
+    begun = Mac(key, "purpose", "1")
+    for rest in ("23", "4", "23"):
+        assert begun.of(framed(rest)) == mac(key, "purpose", "1", rest)

@@ -3,7 +3,6 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Final, Protocol
 from urllib.parse import unquote, unquote_plus
 
@@ -17,7 +16,7 @@ from bridge.keys.foreign import read
 from bridge.oidc.assertion import TYPE as ASSERTION_TYPE
 from bridge.oidc.assertion import Assertions
 from bridge.oidc.errors import OAuthError
-from bridge.secret import Secret
+from bridge.secret import Mac, Secret, framed
 
 METHODS: Final[tuple[AuthMethod, ...]] = (
     *("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"),
@@ -68,14 +67,12 @@ class _Proved:
     """
 
     def __init__(self) -> None:
-        self._keyed = blake2b(key=chance(32), digest_size=32)
+        self._mac = Mac(chance(32), "proved")
         self._by_mac: dict[bytes, AuthenticatedClient] = {}
 
     def look(self, authorization: str) -> tuple[bytes, AuthenticatedClient | None]:
         """What the header is known by, and whom it proved; what has become of him since is the caller's to ask."""
-        keyed = self._keyed.copy()
-        keyed.update(authorization.encode())
-        name = keyed.digest()
+        name = self._mac.of(framed(authorization))
         return name, self._by_mac.get(name)
 
     def keep(self, name: bytes, proved: AuthenticatedClient) -> None:
