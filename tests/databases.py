@@ -27,9 +27,10 @@ def leave_one_server_each(items: Sequence[pytest.Item]) -> None:
     same one, so that every room meets both.  The slow suite takes the other; what is about databases runs on all."""
     runs: defaultdict[tuple[str, str], dict[str, pytest.Item]] = defaultdict(dict)
     for item in items:
-        kind = item.callspec.params.get("database_url") if hasattr(item, "callspec") else None
-        if kind in KINDS and THEMSELVES not in item.path.parents:
-            runs[item.nodeid.partition("[")[0], item.callspec.id.replace(kind, "", 1)][kind] = item
+        case = getattr(item, "callspec", None)
+        kind = case.params.get("database_url") if case is not None else None
+        if case is not None and kind in KINDS and THEMSELVES not in item.path.parents:
+            runs[item.nodeid.partition("[")[0], case.id.replace(kind, "", 1)][kind] = item
     for names, on in runs.items():
         if len(on) == len(KINDS):
             on[SERVERS[crc32("".join(names).encode()) % len(SERVERS)]].add_marker(pytest.mark.slow)
