@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, ColumnElement, Select, String, Table, bindparam, literal_column, select, union_all
 
 from bridge.database.lookup import LookUp
 from bridge.database.once import NO_SESSION
 from bridge.database.tables import consents, ended_families, ended_keys, ended_sessions, store_epoch, users, versions
-from bridge.types import ClientId, FamilyId, Key, SlotTag, Stamp, Standing, UserId
+from bridge.types import ClientId, FamilyId, Key, SlotTag, Standing, UserId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedSession:
+class EndedSession(Struct, frozen=True, kw_only=True):
     """A session that was ended, by its `id`."""
 
     user: UserId
@@ -28,8 +28,7 @@ class EndedSession:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedKey:
+class EndedKey(Struct, frozen=True, kw_only=True):
     """A record whose token was replaced: if it is found alive, the whole session ends (store §2, rule 8)."""
 
     key: Key
@@ -57,24 +56,23 @@ class Recent:
 
 def read_recent(rows: Iterable[Any]) -> Recent:
     """What the rows of `RECENT` say."""
-    told: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        told[row.what].append(row)
-    (epoch,) = told["epoch"]
+    told: defaultdict[str, list[tuple[Any, Any, Any, Any]]] = defaultdict(list)
+    for what, number, name, tag, more in rows:  # by place: in a busy minute there are thousands
+        told[what].append((number, name, tag, more))
+    ((epoch, *_),) = told["epoch"]
     return Recent(
-        epoch=epoch.number,
-        versions={row.name: row.number for row in told["version"]},
-        users=[Standing(UserId(row.number), SlotTag(row.tag), Stamp(row.name)) for row in told["user"]],
+        epoch=epoch,
+        versions={name: version for version, name, *_ in told["version"]},
+        users=[Standing(user, tag, stamp) for user, stamp, tag, _ in told["user"]],
         sessions=[
-            EndedSession(user=UserId(row.number), tag=SlotTag(row.tag), session_id=row.name, reason=row.more)
-            for row in told["session"]
+            EndedSession(user=user, tag=tag, session_id=session_id, reason=reason)
+            for user, session_id, tag, reason in told["session"]
         ],
         keys=[
-            EndedKey(key=Key(row.name), session_id=row.more, user=UserId(row.number), tag=SlotTag(row.tag))
-            for row in told["key"]
+            EndedKey(key=key, session_id=session_id, user=user, tag=tag) for user, key, tag, session_id in told["key"]
         ],
-        families=[(SlotTag(row.tag), FamilyId(row.name)) for row in told["family"]],
-        consents=[(UserId(row.number), SlotTag(row.tag), ClientId(row.name)) for row in told["consent"]],
+        families=[(tag, family) for _, family, tag, _ in told["family"]],
+        consents=[(user, tag, client) for user, client, tag, _ in told["consent"]],
     )
 
 

@@ -15,7 +15,6 @@ from bridge.tokens import Names
 from bridge.types import FamilyId, SlotTag
 
 CHUNK: Final = 200
-AT_ONCE: Final = 50
 
 
 class EndedFamilies(Protocol):
@@ -70,15 +69,13 @@ class Families:
 
     async def reconcile(self, recent: RecentFamilies) -> None:
         """What SQL says has ended and the store still holds alive: end it again (security §3)."""
-        for start in range(0, len(recent.families), AT_ONCE):
-            batch = recent.families[start : start + AT_ONCE]
-            await asyncio.gather(*(self._end_if_alive(tag, family) for tag, family in batch))
-
-    async def _end_if_alive(self, tag: SlotTag, family: FamilyId) -> None:
-        (raw,) = await self._store.read(self._names.family(tag, family))
-        found = read_family(raw, family, self._clock.now())
-        if found is not None:
-            await self._store.commit(self._mark(tag, found, "reconciled"))
+        for start in range(0, len(recent.families), CHUNK):
+            batch = recent.families[start : start + CHUNK]
+            raws = await self._store.read(*(self._names.family(tag, family) for tag, family in batch))
+            now = self._clock.now()
+            found = [(tag, read_family(raw, family, now)) for (tag, family), raw in zip(batch, raws, strict=True)]
+            alive = [(tag, family) for tag, family in found if family is not None]
+            await asyncio.gather(*(self._store.commit(self._mark(tag, family, "reconciled")) for tag, family in alive))
 
     async def _living(self, keys: Sequence[str]) -> list[Family]:
         now = self._clock.now()

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,10 +26,19 @@ MOST_LISTINGS = 8
 Found = tuple[str, SessionRecord | Trace | None]
 
 
+class Over(NamedTuple):
+    """A session that is over, with everything that was born under it."""
+
+    keys: frozenset[str]
+    """All of them.  Ended, nothing can be born there any more: whoever gives birth expects one of them alive."""
+    records: list[SessionRecord]
+    """Those that were still alive."""
+
+
 async def end_born_under(
     store: Store, tools: Tools, user: UserId, tag: SlotTag, session_id: str, *, reason: EndReason, at: int
-) -> list[SessionRecord]:
-    """Put `ended` over a session, its children and its families; returns the records that stood there.
+) -> Over:
+    """Put `ended` over a session, its children and its families.
 
     Lists again until nothing new was born under it.  Raises `Unavailable`.
     """
@@ -39,7 +49,7 @@ async def end_born_under(
     for _ in range(MOST_LISTINGS):
         members = [member for member in await store.members(index) if member not in done]
         if not members:
-            return ended
+            return Over(frozenset(done), ended)
         # Parents first: whoever still reads one of them alive may be giving birth under it.
         found = sorted(await look(store, tools, members), key=_is_no_parent)
         ended += [record for _, record in found if isinstance(record, SessionRecord)]
@@ -86,7 +96,7 @@ async def publish_stamp(store: Store, tools: Tools, truth: Truth, user: UserId, 
 
 
 async def look(store: Store, tools: Tools, keys: Sequence[str]) -> list[Found]:
-    """What lies at keys of one slot, those that hold no session included."""
+    """What lies at these keys, those that hold no session included."""
     found: list[Found] = []
     for start in range(0, len(keys), MOST_AT_ONCE):
         chunk = keys[start : start + MOST_AT_ONCE]

@@ -14,7 +14,7 @@ from bridge.errors import Unavailable
 from bridge.events.event import Events
 from bridge.sessions.birth import Tools
 from bridge.sessions.ending import before_the_end, end_born_under, known_to, look, publish_stamp
-from bridge.sessions.record import SessionRecord, known_reason
+from bridge.sessions.record import Ended, SessionRecord, known_reason
 from bridge.sessions.stamp import stamp_value
 from bridge.sessions.truth import EndedKey, EndedSession, RecentEndings, Truth
 from bridge.stores.store import Put, Store
@@ -25,6 +25,8 @@ OFTEN = 60.0
 WINDOW = 600.0
 WIDE = 10
 AT_ONCE = 200
+MOST_KNOWN: Final = 30_000
+"""Sessions of which it is remembered what to look at: fifty that end in each second of the window, about 15 MB."""
 CANARY_SECONDS: Final = 60.0
 
 Recent = TypeVar("Recent", bound=RecentEndings)
@@ -79,6 +81,8 @@ class Reconciler(Generic[Recent]):
         self._identity: str | None = None
         self._since: float | None = None
         self._ticks = 0
+        self._over: dict[str, frozenset[str]] = {}
+        """Of sessions that ended lately: all that was found under them, when nothing of it lived any more."""
 
     async def run(self) -> None:
         """Tick every second, until cancelled.  While store or SQL does not answer, what ended waits for the next."""
@@ -95,8 +99,11 @@ class Reconciler(Generic[Recent]):
             await self._everything(identity)
         else:
             self._ticks += 1
-            back = WINDOW if self._ticks % WIDE == 0 else OFTEN
-            await self._publish(await self._truth.recent(min(now - back, self._since - OFTEN)))
+            wide = self._ticks % WIDE == 0
+            recent = await self._truth.recent(min(now - (WINDOW if wide else OFTEN), self._since - OFTEN))
+            await self._publish(recent)
+            if wide:
+                self._forget_all_but(recent)
         self._identity, self._since = identity, now
 
     async def _everything(self, identity: str) -> None:
@@ -104,10 +111,15 @@ class Reconciler(Generic[Recent]):
         if lost:
             self._events.tell("store.lost", actor="reconciler")
         await self._truth.raise_epoch(identity)
+        self._over.clear()  # it was another store that was listed
         await self._publish(await self._truth.recent(None))
         self._store.regained(identity)
         if lost:
             self._events.tell("store.regained", actor="reconciler")
+
+    def _forget_all_but(self, recent: Recent) -> None:
+        named = ((ended.session_id, self._over.get(ended.session_id)) for ended in recent.sessions)
+        self._over = {session_id: keys for session_id, keys in named if keys}
 
     async def _publish(self, recent: Recent) -> None:
         """All of it, or everybody else is shut out until it is: a store that can be read but not written would let
@@ -132,9 +144,9 @@ class Reconciler(Generic[Recent]):
         for start in range(0, len(recent.users), AT_ONCE):
             await self._publish_stamps(recent.users[start : start + AT_ONCE])
         for start in range(0, len(recent.sessions), AT_ONCE):
-            await asyncio.gather(*(self._end(ended) for ended in recent.sessions[start : start + AT_ONCE]))
+            await self._publish_ends(recent.sessions[start : start + AT_ONCE])
         for start in range(0, len(recent.keys), AT_ONCE):
-            await asyncio.gather(*(self._end_if_back(old) for old in recent.keys[start : start + AT_ONCE]))
+            await self._end_those_back(recent.keys[start : start + AT_ONCE])
         for step in self._steps:
             await step(recent)
 
@@ -150,29 +162,36 @@ class Reconciler(Generic[Recent]):
             *(publish_stamp(self._store, self._tools, self._truth, one.user, one.tag) for one in behind)
         )
 
+    async def _publish_ends(self, ended: Sequence[EndedSession]) -> None:
+        """What the store still says is over, at each key that was listed, is over: nothing is born under it.  Whatever
+        else it says, or was not listed yet, is listed and ended."""
+        held = [(one, self._over.get(one.session_id)) for one in ended]
+        keys = [key for _, known in held for key in known or ()]
+        over = {key for key, record in await look(self._store, self._tools, keys) if isinstance(record, Ended)}
+        await asyncio.gather(*(self._end(one) for one, known in held if not known or not over.issuperset(known)))
+
     async def _end(self, ended: EndedSession) -> None:
         """Mostly there is nothing; where there is, whoever ended it could not say to whom it was known."""
         reason, at = known_reason(ended.reason), int(self._clock.now())
-        records = await end_born_under(
+        over = await end_born_under(
             self._store, self._tools, ended.user, ended.tag, ended.session_id, reason=reason, at=at
         )
-        if known := known_to(records):
+        if ended.session_id in self._over or len(self._over) < MOST_KNOWN:
+            self._over[ended.session_id] = over.keys
+        if known := known_to(over.records):
             until = at + self._tools.options.ended_ttl
             await self._truth.end_session(ended.user, ended.tag, ended.session_id, reason, until, told=known)
 
-    async def _end_if_back(self, old: EndedKey) -> None:
+    async def _end_those_back(self, replaced: Sequence[EndedKey]) -> None:
         """A token that was replaced is alive again: the store went back in time, and who holds it may be a thief."""
-        ((_, record),) = await look(self._store, self._tools, [old.key])
-        if isinstance(record, SessionRecord):
-            now, until = self._clock.now(), self._clock.now() + self._tools.options.ended_ttl
-            _, known = await before_the_end(self._store, self._tools, old.tag, old.session_id, now=now)
-            await self._truth.end_session(old.user, old.tag, old.session_id, "replaced", until, told=known)
-            await end_born_under(
-                self._store,
-                self._tools,
-                old.user,
-                old.tag,
-                old.session_id,
-                reason="replaced",
-                at=int(self._clock.now()),
-            )
+        found = await look(self._store, self._tools, [old.key for old in replaced])
+        back = [old for old, (_, record) in zip(replaced, found, strict=True) if isinstance(record, SessionRecord)]
+        await asyncio.gather(*(self._end_all_of(old) for old in back))
+
+    async def _end_all_of(self, old: EndedKey) -> None:
+        now, until = self._clock.now(), self._clock.now() + self._tools.options.ended_ttl
+        _, known = await before_the_end(self._store, self._tools, old.tag, old.session_id, now=now)
+        await self._truth.end_session(old.user, old.tag, old.session_id, "replaced", until, told=known)
+        await end_born_under(
+            self._store, self._tools, old.user, old.tag, old.session_id, reason="replaced", at=int(self._clock.now())
+        )

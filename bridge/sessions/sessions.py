@@ -206,11 +206,11 @@ class Sessions:
         now = self._clock.now()
         until, known = await ending.before_the_end(self._store, self.tools, tag, session_id, now=now)
         await self._truth.end_session(user, tag, session_id, reason, until, told=known)
-        ended = await ending.end_born_under(self._store, self.tools, user, tag, session_id, reason=reason, at=int(now))
-        if (late := ending.known_to(ended)).keys() - known.keys():  # who came at this very moment
+        over = await ending.end_born_under(self._store, self.tools, user, tag, session_id, reason=reason, at=int(now))
+        if (late := ending.known_to(over.records)).keys() - known.keys():  # who came at this very moment
             await self._truth.end_session(user, tag, session_id, reason, until, told=late)
         self._events.tell("session.ended", user=user, session=session_id, reason=reason, actor=actor)
-        return ended
+        return over.records
 
     async def end_others(self, alive: Alive) -> Alive | Dead:
         """End all of the user's sessions but this one (rule 4).  Its children and families end too: make them again."""

@@ -125,3 +125,13 @@ async def test_the_reconciler_ends_again_what_the_store_forgot() -> None:
     assert not await _lives(scene, tokens)
     await scene.families.reconcile(scene.sql)
     assert not await _lives(scene, tokens)
+
+
+async def test_of_many_families_the_reconciler_ends_each_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.grants.families.CHUNK", 2)
+    scene = Scene()
+    *ended, other = [await scene.tokens() for _ in range(6)]
+    scene.sql.families += [(scene.tag, tokens.family.id) for tokens in ended]
+    await scene.families.reconcile(scene.sql)
+    assert [await _lives(scene, tokens) for tokens in ended] == [False] * 5
+    assert await _lives(scene, other)

@@ -71,11 +71,11 @@ def ended_is_dropped(patch: Patch) -> None:
 
 
 def the_end_lists_once(patch: Patch) -> None:
-    async def end(store: Store, tools: Any, user: Any, tag: Any, session_id: str, **more: Any) -> list[Any]:
+    async def end(store: Store, tools: Any, user: Any, tag: Any, session_id: str, **more: Any) -> ending.Over:
         members = await store.members(tools.names.born_under(tag, session_id))
         value = encode_trace(Ended(id=session_id, uid=user, reason="you", at=0))
         await store.commit(*(Put(key, value, 600) for key in members))
-        return []
+        return ending.Over(frozenset(), [])
 
     patch.setattr(ending, "end_born_under", end)
 
@@ -255,11 +255,11 @@ def a_device_takes_whatever_stamp(patch: Patch) -> None:
 
 
 def the_reconciler_ends_no_sessions(patch: Patch) -> None:
-    patch.setattr(Reconciler, "_end", _nothing)
+    patch.setattr(Reconciler, "_publish_ends", _nothing)
 
 
 def the_reconciler_looks_at_no_replaced_tokens(patch: Patch) -> None:
-    patch.setattr(Reconciler, "_end_if_back", _nothing)
+    patch.setattr(Reconciler, "_end_those_back", _nothing)
 
 
 def the_reconciler_publishes_no_stamps(patch: Patch) -> None:

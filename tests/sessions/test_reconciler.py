@@ -12,7 +12,7 @@ from bridge.sessions.reconciler import Reconciler
 from bridge.sessions.stamp import draw_stamp
 from bridge.stores.gate import Gate
 from bridge.stores.memory import MemoryStore
-from bridge.stores.store import Add, Change, Drop, Tag
+from bridge.stores.store import Add, Change, Drop, Put, Tag
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken
 from bridge.types import FamilyId
@@ -328,3 +328,150 @@ async def test_a_store_that_takes_no_writes_is_shut_once_an_ending_cannot_be_tol
     store.full = False
     await reconciler.tick()
     assert await world.why(born.token) == "disabled"
+
+
+class Listing(Rolling):
+    """Indexes that are read are counted, and somebody may be born while one is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed = 0
+        self.meanwhile: Sequence[Change] = ()
+
+    async def members(self, index: str) -> list[str]:
+        self.listed += 1
+        found = await super().members(index)
+        born, self.meanwhile = self.meanwhile, ()
+        await self.commit(*born)
+        return found
+
+
+class Over(World):
+    """Somebody with a session that is over, which the reconciler of his store has seen."""
+
+    def __init__(self) -> None:
+        self.listing = Listing()
+        super().__init__(self.listing)
+        self.reconciler = Reconciler[Recent](
+            store=self.listing, truth=self.rows, tools=self.sessions.tools, clock=self.clock, events=self.events
+        )
+
+    async def begin(self) -> None:
+        await self.reconciler.tick()
+        self.born = await self.login()
+        self.child = self.born.child
+        assert self.child is not None
+        self.places = [self.names.session(self.born.token), self.names.session(self.child)]
+        self.before = await self.listing.read(*self.places)
+        await self.sessions.end(ANN, self.born.token.tag, self.born.record.id, "you")
+        await self.reconciler.tick()
+
+    async def lives_again(self, *places: int) -> None:
+        """The store lost the last writes to these keys, and does not know it."""
+        for place in places:
+            raw = self.before[place]
+            assert raw is not None
+            await self.listing.commit(Put(self.places[place], raw, 600))
+
+    async def ticks(self, number: int) -> int:
+        """So many, each a second later; says how many indexes were read."""
+        self.listing.listed = 0
+        for _ in range(number):
+            self.clock.move(1)
+            await self.reconciler.tick()
+        return self.listing.listed
+
+
+@pytest.fixture
+async def over() -> Over:
+    over = Over()
+    await over.begin()
+    return over
+
+
+async def test_what_is_over_is_looked_at_each_second_and_not_listed_again(over: Over) -> None:
+    assert await over.ticks(25) == 0
+    assert await over.why(over.child, "middleware") == "ended-by-you"
+
+
+@pytest.mark.parametrize("places", [(0,), (1,), (0, 1)], ids=["parent", "child", "both"])
+async def test_3_what_lives_again_behind_our_back_is_over_within_a_second(over: Over, places: Sequence[int]) -> None:
+    await over.lives_again(*places)
+    again = [await over.why(over.born.token), await over.why(over.child, "middleware")]
+    assert [again[place] for place in places] == ["alive"] * len(places)
+    assert await over.ticks(1) > 0
+    assert [await over.why(over.born.token), await over.why(over.child, "middleware")] == ["ended-by-you"] * 2
+    assert await over.ticks(1) == 0
+
+
+async def test_3_what_the_store_forgot_and_remembers_as_alive_is_over_within_a_second(over: Over) -> None:
+    await over.listing.commit(*(Drop(key) for key in over.places))
+    await over.ticks(3)
+    await over.lives_again(0, 1)
+    await over.ticks(1)
+    assert [await over.why(over.born.token), await over.why(over.child, "middleware")] == ["ended-by-you"] * 2
+
+
+async def test_3_who_was_born_while_the_session_was_listed_is_looked_at_too() -> None:
+    over = Over()
+    await over.reconciler.tick()
+    born = await over.login()
+    assert born.child is not None
+    tag = born.token.tag
+    (raw,) = await over.listing.read(over.names.session(born.child))
+    late, index = over.names.family(tag, FamilyId("0" * 16)), over.names.born_under(tag, born.record.id)
+    assert raw is not None
+    await over.rows.end_session(ANN, tag, born.record.id, "you", 0)
+    over.listing.meanwhile = (Add(late, raw, 600), Tag(index, late, 600))
+    await over.ticks(1)
+    await over.listing.commit(Put(late, raw, 600))
+    await over.ticks(1)
+    assert await over.listing.read(late) != [raw]
+
+
+async def test_another_store_is_listed_anew(over: Over) -> None:
+    over.listing.run += 1
+    assert await over.ticks(1) > 0
+    assert await over.ticks(1) == 0
+
+
+async def test_what_ended_long_ago_is_not_remembered(over: Over) -> None:
+    ended, over.rows.sessions = over.rows.sessions, []
+    await over.ticks(10)
+    over.rows.sessions = ended
+    assert await over.ticks(1) > 0
+
+
+async def test_of_more_than_can_be_remembered_the_rest_is_listed_each_time(
+    over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sessions.reconciler.MOST_KNOWN", 2)
+    for _ in range(3):
+        await over.sessions.end(ANN, over.born.token.tag, (await over.login()).record.id, "you")
+    await over.ticks(1)
+    assert await over.ticks(1) == 4, "two of the four, each of them twice"
+
+
+async def test_what_is_remembered_grows_with_what_is_found_also_where_there_is_no_room(
+    over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that lied shows one more birth: it is looked at from then on, too."""
+    monkeypatch.setattr("bridge.sessions.reconciler.MOST_KNOWN", 0)
+    late = over.names.family(over.born.token.tag, FamilyId("0" * 16))
+    index = over.names.born_under(over.born.token.tag, over.born.record.id)
+    await over.lives_again(0)
+    await over.listing.commit(Add(late, b"alive", 600), Tag(index, late, 600))
+    await over.ticks(1)
+    await over.listing.commit(Put(late, b"alive", 600))
+    await over.ticks(1)
+    assert await over.listing.read(late) != [b"alive"]
+
+
+async def test_3_of_many_replaced_tokens_that_live_again_each_one_ends_its_session(
+    over: Over, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sessions.reconciler.AT_ONCE", 2)
+    born = [await over.login() for _ in range(5)]
+    over.rows.keys += [Ended(ANN, one.token.tag, one.record.id, key=over.names.session(one.token)) for one in born]
+    await over.ticks(1)
+    assert "alive" not in [await over.why(one.token) for one in born]
