@@ -18,7 +18,7 @@ from bridge.asgi import Receive, Scope, Send
 from tests.flows.raw import Heard, Party
 from tests.running import Site
 
-INTROSPECTION, USERINFO = 74, 72
+INTROSPECTION, USERINFO = 76, 72
 SIGN_IN_PAGE, SIGN_IN_PAGE_ANEW = 157, 1_060
 
 

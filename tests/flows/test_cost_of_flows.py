@@ -17,7 +17,7 @@ from bridge.asgi import ASGIApp, Receive, Scope, Send
 from tests.flows.raw import Party
 from tests.running import Site
 
-FLOW, ROTATION = 514, 202
+FLOW, ROTATION = 526, 205
 TRIPS: Final = {
     "/oauth/authorize": ["read 3", "commit 7"],
     "/oauth/token": ["read 3", "commit 7"],

@@ -16,7 +16,7 @@ from bridge.outbox import worker
 from bridge.outbox.farewells import BACKCHANNEL_LOGOUT
 from tests.flows.raw import BACK, ask
 from tests.oidc.signing import ASSERTION, claims_of, key, sign
-from tests.running import ADA, PUBLIC_URL, Furnished, Site, in_process
+from tests.running import ADA, PUBLIC_URL, Furnished, Given, Site, in_process
 
 PUBLIC = "93.184.215.14"
 FORBIDDEN = [
@@ -55,7 +55,11 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 @pytest.fixture
 async def site(database: Furnished) -> AsyncIterator[Site]:
-    more = {("oidc", "request_objects"): True, ("oidc", "request_uris"): True, ("oidc", "registrations_per_hour"): 999}
+    more: Given = {
+        ("oidc", "request_objects"): True,
+        ("oidc", "request_uris"): True,
+        ("oidc", "registrations_per_hour"): 999,
+    }
     async with in_process(database, more=more) as site:
         yield site
 
