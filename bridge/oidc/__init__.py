@@ -34,6 +34,7 @@
     Front-Channel Logout 1.0 §2, §3                           frontchannel_logout.py
     Session Management 1.0 §2, §3                             session_management.py
 
-Beside them: `errors.py` (all wire errors), `cors.py`, `aliases.py` (the endpoints by WHMCS's names), `issue.py` (what
-handing out tokens needs), `options.py`, and `provider.py`, which puts the endpoints together.
+Beside them: `errors.py` (all wire errors), `showing.py` (what people see of an app, and of an error), `cors.py`,
+`aliases.py` (the endpoints by WHMCS's names), `issue.py` (what handing out tokens needs), `options.py`, and
+`provider.py`, which puts the endpoints together.
 """

@@ -5,7 +5,7 @@ and one commit.  Everything else begins a visit (`bridge.interactions`) and send
 back here.
 """
 
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from bridge.grants.records import Family
 from bridge.grants.terms import Moment
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Ongoing
-from bridge.interactions.record import Answer, Display, Step
+from bridge.interactions.record import Answer, Step
 from bridge.oidc.acr import acr_for
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
@@ -42,6 +42,7 @@ from bridge.oidc.request import AuthorizationRequest, SubjectOfHint, kept, read_
 from bridge.oidc.request_object import RequestObjects
 from bridge.oidc.response_modes import CODE, Fields, Offer, Responses, ReturnPath
 from bridge.oidc.session_management import SessionStates
+from bridge.oidc.showing import ErrorPage, display, show
 from bridge.oidc.telling import Users
 from bridge.sessions.judge import Alive
 from bridge.sessions.sessions import Sessions
@@ -56,14 +57,6 @@ _PAGES: Final = {
     AccountNeeded: "/login/continue",
     ConsentNeeded: "/consent",
 }
-
-
-class ErrorPage(Protocol):
-    """Shows a person what went wrong before there was anywhere to send him (`bridge.pages`)."""
-
-    def render_error(
-        self, scope: Scope, *, status: int, text: str, parameter: str, retry_after: int | None = None
-    ) -> Reply: ...
 
 
 class _Seen(Struct, frozen=True):
@@ -320,23 +313,3 @@ def _changed_lately(client: Client, now: float) -> bool:
     """Whether it may have an address that nobody was asked about: what people allowed it is withdrawn in SQL then, and
     a copy of before does not know that yet."""
     return client.source == "registration" and now - client.updated_at <= COPY_TTL
-
-
-def show(errors: ErrorPage, scope: Scope, shown: Shown) -> Reply:
-    """The page that says what was wrong."""
-    return errors.render_error(
-        scope, status=shown.status, text=str(shown), parameter=shown.parameter, retry_after=shown.retry_after
-    )
-
-
-def display(client: Client, redirect_uri: str) -> Display:
-    """The application as the pages show it."""
-    return Display(
-        client=client.client_id,
-        name=client.name,
-        redirect_uri=redirect_uri,
-        verified=client.source != "registration",
-        logo_uri=client.logo_uri,
-        policy_uri=client.policy_uri,
-        tos_uri=client.tos_uri,
-    )

@@ -9,7 +9,6 @@ from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.record import Logout
-from bridge.oidc.authorize import ErrorPage, display, show
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Clients
 from bridge.oidc.errors import Shown
@@ -18,6 +17,7 @@ from bridge.oidc.params import Parameters
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
 from bridge.oidc.request import LONGEST_STATE, hinted
 from bridge.oidc.response_modes import encoded
+from bridge.oidc.showing import ErrorPage, display, show
 
 PATH: Final = "/oauth/logout"
 _PAGE: Final = "/logout"

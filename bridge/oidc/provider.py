@@ -1,16 +1,18 @@
 """The OpenID Provider of one configuration: its collaborators, and its endpoints by their paths."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from bridge.asgi import Endpoints, Proxies
+from bridge.clock import Clock
 from bridge.grants.consents import Consents
 from bridge.interactions.arrivals import Arrivals
 from bridge.interactions.interactions import Interactions
 from bridge.oidc import aliases, authorize, logout, session_management
 from bridge.oidc.assertion import Assertions
-from bridge.oidc.authorize import AuthorizationEndpoint, ErrorPage
+from bridge.oidc.authorize import AuthorizationEndpoint
 from bridge.oidc.browser import Browsers
 from bridge.oidc.client_auth import Authenticator, Clients
 from bridge.oidc.client_keys import ClientKeys, Fetches
@@ -35,6 +37,7 @@ from bridge.oidc.request_object import Offered, RequestObjects
 from bridge.oidc.response_modes import FormPostPage, Responses, offer_of
 from bridge.oidc.revocation import RevocationEndpoint
 from bridge.oidc.session_management import CheckSession, SessionStates
+from bridge.oidc.showing import ErrorPage
 from bridge.oidc.telling import Accounts, Telling, Users
 from bridge.oidc.token import Grant, TokenEndpoint
 from bridge.oidc.userinfo import UserinfoEndpoint
@@ -106,16 +109,11 @@ class Provider:
             frontchannel_logout=options.frontchannel_logout,
             session_management=options.session_management,
         )
-
-        if single_sign_on is not None:
+        if single_sign_on is not None:  # after the document, which names no grant of WHMCS's own
             grants |= {
                 NAME: single_sign_on,
                 "client_credentials": Either(single_sign_on, grants["client_credentials"]),
             }
-
-        def sub_of(token: str) -> Subject | None:
-            hint = read_hint(token, issuer=issuer, keys=keys)
-            return hint.sub if hint else None
 
         self._authorize = AuthorizationEndpoint(
             issuing=issuing,
@@ -127,16 +125,10 @@ class Provider:
             browsers=browsers,
             responses=Responses(issuer=issuer, page=pages),
             errors=pages,
-            sub_of=sub_of,
+            sub_of=partial(_sub_of_hint, issuer=issuer, keys=keys),
             offer=offer,
             front=FrontChannel(id_tokens, client_tokens, telling),
-            objects=RequestObjects(
-                issuer=issuer,
-                offered=Offered(by_value=options.request_objects, by_reference=options.request_uris),
-                keys=client_keys,
-                fetch=fetch,
-                clock=issuing.clock,
-            ),
+            objects=_request_objects(issuer, options, client_keys, fetch, issuing.clock),
             states=SessionStates(cookies=cookies, chance=issuing.chance) if options.session_management else None,
         )
         self._check_session = CheckSession(cookies) if options.session_management else None
@@ -148,19 +140,7 @@ class Provider:
             browsers=browsers,
             errors=pages,
         )
-        authenticate = Authenticator(
-            issuer=issuer,
-            clients=clients,
-            assertions=Assertions(
-                keys=client_keys,
-                store=issuing.store,
-                names=issuing.names,
-                slots=issuing.slots,
-                clock=issuing.clock,
-                chance=issuing.chance,
-            ),
-            clock=issuing.clock,
-        )
+        authenticate = _authenticator(issuer, clients, client_keys, issuing)
         self._token = TokenEndpoint(authenticate=authenticate, grants=grants, proxies=proxies, events=issuing.events)
         self._introspect = IntrospectionEndpoint(
             issuer=issuer, authenticate=authenticate, clients=clients, issuing=issuing, proxies=proxies
@@ -226,3 +206,27 @@ def _grants(issuing: Issuing, id_tokens: IdTokens, client_tokens: ClientTokens, 
         "refresh_token": RefreshToken(issuing, response),
         "client_credentials": ClientCredentials(issuing, response),
     }
+
+
+def _authenticator(issuer: str, clients: Clients, client_keys: ClientKeys, issuing: Issuing) -> Authenticator:
+    assertions = Assertions(
+        keys=client_keys,
+        store=issuing.store,
+        names=issuing.names,
+        slots=issuing.slots,
+        clock=issuing.clock,
+        chance=issuing.chance,
+    )
+    return Authenticator(issuer=issuer, clients=clients, assertions=assertions, clock=issuing.clock)
+
+
+def _request_objects(
+    issuer: str, options: OidcOptions, client_keys: ClientKeys, fetch: Fetches | None, clock: Clock
+) -> RequestObjects:
+    offered = Offered(by_value=options.request_objects, by_reference=options.request_uris)
+    return RequestObjects(issuer=issuer, offered=offered, keys=client_keys, fetch=fetch, clock=clock)
+
+
+def _sub_of_hint(token: str, *, issuer: str, keys: Verifies) -> Subject | None:
+    hint = read_hint(token, issuer=issuer, keys=keys)
+    return hint.sub if hint else None
