@@ -50,7 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_until = 0.0  # the loop's time at which the body must be whole
         self._clock: asyncio.TimerHandle | None = None
         self._answers: ASGIApp = self.app
-        self.app = self._answer
+        self.app: ASGIApp = self._answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 _SQLITE: Final = sqlite.dialect()
 
-Question: TypeAlias = Select[Any] | CompoundSelect[Any]
+Question: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 
 
 class LookUp:

@@ -81,7 +81,7 @@ class Office:
     def another(self, **options: Any) -> OutboxWorker:
         """One more worker."""
         events = Events(self.hands, self.ear)
-        senders = dict.fromkeys(("reset", "new-device"), self.sender)
+        senders: dict[str, Sender] = dict.fromkeys(("reset", "new-device"), self.sender)
         return OutboxWorker(self.db, senders, self.hands, events, MailOptions(**options))
 
     async def revive(self, *only: str, **lives: int) -> Revived:
