@@ -41,6 +41,7 @@ class AuditLog:
         self._options = options
         self._waiting: deque[Event] = deque()
         self._flushing = asyncio.Lock()
+        self._under_way: asyncio.Task[None] | None = None
         self._budget = Budget(options.audit_refusals)
         self._rows = Bulk.inserting(audit, COLUMNS, db.engine.dialect)
         self._untold = 0
@@ -65,12 +66,16 @@ class AuditLog:
         return msgspec.structs.replace(event, kept=True)
 
     async def run(self) -> None:
-        """Write a batch twice a second until cancelled."""
+        """Write a batch twice a second until cancelled.
+
+        What is under way then goes on, and `close` waits for it: rows of which nobody hears that they are there would
+        be written twice.
+        """
         self._flushing = asyncio.Lock()  # a lock belongs to one loop, and this one may be another than before
         while True:
             await asyncio.sleep(BATCH_SECONDS)
-            with suppress(Unavailable):
-                await self.flush()
+            self._under_way = asyncio.create_task(self._flush_or_wait())
+            await asyncio.shield(self._under_way)
 
     async def flush(self) -> None:
         """Write all that waits.  Raises Unavailable; what was not written still waits."""
@@ -111,6 +116,10 @@ class AuditLog:
             self._waiting.append(event)
         else:
             self._lose(1)
+
+    async def _flush_or_wait(self) -> None:
+        with suppress(Unavailable):
+            await self.flush()
 
     async def _insert(self, events: list[Event]) -> bool:
         """False: the rows themselves are refused; kept, they would hold up all later ones."""

@@ -18,6 +18,8 @@ GOOD: Final = ("PASSED", "REVIEW")
 INTERRUPTED, LATE = "INTERRUPTED", "TIMEOUT"
 ROTATION: Final = "oidcc-server-rotate-keys"
 """The module that waits until we have changed our signing keys."""
+SEEN_SECONDS: Final = 2.0
+"""Until then every worker has seen what a command did to the keys; the suite looks once, and at once."""
 
 Rotate = Callable[[], Awaitable[None]]
 
@@ -114,6 +116,7 @@ async def _run_module(
         if state == "CONFIGURED":
             if module.name == ROTATION and rotate is not None:
                 await rotate()
+                await asyncio.sleep(SEEN_SECONDS)
             # Nearly every module begins by itself, and the suite may stumble over its own answer meanwhile.
             with contextlib.suppress(SuiteError):
                 await suite.start(run)

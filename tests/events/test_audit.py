@@ -1,5 +1,6 @@
 """The audit table — security §30, sessions-and-accounts A12."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -88,6 +89,26 @@ async def test_no_row_is_written_twice_by_two_flushes_at_once(db: Database, log:
         for _ in range(5):
             group.start_soon(log.flush)
     assert len(await _rows(db)) == 50
+
+
+async def test_no_row_is_written_twice_when_the_writer_is_ended_before_it_hears_of_it(
+    db: Database, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_rows, written = log._insert, anyio.Event()
+
+    async def slowly(events: list[Event]) -> bool:
+        done = await insert_rows(events)
+        written.set()
+        await anyio.sleep(0.05)
+        return done
+
+    monkeypatch.setattr(log, "_insert", slowly)
+    log.hear(Event(kind="session.created", at=NOW))
+    running = asyncio.create_task(log.run())
+    await written.wait()
+    running.cancel()
+    await log.close()
+    assert len(await _rows(db)) == 1
 
 
 async def test_while_the_database_is_away_rows_wait_and_the_overflow_is_counted_in_a_row(sqlite_url: str) -> None:
