@@ -31,15 +31,17 @@ class Beside:
 
     def first(self, look_up: LookUp, values: Mapping[str, Any]) -> Any:
         """The first row, or None.  Raises Busy, whatever is wrong: the ordinary way tells what it is."""
-        rows = self._read(look_up.on_sqlite, values, 1)
-        return rows[0] if rows else None
+        query = look_up.on_sqlite
+        raws = self._read(query, values, 1)
+        return query.row(raws[0]) if raws else None
 
     def all(self, look_up: LookUp, values: Mapping[str, Any]) -> list[Any]:
         """All rows.  Raises Busy, also where there are many."""
-        rows = self._read(look_up.on_sqlite, values, MOST + 1)
-        if len(rows) > MOST:
+        query = look_up.on_sqlite
+        raws = self._read(query, values, MOST + 1)
+        if len(raws) > MOST:
             raise Busy
-        return rows
+        return [query.row(raw) for raw in raws]
 
     def close(self) -> None:
         """Let go of the file; the next `first` opens it again."""
@@ -50,10 +52,9 @@ class Beside:
     def _read(self, query: OnSqlite, values: Mapping[str, Any], most: int) -> list[Any]:
         try:
             with closing(self._connection().execute(query.text, query.values(values))) as cursor:
-                raws = cursor.fetchmany(most)
+                return cursor.fetchmany(most)
         except sqlite3.Error as error:
             raise Busy from error
-        return [query.row(raw) for raw in raws]
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:

@@ -121,21 +121,15 @@ class Endings:
             raise Unavailable("the store's epoch was not read yet")
         return self._epoch
 
-    async def refresh_epoch(self) -> int:
-        """Read the epoch."""
-        async with self._db.read() as tx:
-            self._epoch = (await tx.execute(_EPOCH)).scalar_one()
-        return self.epoch
-
     async def raise_epoch(self, identity: str) -> int:
         """A start, or a loss: raise the epoch, once for each new identity of the store however many workers notice."""
         raised = update(store_epoch).where(store_epoch.c.id == 1, store_epoch.c.identity != identity)
         async with self._db.begin() as tx:
             await tx.execute(raised.values(epoch=store_epoch.c.epoch + 1, identity=identity))
             self._longest = await _longest_ever(tx, _up(self._longest))
-            epoch = (await tx.execute(_EPOCH)).scalar_one()
+            epoch: int = (await tx.execute(_EPOCH)).scalar_one()
         self._epoch = epoch
-        return self.epoch
+        return epoch
 
     async def sweep(self) -> int:
         """Forget what could no longer be alive anyway; says how many rows that were."""

@@ -225,7 +225,7 @@ async def test_a_half_second_does_not_shorten_what_is_remembered(db: Database, e
 async def test_the_epoch_is_unknown_until_it_was_read(endings: Endings) -> None:
     with pytest.raises(Unavailable):
         _ = endings.epoch
-    assert await endings.refresh_epoch() == endings.epoch == 1
+    assert (await endings.recent(None)).epoch == endings.epoch == 1
 
 
 async def test_a_loss_raises_the_epoch_once_however_many_workers_notice(db: Database, hands: Hands) -> None:
@@ -235,7 +235,7 @@ async def test_a_loss_raises_the_epoch_once_however_many_workers_notice(db: Data
             group.start_soon(worker.raise_epoch, "run-1")
     assert {worker.epoch for worker in workers} == {2}
     assert await workers[0].raise_epoch("run-2") == 3
-    assert await workers[1].refresh_epoch() == 3
+    assert (await workers[1].recent(None)).epoch == workers[1].epoch == 3
 
 
 async def _end_one_of_each(db: Database, endings: Endings) -> None:

@@ -230,7 +230,7 @@ class House:
         )
 
     async def open(self) -> None:
-        await self.endings.refresh_epoch()
+        await self.endings.recent(None)
 
     @property
     def wish(self) -> Birth:

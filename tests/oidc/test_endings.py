@@ -179,7 +179,7 @@ async def test_an_epoch_that_was_raised_refuses_codes_but_no_refresh_tokens(worl
     tokens = await world.signed_up("shop", "openid")
     code = await (await world.sign_in()).code()
     await world.endings.raise_epoch("another server")
-    await world.endings.refresh_epoch()
+    await world.endings.recent(None)
     assert (await world.redeem(code)).json()["error"] == "invalid_grant"
     assert (await world.refresh(tokens["refresh_token"])).status_code == 200
 

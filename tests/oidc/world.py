@@ -281,7 +281,7 @@ class World:
         await endpoint(scope, receive, send)
 
     async def open(self) -> "World":
-        await self.endings.refresh_epoch()
+        await self.endings.recent(None)
         await self.versions.republish()
         await self.versions.poll()
         self.bob = await self.user("bob@example.com")
