@@ -62,7 +62,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack, rounds=asked.rounds, seconds=asked.seconds)
         rows = [row for name, run in bench.all().items() if asked.only in name for row in run()]
-    print(table(rows))
+    print(f"Python {platform.python_version()} of {sys.base_prefix}", table(rows), sep="\n\n")
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps({**circumstances(), "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
     unusable = [row.name for row in rows if row.ratio is not None and row.busy < BUSY]
