@@ -4,7 +4,7 @@ The server under us sets limits to none of them; the doors' limits begin only wh
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from itertools import chain
 from string import ascii_letters, digits
 from typing import Any, Final
@@ -49,12 +49,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._until: float | None = None  # the loop's time until which the client has to say more
         self._body_until = 0.0  # the loop's time at which the body must be whole
         self._clock: asyncio.TimerHandle | None = None
+        self._shortest = min(HEAD_SECONDS, self.timeout_keep_alive)
         self._answers: ASGIApp = self.app
         self.app: ASGIApp = self._answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""
-        super().connection_made(Gathering(transport, self.loop))
+        gathering = Gathering(transport, self.loop)
+        super().connection_made(gathering)
+        self._write_whole = gathering.write_whole
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -99,24 +102,37 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._unread = 0
         self._until = None
+        if self.cycle.response_complete:
+            self._wait(self.timeout_keep_alive)
+
+    def on_response_complete(self) -> None:
+        """The next request's turn.  One that is not here yet is waited for as all else is, with no timer of its own."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self.cycle.more_body:
+            self._wait(self.timeout_keep_alive)
 
     def _answer(self, scope: Scope, receive: Receive, send: Any) -> Awaitable[None]:
         """The app, answering through `Whole`; `send` is the cycle's own, which says whose answer it is."""
-        return self._answers(scope, receive, Whole(send.__self__))
+        return self._answers(scope, receive, Whole(send.__self__, self._write_whole))
 
     def _wait(self, seconds: float) -> None:
         """So long.  A timer for each wait would cost more than the rest of this class: one looks again and again, and
-        at most `HEAD_SECONDS`, the shortest wait, lie between two looks."""
+        no wait is shorter than what lies between two looks."""
         self._until = self.loop.time() + seconds
         if self._clock is None:
-            self._clock = self.loop.call_later(min(seconds, HEAD_SECONDS), self._look)
+            self._clock = self.loop.call_later(min(seconds, self._shortest), self._look)
 
     def _look(self) -> None:
         self._clock = None
         if self._until is None:
             return  # the next wait sets it again
         if (left := self._until - self.loop.time()) > 0:
-            self._clock = self.loop.call_later(min(left, HEAD_SECONDS), self._look)
+            self._clock = self.loop.call_later(min(left, self._shortest), self._look)
         elif self.flow.read_paused:  # it is we who do not read
             self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
             self._wait(BODY_SECONDS)
@@ -131,10 +147,11 @@ class Whole:
     no such answer is still the server's to send.
     """
 
-    __slots__ = ("_cycle", "_head")
+    __slots__ = ("_cycle", "_head", "_write")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
+    def __init__(self, cycle: RequestResponseCycle, write: Callable[[bytes], None]) -> None:
         self._cycle = cycle
+        self._write = write
         self._head: Message | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -152,7 +169,7 @@ class Whole:
             await cycle.send(head)  # type: ignore[arg-type]
             await cycle.send(message)  # type: ignore[arg-type]
             return
-        cycle.transport.write(packet)
+        self._write(packet)
         cycle.waiting_for_100_continue = False
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
@@ -197,6 +214,13 @@ class Gathering(asyncio.Transport):
         self._size += len(data)
         if self._size >= ENOUGH:
             self._flush()
+
+    def write_whole(self, packet: bytes) -> None:
+        """Nothing follows that belongs to it: it leaves now, after what was kept."""
+        if self._gathered:
+            self.write(packet)
+        else:
+            self._transport.write(packet)
 
     def close(self) -> None:
         """What was written leaves before."""

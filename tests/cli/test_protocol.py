@@ -120,10 +120,7 @@ async def test_a_body_that_drips_is_cut_off_though_it_never_falls_silent(monkeyp
 
 def test_a_body_that_we_do_not_read_is_not_late() -> None:
     loop, transport = HandLoop(), Mock(spec=asyncio.Transport)
-    config = uvicorn.Config(_reads, ws="none", lifespan="off")
-    config.load()
-    connection = BoundedProtocol(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", loop))
-    connection.connection_made(transport)
+    connection = _made(loop, transport)
     connection.data_received(_posting(1_000))
     connection.flow.pause_reading()
     loop.move(10 * WHOLE_BODY_SECONDS)
@@ -135,6 +132,77 @@ def test_a_body_that_we_do_not_read_is_not_late() -> None:
         connection.data_received(b"a")
         loop.move(1)
     transport.close.assert_called()
+
+
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["after the body", "before the body"])
+def test_who_has_his_answer_and_says_no_more_is_let_go_after_the_keep_alive(early: bool) -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(POST)
+    if early:
+        _answered(connection)
+    connection.data_received(b"hi")
+    if not early:
+        loop.move(HEAD_SECONDS + BODY_SECONDS)  # the app's turn
+        _answered(connection)
+    loop.move(connection.timeout_keep_alive - 0.1)
+    assert not transport.is_closing()
+    loop.move(0.2)
+    assert transport.heard == ["closed"]
+    assert connection.server_state.total_requests == 1
+
+
+def test_who_says_more_within_the_keep_alive_is_waited_for_as_at_first() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    for _ in range(2):
+        connection.data_received(GET)
+        loop.move(HEAD_SECONDS + BODY_SECONDS)  # the app's turn
+        _answered(connection)
+        loop.move(connection.timeout_keep_alive - 1)
+    connection.data_received(GET[:5])
+    loop.move(HEAD_SECONDS - 1)
+    assert not transport.is_closing()
+    loop.move(2)
+    assert transport.is_closing()
+
+
+def test_an_answer_before_the_body_leaves_the_body_its_time() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(POST)
+    _answered(connection)
+    loop.move(BODY_SECONDS - 1)
+    assert not transport.is_closing()
+    loop.move(2)
+    assert transport.is_closing()
+
+
+def test_empty_lines_make_no_keep_alive_longer() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(GET)
+    _answered(connection)
+    for _ in range(3):
+        loop.move(connection.timeout_keep_alive / 2)
+        connection.data_received(b"\r\n")
+    assert transport.is_closing()
+
+
+def _made(loop: "HandLoop", transport: asyncio.Transport) -> BoundedProtocol:
+    config = uvicorn.Config(_reads, ws="none", lifespan="off")
+    config.load()
+    connection = BoundedProtocol(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", loop))
+    connection.connection_made(transport)
+    return connection
+
+
+def _answered(connection: BoundedProtocol) -> None:
+    connection.cycle.response_complete = True
+    connection.on_response_complete()
 
 
 @pytest.mark.slow
@@ -287,6 +355,12 @@ async def test_what_is_written_in_one_turn_leaves_in_one_packet() -> None:
     transport.write(b"next")
     await asyncio.sleep(0)
     assert wire.heard == [b"headbody", b"next"]
+    transport.write_whole(b"whole")
+    assert wire.heard[2:] == [b"whole"]
+    transport.write(b"first")
+    transport.write_whole(b"then")
+    await asyncio.sleep(0)
+    assert wire.heard[3:] == [b"firstthen"]
 
 
 async def test_an_answer_without_end_leaves_while_it_is_written() -> None:
