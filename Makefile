@@ -49,7 +49,7 @@ check: $(VENV)/.dev ## all that a change must pass: format, lint, types, import 
 bench: ## measure, as docs/benchmarks.md says
 	@$(MAKE) --no-print-directory VENV=$(VENV)/bench PYTHON=$(or $(BENCH_PYTHON),$(PYTHON)) measure
 
-measure: $(VENV)/.dev
+measure: $(VENV)/.dev ## the same, on the Python of .venv
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lock: $(VENV)/.dev ## write tests/requirements.txt anew

@@ -315,7 +315,9 @@ class Clients:
 def withdrawal(client_id: str, now: int) -> Update:
     """Takes back what people allowed that client, lest a later one of the same id inherit it."""
     granted = update(consents).where(consents.c.client_id == client_id, consents.c.granted)
-    return granted.values(version=consents.c.version + 1, granted=False, scopes="", claims="", changed_at=now)
+    return granted.values(
+        version=consents.c.version + 1, granted=False, scopes="", claims="", places=None, changed_at=now
+    )
 
 
 def new_secret(draw: Chance) -> Secret:

@@ -11,6 +11,8 @@ _NEEDED: Final = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x"
 _MOST: Final = 20
 _RSA_LENGTHS: Final = range(342, 684)
 """Characters of a modulus of 2048 to 4096 bits."""
+_LONGEST_EXPONENT: Final = 6
+"""Characters of 32 bits.  Nearly all have 65537; what a signature takes to be checked grows with it."""
 
 
 def jwks_problem(jwks: Mapping[str, Any]) -> str | None:
@@ -33,4 +35,6 @@ def _problem(key: Mapping[str, Any]) -> str | None:
         return f"holds an {key['kty']} key without {', '.join(needed)}"
     if key["kty"] == "RSA" and len(key["n"]) not in _RSA_LENGTHS:
         return "holds an RSA key that has not 2048 to 4096 bits"
+    if key["kty"] == "RSA" and len(key["e"]) > _LONGEST_EXPONENT:
+        return "holds an RSA key whose exponent has more than 32 bits"
     return None

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod, SubjectType
 from bridge.clients.jwks import jwks_problem
-from bridge.clients.redirects import link_problem, only_https_problem, redirect_problem
+from bridge.clients.redirects import is_loopback, link_problem, only_https_problem, redirect_problem
 
 SYMMETRIC: Final = frozenset({"HS256"})
 WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
@@ -295,4 +295,5 @@ def _one_sector(metadata: Metadata) -> bool:
     if metadata.sector_identifier_uri is not None:
         return True
     places = {(parts.scheme, parts.hostname) for parts in map(urlsplit, metadata.redirect_uris)}
-    return len(places) == 1 and places.pop()[0] == "https"
+    scheme, host = places.pop() if len(places) == 1 else ("", None)
+    return scheme == "https" and not is_loopback(host)

@@ -8,6 +8,7 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from bridge.asgi import origin_of
 from bridge.clients.client import ApplicationType
 
 LONGEST_URI: Final = 2_000
@@ -33,7 +34,7 @@ def redirect_problem(uri: str, application_type: ApplicationType, *, reverse_dom
     match parts.scheme:
         case "https":
             return None if parts.hostname else "names no host"
-        case "http" if parts.hostname in _LOOPBACK:
+        case "http" if is_loopback(parts.hostname):
             return None
         case "http":
             return "must use https, unless its host is 127.0.0.1, [::1] or localhost"
@@ -47,6 +48,20 @@ def redirect_problem(uri: str, application_type: ApplicationType, *, reverse_dom
             return None
 
 
+def place_of(uri: str) -> str:
+    """What a person sees of a redirect URI: the origin of whoever gets the answer, or its private scheme.  On his own
+    device ports mean nothing, and an app takes another each time."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("https", "http"):
+        return f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.hostname}" if is_loopback(parts.hostname) else origin_of(uri)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether that is the person's own device."""
+    return host in _LOOPBACK
+
+
 def link_problem(uri: str, *, https: bool = False) -> str | None:
     """What is wrong with an address that we show (`logo_uri`, say) or, with `https`, call; None: nothing."""
     parts = _split(uri)
@@ -54,7 +69,7 @@ def link_problem(uri: str, *, https: bool = False) -> str | None:
         return parts
     if parts.scheme not in ("https", "http") or not parts.hostname:
         return "must be an https address"
-    if https and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if https and parts.scheme == "http" and not is_loopback(parts.hostname):
         return "must use https, unless its host is 127.0.0.1, [::1] or localhost"
     return "must not have a fragment" if https and "#" in uri else None
 

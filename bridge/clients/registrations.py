@@ -7,7 +7,7 @@ holder read, change and remove that one client.  Both are random, and kept as ha
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ from bridge.tokens import new_id
 
 MOST_BYTES: Final = 16_384
 """Of a document, as it is kept."""
+MOST_LEVELS: Final = 8
+"""Of a document, itself the first."""
 _INITIAL: Final = re.compile(r"lbi_([0-9A-Za-z]{22})_[A-Za-z0-9_-]{43}", re.ASCII)
 _MANAGING: Final = re.compile(r"lbm_[A-Za-z0-9_-]{43}", re.ASCII)
 # What registered clients never get (security §17): tokens without a person.
@@ -302,6 +304,8 @@ def effective(document: Document, scopes: Sequence[str]) -> dict[str, Any]:
 
     Scopes beyond `scopes` are left out, as §2 allows.  Raises InvalidMetadata.
     """
+    if not _within(document, MOST_LEVELS):
+        raise InvalidMetadata("", f"the document is deeper than {MOST_LEVELS} levels")
     kept = {name: value for name, value in document.items() if name in _KNOWN or _LOCALIZED.fullmatch(name)}
     metadata = read_metadata(kept)
     asked = metadata.scopes if isinstance(metadata.scope, str) else scopes
@@ -318,6 +322,12 @@ def effective(document: Document, scopes: Sequence[str]) -> dict[str, Any]:
     if size > MOST_BYTES:
         raise InvalidMetadata("", f"the document is larger than {MOST_BYTES} bytes")
     return whole
+
+
+def _within(value: object, levels: int) -> bool:
+    """Whether it is no deeper: what can just be read here, another, on a deeper stack, could not."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_within(part, levels - 1) for part in parts)
 
 
 def _addresses(client: Client) -> set[tuple[str, bool]]:

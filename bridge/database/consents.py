@@ -29,6 +29,8 @@ class ConsentRow:
     scopes: tuple[str, ...]
     claims: tuple[str, ...] = ()
     """Those that were asked for by name (Core §5.5)."""
+    places: tuple[str, ...] = ()
+    """Where the answers went that he saw a page about, of an application that registered itself."""
     changed_at: int = 0
 
 
@@ -92,7 +94,8 @@ class ConsentRows:
 
     async def _replace(self, tx: Tx, new: ConsentRow, user: UserId) -> bool:
         state = {"granted": new.granted, "scopes": " ".join(new.scopes), "version": new.version}
-        state |= {"claims": " ".join(new.claims), "changed_at": int(self._db.clock.now())}
+        state |= {"claims": " ".join(new.claims), "places": " ".join(new.places)}
+        state |= {"changed_at": int(self._db.clock.now())}
         if new.version == NEVER_ASKED + 1:
             await tx.execute(insert(consents).values(user_id=user, client_id=new.client, **state))
             return True
@@ -114,5 +117,6 @@ def _read(row: RowMapping) -> ConsentRow:
         granted=bool(row["granted"]),
         scopes=tuple(row["scopes"].split()),
         claims=tuple(row["claims"].split()),
+        places=tuple((row["places"] or "").split()),
         changed_at=row["changed_at"],
     )

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from bridge.database.database import Database, Tx
 from bridge.errors import ConfigError
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The newest revision in `migrations/versions`."""
 
 

@@ -351,6 +351,7 @@ consents: Table = Table(
     Column("granted", Boolean(create_constraint=False), nullable=False),
     Column("scopes", Text, nullable=False, default=""),
     Column("claims", Text, nullable=False, default=""),
+    Column("places", Text),
     Column("changed_at", BigInteger, nullable=False, index=True),
 )
 

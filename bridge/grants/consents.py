@@ -30,11 +30,14 @@ class ConsentCopy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     granted: bool
     scopes: tuple[str, ...]
     claims: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     stamp: Stamp
 
-    def covers(self, scopes: Sequence[str], claims: Sequence[str] = ()) -> bool:
-        """Whether all of these were granted."""
-        return self.granted and set(scopes) <= set(self.scopes) and (not claims or set(claims) <= set(self.claims))
+    def covers(self, scopes: Sequence[str], claims: Sequence[str] = (), place: str | None = None) -> bool:
+        """Whether all of these were granted, and, where `place` matters, for answers that go there."""
+        if not self.granted or (place is not None and place not in self.places):
+            return False
+        return set(scopes) <= set(self.scopes) and (not claims or set(claims) <= set(self.claims))
 
 
 class Allowing(Struct, frozen=True):
@@ -43,6 +46,8 @@ class Allowing(Struct, frozen=True):
     scopes: tuple[str, ...]
     claims: tuple[str, ...] = ()
     """By name, beside those that the scopes give."""
+    places: tuple[str, ...] = ()
+    """Where he saw that the answers go, of an application that registered itself."""
 
 
 class Rows(Protocol):
@@ -95,10 +100,19 @@ class Consents:
         return await self._rows.granted_by(user)
 
     async def grant(
-        self, user: UserId, tag: SlotTag, client: ClientId, scopes: Sequence[str], claims: Sequence[str] = ()
+        self,
+        user: UserId,
+        tag: SlotTag,
+        client: ClientId,
+        scopes: Sequence[str],
+        claims: Sequence[str] = (),
+        *,
+        place: str | None = None,
     ) -> None:
-        """He allows these too.  An earlier withdrawal is finished first, lest this version hide it."""
-        await self._change(user, tag, client, Allowing(tuple(scopes), tuple(claims)))
+        """He allows these too, of an application that registered itself for answers that go to `place`.  An earlier
+        withdrawal is finished first, lest this version hide it."""
+        places = () if place is None else (place,)
+        await self._change(user, tag, client, Allowing(tuple(scopes), tuple(claims), places))
 
     async def withdraw(self, user: UserId, tag: SlotTag, client: ClientId) -> None:
         """He allows nothing any more; whatever stands on it is dead when this returns, and the client will be told."""
@@ -152,8 +166,16 @@ _decode = msgspec.json.Decoder(ConsentCopy).decode
 
 def encode_copy(row: ConsentRow, stamp: Stamp) -> bytes:
     """The copy of a row."""
-    copy = ConsentCopy(version=row.version, granted=row.granted, scopes=row.scopes, claims=row.claims, stamp=stamp)
-    return _encode(copy)
+    return _encode(
+        ConsentCopy(
+            version=row.version,
+            granted=row.granted,
+            scopes=row.scopes,
+            claims=row.claims,
+            places=row.places,
+            stamp=stamp,
+        )
+    )
 
 
 def read_copy(raw: bytes | None, stamp: Stamp) -> ConsentCopy | None:
@@ -169,11 +191,12 @@ def read_copy(raw: bytes | None, stamp: Stamp) -> ConsentCopy | None:
 
 def _after(old: ConsentRow, granting: Allowing | None) -> ConsentRow:
     if granting is None:
-        return replace(old, version=old.version + 1, granted=False, scopes=(), claims=())
+        return replace(old, version=old.version + 1, granted=False, scopes=(), claims=(), places=())
     return replace(
         old,
         version=old.version + 1,
         granted=True,
         scopes=tuple(dict.fromkeys((*old.scopes, *granting.scopes))),
         claims=tuple(dict.fromkeys((*old.claims, *granting.claims))),
+        places=tuple(dict.fromkeys((*old.places, *granting.places))),
     )

@@ -26,6 +26,7 @@ SHORTEST_SECRET: Final = 32
 """Bytes of a secret that is a key (RFC 7518 §3.2; Core §10.1, §16.19)."""
 MOST_KEYS: Final = 20
 _RSA_BITS: Final = range(2_048, 4_097)
+_MOST_EXPONENT: Final = 32
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _FITS: Final = {"RS256": RSAKey, "PS256": RSAKey, "ES256": ECKey, "EdDSA": OKPKey}
 _CURVES: Final = {"ES256": "P-256", "EdDSA": "Ed25519"}
@@ -155,11 +156,15 @@ def _imported(jwk: Mapping[str, Any]) -> Key | None:
     # what we choose by, we compare ourselves: `use`, `alg` and `key_ops` make the library refuse what it may do
     plain = {name: jwk[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in jwk}
     try:
-        if plain["kty"] == "RSA" and int.from_bytes(urlsafe_b64decode(plain["n"] + "==")).bit_length() not in _RSA_BITS:
+        if plain["kty"] == "RSA" and not (_bits(plain["n"]) in _RSA_BITS and _bits(plain["e"]) <= _MOST_EXPONENT):
             return None  # before the library sees it, which warns of a small one and works long on a large one
         return JWKRegistry.import_key(plain)
     except (JoseError, ValueError, TypeError, AttributeError, KeyError):
         return None
+
+
+def _bits(number: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(number + "==")).bit_length()
 
 
 def _fits(jwk: Mapping[str, Any], key: Key, alg: str) -> bool:

@@ -106,6 +106,7 @@ def _consented(request: AuthorizationRequest, consent: ConsentCopy | None, answe
     if consent is None:
         return False
     if request.wanted is NOTHING:
-        return consent.covers(request.scopes)
+        return consent.covers(request.scopes, place=request.place)
     # what a scope of before gives he has allowed, by whichever name it is asked for
-    return consent.covers(request.scopes, [name for name in request.claims if SCOPE_OF[name] not in consent.scopes])
+    claims = [name for name in request.claims if SCOPE_OF[name] not in consent.scopes]
+    return consent.covers(request.scopes, claims, request.place)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.clients.client import Client
+from bridge.clients.redirects import place_of
 from bridge.oidc import pkce
 from bridge.oidc.claims import SCOPE_OF, SCOPES
 from bridge.oidc.claims_parameter import NOTHING, Wanted, read_claims
@@ -73,10 +74,17 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True):
         return tuple(name for name in names if SCOPE_OF[name] not in self.scopes)
 
     @property
+    def place(self) -> str | None:
+        """Where the answer goes, if that is part of what the person allows: at the addresses of an application that
+        registered itself nobody looked but he (security §17)."""
+        return place_of(self.back.target.uri) if self.client.source == "registration" else None
+
+    @property
     def asks_each_time(self) -> bool:
         """The person is to be asked although he allowed it before: `prompt=consent`, or an app on his device that
-        anybody may pretend to be (RFC 8252 §8.6)."""
-        pretended = self.client.public and self.client.application_type == "native"
+        anybody may pretend to be (RFC 8252 §8.6).  What registered itself as a web app is not believed to be one."""
+        believed = self.client.application_type == "web" and self.client.source != "registration"
+        pretended = self.client.public and not believed
         return "consent" in self.prompt or (pretended and not self.back.target.uri.startswith("https:"))
 
 

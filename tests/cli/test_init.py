@@ -21,7 +21,7 @@ def test_it_makes_settings_secrets_tables_and_keys(
         "config": "bridge.toml",
         "made": ["bridge.toml", "var/master.key", "var/slot.key"],
         "kept": [],
-        "revision": "0006",
+        "revision": "0007",
     }
     config = Config.discover()
     assert (config.preset, config.base_url, config.oidc.enabled) == ("provider", "https://login.example.com", True)
@@ -98,7 +98,7 @@ def test_where_all_comes_from_the_environment_it_writes_no_file(
         "config": None,
         "made": ["keys/master", "keys/slot"],
         "kept": [],
-        "revision": "0006",
+        "revision": "0007",
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "keys"]
     assert command("check").status == 0
@@ -109,8 +109,8 @@ def test_migrate_brings_the_tables_and_may_come_again(place: Path, command: Comm
     refused = command("user", "list")
     assert refused.status == 1
     assert refused.err.endswith("login-bridge migrate\n")
-    assert command("migrate", "--json").json == {"revision": "0006"}
-    assert command("migrate").out == "the database is at revision 0006\n"
+    assert command("migrate", "--json").json == {"revision": "0007"}
+    assert command("migrate").out == "the database is at revision 0007\n"
     assert command("user", "list", "--json").json == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.clients.client import ApplicationType
-from bridge.clients.redirects import link_problem, redirect_problem
+from bridge.clients.redirects import link_problem, place_of, redirect_problem
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,24 @@ from bridge.clients.redirects import link_problem, redirect_problem
 )
 def test_an_address_of_that_kind_of_client_is_taken(uri: str, application_type: ApplicationType) -> None:
     assert redirect_problem(uri, application_type) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("https://rp.example/cb?a=b", "https://rp.example"),
+        ("https://RP.example:443/other", "https://rp.example"),
+        ("https://rp.example:8443/cb", "https://rp.example:8443"),
+        ("https://[2001:db8::1]:8443/cb", "https://[2001:db8::1]:8443"),
+        ("http://127.0.0.1:8000/cb", "http://127.0.0.1"),
+        ("http://127.0.0.1:9/cb", "http://127.0.0.1"),
+        ("https://localhost/cb", "https://localhost"),
+        ("com.example.app://rp.example/cb", "com.example.app:"),
+    ],
+)
+def test_a_place_is_what_a_person_sees_of_an_address(uri: str, place: str) -> None:
+    """security §17."""
+    assert place_of(uri) == place
 
 
 @pytest.mark.parametrize(

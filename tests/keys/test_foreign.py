@@ -80,6 +80,16 @@ def test_a_short_secret_is_no_key() -> None:
         assert judge(token(text), Secret("s" * length), ("HS256",)) == verdict
 
 
+@pytest.mark.parametrize(
+    ("exponent", "usable"), [(3, 1), (65_537, 1), (2**32 - 1, 1), (2**32 + 1, 0), (2**2047 + 1, 0)]
+)
+def test_a_key_that_takes_long_to_check_with_is_no_key(exponent: int, usable: int) -> None:
+    """security §17: what a client that registered itself makes us do for strangers has a limit."""
+    numbers = rsa.generate_private_key(65_537, 2_048).public_key().public_numbers()
+    jwk = {"kty": "RSA", "e": _b64(exponent.to_bytes(256).lstrip(b"\0")), "n": _b64(numbers.n.to_bytes(256))}
+    assert len(PublicKeys.parse(json.dumps({"keys": [jwk]}))) == usable
+
+
 @pytest.mark.parametrize("bits", [1_024, 2_048])
 def test_a_small_rsa_key_is_no_key(bits: int) -> None:
     """RFC 7518 §3.3; engine §8.2."""

@@ -22,6 +22,7 @@ from bridge.accounts.options import AccountOptions
 from bridge.asgi import Proxies, Receive, Reply, Scope, Send
 from bridge.clients.clients import Clients
 from bridge.clients.metadata import OFFERED, Offered
+from bridge.clients.redirects import place_of
 from bridge.clients.registrations import Registrations
 from bridge.database.consents import ConsentRows
 from bridge.database.database import Database
@@ -299,9 +300,10 @@ class World:
         return browser
 
     async def allow(self, client: str, *scopes: str, user: User | None = None) -> None:
-        """A consent that was given before."""
-        who = user or self.bob
-        await self.consents.grant(who.id, who.tag, ClientId(client), scopes)
+        """A consent that was given before, to what registered itself for its first address."""
+        who, known = user or self.bob, await self.clients.get(client)
+        place = place_of(known.redirect_uris[0]) if known and known.source == "registration" else None
+        await self.consents.grant(who.id, who.tag, ClientId(client), scopes, place=place)
 
     async def token(self, client: str = "shop", **form: str) -> httpx2.Response:
         """A token request with the client's own way to authenticate."""
@@ -394,9 +396,15 @@ class Browser:
         binding = self.jar[self.world.cookies.name("pre")]
         visit = await self.world.interactions.load(interaction, binding)
         assert visit is not None and visit.record.app is not None and self.user is not None
+        app = visit.record.app
         if allow:
             await self.world.consents.grant(
-                self.user.id, self.user.tag, visit.record.app.client, visit.record.scopes, visit.record.claims
+                self.user.id,
+                self.user.tag,
+                app.client,
+                visit.record.scopes,
+                visit.record.claims,
+                place=None if app.verified else place_of(app.redirect_uri),
             )
         await self.world.interactions.answer(interaction, binding, "consent" if allow else "deny", session=self.session)
         return await self.get(f"/oauth/authorize?interaction={interaction}")
