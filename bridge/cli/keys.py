@@ -22,7 +22,8 @@ def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List all keys, those that are gone too: since when each is what it is, and until when."""
 
     async def work(rooms: Rooms) -> list[dict[str, Any]]:
-        return [_shown(stage, rooms.keyring.schedule) for stage in await rooms.keyring.stages()]
+        stages = await rooms.keyring.stages()
+        return [_shown(stage, rooms.keyring.schedule, stages) for stage in stages]
 
     rows = within(config, work)
     if not as_json:
@@ -69,6 +70,6 @@ def compromise(*, kid: Kid, config: ConfigFile = None, as_json: AsJson = False) 
     say({"compromised": kid, "active": active}, "\n".join(lines), as_json=as_json)
 
 
-def _shown(stage: Stage, schedule: Schedule) -> dict[str, Any]:
-    until = due_at(stage, schedule)
+def _shown(stage: Stage, schedule: Schedule, stages: Sequence[Stage] = ()) -> dict[str, Any]:
+    until = due_at(stage, schedule, stages)
     return {"kid": stage.kid, "alg": stage.alg, "state": stage.state, "since": stage.since, "until": until}

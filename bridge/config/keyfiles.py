@@ -38,7 +38,7 @@ def keys_of(config: Config, folder: Path = DEV_FOLDER) -> Keys:
 
     Raises ConfigError for one that is missing or cannot be used.
     """
-    if config.dev:
+    if config.dev and (config.secrets.master is None or config.secrets.slot is None):
         make_keys(folder)
     master = _given_or_kept(config, config.secrets.master, folder / MASTER_FILE)
     slot = _given_or_kept(config, config.secrets.slot, folder / SLOT_FILE)

@@ -94,11 +94,13 @@ def compromised(keys: Sequence[Stage], kid: str) -> list[Step]:
     return [*gone, *(step for alg in ALGORITHMS if alg == key.alg for step in _instead(alg, _of(keys, alg, "pending")))]
 
 
-def due_at(key: Stage, schedule: Schedule) -> int | None:
-    """When it goes on to its next state by itself; None: it does not."""
+def due_at(key: Stage, schedule: Schedule, keys: Sequence[Stage] = ()) -> int | None:
+    """When it goes on to its next state by itself, among `keys`; None: it does not."""
     match key.state:
         case "pending":
             return key.since + schedule.before
+        case "active" if successors := [one for one in keys if (one.alg, one.state) == (key.alg, "pending")]:
+            return due_at(successors[0], schedule)
         case "active":
             return key.since + schedule.every if schedule.every else None
         case "retiring":

@@ -21,7 +21,10 @@ def test_new_keys_are_published_and_wait(place: object, command: Command) -> Non
     pending = command("keys", "rotate", "--json").json["pending"]
     assert sorted(row["alg"] for row in pending) == ALL
     assert all(row["until"] == row["since"] + 300 + 60 for row in pending)
-    assert _by_state(command("keys", "list", "--json").json) == {"active": ALL, "pending": ALL}
+    both = command("keys", "list", "--json").json
+    assert _by_state(both) == {"active": ALL, "pending": ALL}
+    ends = {(row["alg"], row["until"]) for row in both}
+    assert ends == {(row["alg"], row["until"]) for row in pending}, "the old one signs until the new one does"
     assert command("keys", "rotate", "--json").json["pending"] == pending  # they wait still
     said = command("keys", "list")
     assert said.status == 0 and pending[0]["kid"] in said.out and "UTC" in said.out

@@ -32,6 +32,12 @@ def test_two_makings_differ(tmp_path: Path) -> None:
     assert not one.slot.matches(other.slot)
 
 
+def test_nothing_is_made_where_both_are_set(tmp_path: Path) -> None:
+    given = {("profile",): "dev", ("secrets", "master"): Ring.new_line("1"), ("secrets", "slot"): "A" * 43}
+    keys_of(Config.load(given=given), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_dev_profile_keeps_what_it_made(tmp_path: Path) -> None:
     first, again = keys_of(DEV, tmp_path), keys_of(DEV, tmp_path)
     assert first.ring.newest.derive("csrf") == again.ring.newest.derive("csrf")
