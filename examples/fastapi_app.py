@@ -1,5 +1,6 @@
 """A FastAPI app whose users sign in at the bridge's own pages, in the same process.
 
+    pip install 'login-bridge[server]' fastapi
     export BRIDGE__PROFILE=dev
     login-bridge migrate
     echo 'a password of your own' | login-bridge user add me@example.com --password-stdin
