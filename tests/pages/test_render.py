@@ -14,7 +14,7 @@ from bridge.pages import render
 from bridge.pages.app import App
 from bridge.pages.headers import has_script
 from bridge.pages.masking import masked
-from bridge.pages.models import AllowedApp, Page, SessionRow
+from bridge.pages.models import AllowedApp, ChangeProblem, Page, SessionRow
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -185,6 +185,17 @@ def test_the_focus_goes_to_the_first_thing_to_type() -> None:
     assert "autofocus" in show(LOGIN).one("input", name="email").attributes
     assert "autofocus" in show(LOGIN_TO).one("input", name="password").attributes
     assert all(sum("autofocus" in i.attributes for i in show(p).all("input")) <= 1 for p in SCREENS.values())
+
+
+@pytest.mark.parametrize("problem", samples.choices(ChangeProblem))
+def test_a_refused_new_password_has_the_focus_at_the_field_of_which_something_is_said(problem: ChangeProblem) -> None:
+    """The form of the account page stands below all the lists."""
+    fields = show(replace(ACCOUNT, problem=problem)).all("input")
+    wrong = [field["id"] for field in fields if field.get("aria-invalid") == "true"]
+    assert [field["id"] for field in fields if "autofocus" in field.attributes] == wrong
+    elsewhere = {"wrong-current": ["current_password"], "different": ["new_password_again"]}
+    above = problem in ("stale", "unreachable", "too-many")
+    assert wrong == ([] if above else elsewhere.get(problem, ["new_password"]))
 
 
 def test_the_typed_address_comes_back_and_no_password_ever_does() -> None:
