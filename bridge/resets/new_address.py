@@ -90,7 +90,8 @@ class NewAddresses:
         async def work(deed: Deed) -> EmailChange | Unchanged | None:
             done = await self._changes.ask(deed, user.id, email)
             if isinstance(done, EmailChange):
-                await self._outbox.put(deed.tx, CONFIRM, user.id, {"change": str(done.id)})
+                payload = {"change": str(done.id), "language": visit.language}
+                await self._outbox.put(deed.tx, CONFIRM, user.id, payload)
             return done
 
         return await self._ledger.do(visit, work)

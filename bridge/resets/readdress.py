@@ -40,7 +40,8 @@ class Readdress:
         async def work(deed: Deed) -> User | AddressTaken | Gone:
             done = await self._changes.confirm(deed, token)
             if isinstance(done, User):
-                await self._outbox.put(deed.tx, UNDO, done.id, {"change": str(change.id)})
+                payload = {"change": str(change.id), "language": visit.language}
+                await self._outbox.put(deed.tx, UNDO, done.id, payload)
             return done
 
         return await self._over(await self._ledger.do(visit, work))

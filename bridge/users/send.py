@@ -54,7 +54,8 @@ class EmailChangeSender:
         if user is None or await self._taken(change):
             return
         letter = _letter(change, f"{self.base_url}{PATH}{token.reveal()}")
-        await self.post.send(delivery, _Address(user.id, letter.email, user.language), letter)
+        to, asked = _Address(user.id, letter.email, user.language), delivery.payload.get("language", "")
+        await self.post.send(delivery, to, letter, asked=asked)
 
     async def _taken(self, change: EmailChange) -> bool:
         """Whether another user has the address: he is told nothing, and whoever asked cannot tell (security §24)."""

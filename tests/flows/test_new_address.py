@@ -12,7 +12,7 @@ from bridge.errors import Unavailable
 from bridge.testing.hands import Hands
 from bridge.types import Visit
 from tests.flows.foreign import FOREIGN
-from tests.flows.mailbox import Mailbox, link_in
+from tests.flows.mailbox import Mailbox, link_in, text_of
 from tests.flows.screens import Open, letter_to, signed_in, somebody, ways
 from tests.flows.visitor import Visitor
 from tests.running import ADA, LI, NEW_PASSWORD, PASSWORD, TOM, Furnished, Given, Site, in_process
@@ -57,6 +57,20 @@ async def test_the_whole_way(site: Site, ada: Visitor, visit: Visiting, mailbox:
     await other.sign_in(NEW)
     assert other.at == "/account" and "Waits for" not in other.text
     assert [kind for kind in site.told.kinds() if kind.startswith("email.")] == ["email.requested", "email.changed"]
+
+
+async def test_its_letters_speak_his_language_or_that_of_the_page(
+    site: Site, ada: Visitor, visit: Visiting, mailbox: Mailbox
+) -> None:
+    await ask(await ada.open("/account?lang=zh_Hans"))
+    letter, other = await mailbox.next(NEW), visit(site)
+    assert "新邮箱地址" in letter["Subject"] and "新邮箱地址" in text_of(letter)
+    await other.open(f"{urlsplit(link_in(letter)).path}?lang=zh_Hans")
+    await other.press("email-confirm")
+    assert "邮箱地址" in (await mailbox.next(ADA))["Subject"], "nor has who undoes it chosen one"
+    li = await visit(site).sign_in(LI)
+    await ask(await li.open("/account?lang=en"), "li.new@example.com")
+    assert "新邮箱地址" in (await mailbox.next("li.new@example.com"))["Subject"], "her record comes first"
 
 
 async def test_s24_an_address_that_another_has_looks_the_same_and_its_holder_hears_nothing(
