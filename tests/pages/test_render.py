@@ -14,7 +14,7 @@ from bridge.pages import render
 from bridge.pages.app import App
 from bridge.pages.headers import has_script
 from bridge.pages.masking import masked
-from bridge.pages.models import AllowedApp, ChangeProblem, Page, SessionRow
+from bridge.pages.models import AddressProblem, AllowedApp, ChangeProblem, NewAddress, Page, SessionRow
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -171,6 +171,19 @@ def test_a_wrong_password_is_said_in_an_alert_that_both_fields_refer_to() -> Non
         field = shown.one("input", name=name)
         assert field["aria-invalid"] == "true" and field["aria-describedby"] == "problem"
     assert shown.one("title").text.startswith("Error")
+
+
+@pytest.mark.parametrize(("locale", "error"), [("en", "Error: "), ("zh_Hans", "错误：")])
+def test_the_title_says_first_that_something_was_refused(locale: str, error: str) -> None:
+    """Of every form of the page: who hears it read is told before all else."""
+    refused: list[Page] = [replace(LOGIN, problem="wrong"), replace(ACCOUNT, problem="wrong-current")]
+    refused += [replace(ACCOUNT, address=NewAddress(problem=each)) for each in get_args(AddressProblem)]
+    for page in refused:
+        shown = show(page, locale=locale)
+        assert shown.one("title").text == f"{error}{shown.one('h1').text} · Login Bridge"
+    for page in (LOGIN, ACCOUNT, replace(ACCOUNT, address=None)):
+        shown = show(page, locale=locale)
+        assert shown.one("title").text == f"{shown.one('h1').text} · Login Bridge"
 
 
 def test_a_missing_address_is_said_at_its_field_which_has_the_focus() -> None:
