@@ -1,5 +1,6 @@
 """Every page, as HTML: what forms carry, what a screen reader needs, and that nothing of others becomes markup."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -52,6 +53,11 @@ def test_a_page_has_a_language_a_title_one_heading_and_one_main_part(page: Page,
     heading = shown.one("h1").text
     assert heading and heading in shown.one("title").text and "Login Bridge" in shown.one("title").text
     assert shown.one("main").one("h1").text == heading
+
+
+def test_between_chinese_sentences_there_is_no_gap(page: Page) -> None:
+    for element in show(page, locale="zh_Hans").one("main").all("h1", "h2", "p"):
+        assert not re.search("[。，：；？！] ", element.text), element.text
 
 
 def test_every_id_is_there_once_and_every_reference_leads_to_one(page: Page) -> None:
