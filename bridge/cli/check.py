@@ -6,7 +6,7 @@ import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 import typer
 
@@ -17,6 +17,7 @@ from bridge.cli.output import AsJson, ConfigFile, say
 from bridge.cli.rooms import close, closed
 from bridge.cli.user import all_users
 from bridge.clients.client import Client
+from bridge.clients.redirects import is_loopback
 from bridge.config import Config
 from bridge.config.config import PROXY_UNNAMED
 from bridge.config.keyfiles import others_may_read
@@ -25,8 +26,6 @@ from bridge.errors import BridgeError, ConfigError
 from bridge.stores.redis import RedisStore
 
 Level = Literal["error", "warning"]
-
-_LOCAL: Final = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,10 @@ async def findings(file: Path | None) -> list[Finding]:
 def _about_settings(settings: Config) -> Iterator[Finding]:
     unusual: Iterable[tuple[Any, str]] = (
         (not settings.base_url.startswith("https://"), f"server.base_url {settings.base_url} is not https"),
-        (settings.dev and settings.server.host not in _LOCAL, "server.host: the dev profile is for this machine only"),
+        (
+            settings.dev and not is_loopback(settings.server.host),
+            "server.host: the dev profile is for this machine only",
+        ),
         (_everybody(settings), "server.trusted_proxies believes the whole internet: anybody can claim any address"),
         (not settings.dev and settings.mail.url == "console:", "mail.url is console: every reset link is in the log"),
         (settings.sessions.shared_domain, "sessions.shared_domain: every host below it can read and set the cookie"),

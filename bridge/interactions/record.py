@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from bridge.clients.redirects import place_of
 from bridge.sessions.ticket import TicketWish
 from bridge.types import ClientId
 
@@ -39,6 +40,11 @@ class Display(Struct, frozen=True, kw_only=True, omit_defaults=True):
     logo_uri: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None
+
+    @property
+    def place(self) -> str | None:
+        """Where the answer goes, if that is part of what the person allows here."""
+        return None if self.verified else place_of(self.redirect_uri)
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -99,7 +99,7 @@ def due_at(key: Stage, schedule: Schedule, keys: Sequence[Stage] = ()) -> int | 
     match key.state:
         case "pending":
             return key.since + schedule.before
-        case "active" if successors := [one for one in keys if (one.alg, one.state) == (key.alg, "pending")]:
+        case "active" if successors := _of(keys, key.alg, "pending"):
             return due_at(successors[0], schedule)
         case "active":
             return key.since + schedule.every if schedule.every else None
@@ -114,6 +114,6 @@ def _instead(alg: Algorithm, pending: Sequence[Stage]) -> Iterator[Step]:
     yield Move(pending[0].kid, "active") if pending else Make(alg, "active")
 
 
-def _of(keys: Sequence[Stage], alg: Algorithm, state: State) -> list[Stage]:
+def _of(keys: Sequence[Stage], alg: str, state: State) -> list[Stage]:
     """Oldest first."""
     return sorted((key for key in keys if (key.alg, key.state) == (alg, state)), key=lambda key: (key.since, key.kid))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from bridge.clients.redirects import is_loopback
+
 _LONGEST_NAME = 80
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+")
 
@@ -42,7 +44,7 @@ class App:
     def on_this_device(self) -> bool:
         """Whether the answer stays on the person's device: a private-use scheme or the loopback (RFC 8252 §7)."""
         parts = urlsplit(self.redirect_uri)
-        return parts.scheme not in ("http", "https") or parts.hostname in ("localhost", "127.0.0.1", "::1")
+        return parts.scheme not in ("http", "https") or is_loopback(parts.hostname)
 
 
 @lru_cache(maxsize=1_024)  # of the same few applications again and again

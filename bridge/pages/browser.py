@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from bridge.asgi import Proxies, Receive, Reply, Scope, header, origin_of, query, read_form, see_other
+from bridge.clients.redirects import is_loopback
 from bridge.clock import Clock
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Interaction
@@ -30,8 +31,6 @@ from bridge.tokens import LoginToken, new_id
 from bridge.types import Visit
 from bridge.users.backend import UserBackend
 from bridge.users.user import User
-
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 CARRIED_SECONDS: Final = 900
 """How long the token of a letter's link waits in a cookie for its form."""
@@ -255,7 +254,7 @@ class Desk:
     def _same_loopback(self, origin: str, scope: Scope) -> bool:
         """In the dev profile this machine has several names."""
         host = header(scope, b"host")
-        return self.dev and origin == f"http://{host}" and urlsplit(origin).hostname in _LOOPBACK
+        return self.dev and origin == f"http://{host}" and is_loopback(urlsplit(origin).hostname)
 
     def _binding(self, asked: Asked) -> tuple[Header, ...]:
         return (self.cookies.set("pre", asked.binding),) if asked.heard.pre is None else ()

@@ -6,7 +6,6 @@ The answers are noted in the visit; what follows from them the dispatcher decide
 from dataclasses import dataclass
 
 from bridge.asgi import Receive, Reply, Scope, Send
-from bridge.clients.redirects import place_of
 from bridge.events.event import Events
 from bridge.grants.consents import Consents
 from bridge.interactions.interactions import Visit as Interaction
@@ -89,8 +88,7 @@ class Consenting:
             return await self._note(asked, question, "deny")
         session, user, client = question.session, question.user.id, question.app.client
         scopes, claims = question.interaction.record.scopes, question.interaction.record.claims
-        place = None if question.app.verified else place_of(question.app.redirect_uri)
-        await self.consents.grant(user, session.token.tag, client, scopes, claims, place=place)
+        await self.consents.grant(user, session.token.tag, client, scopes, claims, place=question.app.place)
         self.events.tell(
             "consent.granted",
             asked.visit,

@@ -404,7 +404,7 @@ class Browser:
                 app.client,
                 visit.record.scopes,
                 visit.record.claims,
-                place=None if app.verified else place_of(app.redirect_uri),
+                place=app.place,
             )
         await self.world.interactions.answer(interaction, binding, "consent" if allow else "deny", session=self.session)
         return await self.get(f"/oauth/authorize?interaction={interaction}")
