@@ -2,31 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
 from typing import Any, Protocol
 
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.asyncio.connection import AbstractConnection
 
 from bridge.errors import Unavailable
+from bridge.stores.line import Line, named
 from bridge.stores.scripts import packed
 
-# uvloop says RuntimeError of a connection that the other side has reset.
-_BROKEN = (RedisError, OSError, RuntimeError)
 _INFO = (packed("INFO", "server"), packed("INFO", "replication"))
 _RUN_ID = re.compile(r"^run_id:(\S+)", re.MULTILINE)
 _POLICY = re.compile(r"^maxmemory_policy:(\S+)", re.MULTILINE)
 _REPLICATION_ID = re.compile(r"^master_replid:(\S+)", re.MULTILINE)
-
-
-class Connection(Protocol):
-    """What is used of a connection of redis-py."""
-
-    socket_timeout: float | None
-
-    async def connect(self) -> None: ...
-    async def disconnect(self, nowait: bool = False) -> None: ...  # noqa: FBT001, FBT002  redis-py's signature
-    async def send_packed_command(self, command: bytes, check_health: bool = True) -> None: ...  # noqa: FBT001, FBT002
-    async def read_response(self, *, disconnect_on_error: bool = True) -> Any: ...
 
 
 class Server(Protocol):
@@ -34,62 +21,8 @@ class Server(Protocol):
 
     seconds: float
 
-    def connection(self) -> Connection: ...
+    def connection(self) -> AbstractConnection: ...
     async def close(self) -> None: ...
-
-
-class Line:
-    """One connection that has shaken hands."""
-
-    __slots__ = ("_connection", "_seconds", "broken", "generation")
-
-    def __init__(self, connection: Connection, seconds: float, generation: int) -> None:
-        self._connection = connection
-        self._seconds = seconds
-        self.generation: int = generation
-        self.broken: bool = False
-
-    async def connect(self) -> None:
-        """Raises `Unavailable`."""
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._connection.connect()
-            self._connection.socket_timeout = None  # `ask` has one for all of its answers, not one for each
-        except _BROKEN as error:
-            raise Unavailable(f"the store does not take the connection: {_named(error)}") from error
-
-    async def ask(self, commands: Sequence[bytes]) -> list[Any]:
-        """Send all at once and bring the answers, in order; an error answer is one of them.
-
-        Fewer answers than commands: the line broke, and of the rest it is not known whether they happened.
-        """
-        answers: list[Any] = []
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._connection.send_packed_command(b"".join(commands), check_health=False)
-                for _ in commands:
-                    answers.append(await self._answer())  # noqa: PERF401  what came before a break is kept
-        except _BROKEN:
-            self.broken = True
-        except BaseException:
-            self.broken = True  # an answer may still come: the next one here would take it for his
-            raise
-        return answers
-
-    async def hang_up(self) -> None:
-        """Close, and wait for it: an event loop that ends must not find it half closed."""
-        try:
-            await self._connection.disconnect()
-        except _BROKEN:
-            await self._connection.disconnect(nowait=True)
-
-    async def _answer(self) -> Any:
-        try:
-            return await self._connection.read_response(disconnect_on_error=False)
-        except ReadOnlyError:
-            raise  # a primary that was demoted: whoever takes writes now is reached by a new connection
-        except ResponseError as error:
-            return error
 
 
 class Lines:
@@ -114,8 +47,13 @@ class Lines:
         self._closed = False
 
     async def take(self) -> Line:
-        """A line for one's own use; raises `Unavailable`."""
-        return self._idle.pop() if self._idle else await self._new()
+        """A line for one's own use, that is not known to be broken; raises `Unavailable`."""
+        while self._idle:
+            line = self._idle.pop()
+            if not line.broken:
+                return line
+            self.give(line)
+        return await self._new()
 
     def give(self, line: Line) -> None:
         """Bring it back.  If it broke, so did probably the idle ones: they are closed (spec/store.md §4)."""
@@ -208,13 +146,9 @@ class Lines:
 def _identity_of(server: Any, replication: Any) -> str:
     run_id, replication_id = _RUN_ID.search(_text(server)), _REPLICATION_ID.search(_text(replication))
     if run_id is None or replication_id is None:
-        raise Unavailable(f"the store does not say who it is: {_named(server)}; its user needs +info")
+        raise Unavailable(f"the store does not say who it is: {named(server)}; its user needs +info")
     return f"{run_id[1]}:{replication_id[1]}"
 
 
 def _text(answer: Any) -> str:
     return answer.decode() if isinstance(answer, bytes) else str(answer)
-
-
-def _named(error: Any) -> str:
-    return f"{type(error).__name__}: {error}" if isinstance(error, Exception) else type(error).__name__

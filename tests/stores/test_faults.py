@@ -13,6 +13,7 @@ from bridge.stores.address import ANSWER_SECONDS, Address
 from bridge.stores.gate import Gate
 from bridge.stores.lines import Lines
 from bridge.stores.redis import MOST_LINES, RedisStore
+from bridge.stores.scripts import Script
 from bridge.stores.store import Add, Drop, Put, Swap, Tag, Take
 from bridge.testing.lossy import LossyProxy
 from tests.servers import Server, free_port, redis_binary, valkey_binary
@@ -259,6 +260,19 @@ async def test_idle_connections_that_somebody_ended_cost_nobody_an_answer(valkey
             outcomes = await asyncio.gather(*(store.commit(Add(f"{A}:{turn}:{i}", b"v", LONG)) for i in range(5)))
             assert outcomes == [True] * 5
         assert not store.lost
+
+
+async def test_what_may_be_sent_once_only_is_not_sent_on_a_connection_that_has_ended(valkey_server: Server) -> None:
+    async with (
+        LossyProxy("127.0.0.1", emptied(valkey_server).port) as proxy,
+        opened(f"redis://127.0.0.1:{proxy.port}") as store,
+    ):
+        one = Script("return 1")
+        for _ in range(3):
+            await _at_once(store)
+            await proxy.cut_all()
+            await asyncio.sleep(0.02)
+            assert await store.run(one, [A], []) == 1
 
 
 async def test_once_another_server_was_met_nobody_hears_the_one_before(

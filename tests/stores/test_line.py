@@ -1,0 +1,147 @@
+"""What one connection does with whatever a server says — spec/store.md §4."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, ResponseError
+
+from bridge.stores.line import Line
+from bridge.stores.scripts import packed
+
+SECONDS = 0.2
+GET = packed("GET", "a")
+
+
+class Made:
+    """A connection as redis-py leaves it, its server the other end of a pair of sockets."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self._ours = ours
+
+    async def connect(self) -> None:
+        _, self._writer = await asyncio.open_connection(sock=self._ours)
+
+    async def disconnect(self, nowait: bool = False) -> None:
+        self._writer.close()
+        if not nowait:
+            await self._writer.wait_closed()
+
+
+class Server:
+    """The other end."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+
+    async def says(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.end.sendall(piece)
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def both() -> AsyncIterator[tuple[Line, Server]]:
+    ours, theirs = socket.socketpair()
+    line = Line(cast(AbstractConnection, Made(ours)), SECONDS, 0)
+    await line.connect()
+    with theirs:
+        yield line, Server(theirs)
+        await asyncio.wait_for(line.hang_up(), 1)  # whatever happened before, to close waits for nobody
+
+
+async def _asked(line: Line, server: Server, commands: int, *pieces: bytes) -> list[Any]:
+    asking = asyncio.ensure_future(line.ask([GET] * commands))
+    await asyncio.sleep(0)
+    await server.says(*pieces)
+    return await asking
+
+
+async def test_replies_come_in_order_however_they_were_cut(both: tuple[Line, Server]) -> None:
+    line, server = both
+    whole = b"$1\r\na\r\n*2\r\n$-1\r\n$3\r\nb\r\n\r\n:7\r\n"
+    for cut in range(len(whole)):
+        assert await _asked(line, server, 3, whole[:cut], whole[cut:]) == [b"a", [None, b"b\r\n"], 7]
+    assert not line.broken
+
+
+async def test_an_error_is_a_reply_among_others(both: tuple[Line, Server]) -> None:
+    line, server = both
+    replies = await _asked(line, server, 3, b"-NOSCRIPT No matching script\r\n-ERR odd\r\n+OK\r\n")
+    assert [type(reply) for reply in replies] == [NoScriptError, ResponseError, bytes]
+    assert not line.broken
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-WRONGPASS invalid username-password pair\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ],
+    ids=lambda said: said.split()[0].decode(),
+)
+async def test_a_server_that_is_not_the_one_we_want_is_left_with_what_came_before(
+    both: tuple[Line, Server], said: bytes
+) -> None:
+    line, server = both
+    assert await _asked(line, server, 3, b"+OK\r\n" + said + b"+OK\r\n") == [b"OK"]
+    assert line.broken
+
+
+async def test_a_reply_that_does_not_come_in_time_breaks_the_line(both: tuple[Line, Server]) -> None:
+    line, server = both
+    assert await _asked(line, server, 2, b"+OK\r\n") == [b"OK"]
+    assert line.broken
+
+
+async def test_the_end_of_the_connection_brings_what_came_before(both: tuple[Line, Server]) -> None:
+    line, server = both
+    asking = asyncio.ensure_future(line.ask([GET, GET]))
+    await asyncio.sleep(0)
+    await server.says(b"+OK\r\n$5\r\nab")
+    server.end.close()
+    assert await asking == [b"OK"]
+    assert line.broken
+
+
+async def test_an_end_shows_while_nobody_asks(both: tuple[Line, Server]) -> None:
+    line, server = both
+    server.end.close()
+    await asyncio.sleep(0.01)
+    assert line.broken
+    assert await line.ask([GET]) == []
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_reply_to_nobody_breaks_the_line(both: tuple[Line, Server], before: int) -> None:
+    """The next one to ask would take it for his."""
+    line, server = both
+    for _ in range(before):
+        assert await _asked(line, server, 1, b"+OK\r\n") == [b"OK"]
+    await server.says(b"+ANOTHER\r\n")
+    assert line.broken
+
+
+async def test_one_reply_too_many_breaks_the_line(both: tuple[Line, Server]) -> None:
+    line, server = both
+    assert await _asked(line, server, 1, b"+OK\r\n+ANOTHER\r\n") == [b"OK"]
+    assert line.broken
+
+
+async def test_who_gives_up_leaves_a_line_that_nobody_uses_again(both: tuple[Line, Server]) -> None:
+    line, server = both
+    asking = asyncio.ensure_future(line.ask([GET]))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert line.broken
+    await server.says(b"+LATE\r\n")
+    assert await line.ask([GET]) == []
+    assert server.end.recv(1_000) == GET, "and nothing more is sent"
