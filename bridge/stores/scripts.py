@@ -19,33 +19,40 @@ class Script:
         self.sha: str = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-# KEYS[i], and for each four arguments: op, seen, value, ttl in ms.  The first loop judges, the second writes.
-# Nothing in the second can fail, because everything was checked before it was sent: an error there would leave half.
+# KEYS[i], the i-th letter of ARGV[1], and behind that as many words as the letter needs: a value that was seen, one
+# that is written (of an index: a member), a ttl in ms.  The first loop judges, the second writes.  Nothing in the
+# second can fail, because everything was checked before it was sent: an error there would leave half.
 COMMIT = Script("""
+local words = {e = 1, n = 0, a = 2, t = 1, s = 3, p = 2, d = 0, i = 2, o = 1}
+local at = 2
 for i = 1, #KEYS do
-  local op = ARGV[4 * i - 3]
-  if op == 'expect' or op == 'take' or op == 'swap' then
-    if redis.call('GET', KEYS[i]) ~= ARGV[4 * i - 2] then return 0 end
-  elseif op == 'add' or op == 'absent' then
+  local op = string.sub(ARGV[1], i, i)
+  if op == 'e' or op == 't' or op == 's' then
+    if redis.call('GET', KEYS[i]) ~= ARGV[at] then return 0 end
+  elseif op == 'a' or op == 'n' then
     if redis.call('EXISTS', KEYS[i]) == 1 then return 0 end
   end
+  at = at + words[op]
 end
 local now
+at = 2
 for i = 1, #KEYS do
-  local op, key, value, ttl = ARGV[4 * i - 3], KEYS[i], ARGV[4 * i - 1], ARGV[4 * i]
-  if op == 'add' or op == 'swap' or op == 'put' then
+  local op, key = string.sub(ARGV[1], i, i), KEYS[i]
+  at = at + words[op]
+  local value, ttl = ARGV[at - 2], ARGV[at - 1]
+  if op == 'a' or op == 's' or op == 'p' then
     redis.call('SET', key, value, 'PX', ttl)
-  elseif op == 'take' or op == 'drop' then
+  elseif op == 't' or op == 'd' then
     redis.call('DEL', key)
-  elseif op == 'tag' then
+  elseif op == 'i' then
     if not now then
       local time = redis.call('TIME')
       now = time[1] * 1000 + math.floor(time[2] / 1000)
     end
     redis.call('ZADD', key, 'GT', string.format('%.0f', now + ttl), value)
     if redis.call('PTTL', key) < tonumber(ttl) then redis.call('PEXPIRE', key, ttl) end
-  elseif op == 'untag' then
-    redis.call('ZREM', key, value)
+  elseif op == 'o' then
+    redis.call('ZREM', key, ARGV[at - 1])
   end
 end
 return 1
@@ -59,17 +66,21 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)
 """)
 
 Word = str | int | bytes
-_Written = tuple[str, tuple[Word, Word, Word, Word]]
+_Written = tuple[str, str, tuple[Word, ...]]
+"""Key, letter and words of one change."""
 
 
 def written(changes: Sequence[Change]) -> tuple[list[str], list[Word]]:
     """The keys and the arguments of `COMMIT` for these changes."""
     keys: list[str] = []
-    arguments: list[Word] = []
+    letters = ""
+    arguments: list[Word] = [letters]
     for change in changes:
-        key, words = _WORDS[type(change)](change)
+        key, letter, words = _WORDS[type(change)](change)
         keys.append(key)
+        letters += letter
         arguments += words
+    arguments[0] = letters
     return keys, arguments
 
 
@@ -89,31 +100,21 @@ def packed_text(script: Script, keys: Sequence[str], arguments: Sequence[Word]) 
 
 
 def _expect(change: Expect) -> _Written:
-    if change.value is None:
-        return change.key, ("absent", b"", b"", 0)
-    return change.key, ("expect", change.value, b"", 0)
+    return (change.key, "n", ()) if change.value is None else (change.key, "e", (change.value,))
 
 
-def _swap(change: Swap) -> _Written:
-    return change.key, ("swap", change.seen, change.value, _ms(change.ttl))
-
-
-def _tag(change: Tag) -> _Written:
-    return INDEX_PREFIX + change.index, ("tag", b"", change.member, _ms(change.ttl))
+def _ms(ttl: float) -> int:
+    return max(1, round(ttl * 1000))
 
 
 # One look-up instead of a row of comparisons: this runs for every change of every commit.
 _WORDS: Mapping[type[Change], Callable[[Any], _Written]] = {
     Expect: _expect,
-    Add: lambda change: (change.key, ("add", b"", change.value, _ms(change.ttl))),
-    Take: lambda change: (change.key, ("take", change.seen, b"", 0)),
-    Swap: _swap,
-    Put: lambda change: (change.key, ("put", b"", change.value, _ms(change.ttl))),
-    Drop: lambda change: (change.key, ("drop", b"", b"", 0)),
-    Tag: _tag,
-    Untag: lambda change: (INDEX_PREFIX + change.index, ("untag", b"", change.member, 0)),
+    Add: lambda change: (change.key, "a", (change.value, _ms(change.ttl))),
+    Take: lambda change: (change.key, "t", (change.seen,)),
+    Swap: lambda change: (change.key, "s", (change.seen, change.value, _ms(change.ttl))),
+    Put: lambda change: (change.key, "p", (change.value, _ms(change.ttl))),
+    Drop: lambda change: (change.key, "d", ()),
+    Tag: lambda change: (INDEX_PREFIX + change.index, "i", (change.member, _ms(change.ttl))),
+    Untag: lambda change: (INDEX_PREFIX + change.index, "o", (change.member,)),
 }
-
-
-def _ms(ttl: float) -> int:
-    return max(1, round(ttl * 1000))
