@@ -1,19 +1,23 @@
-"""What one connection may cost: size and time of a request's head, time of its body, packets — RFC 9112 §3, §5.
+"""One connection: bytes in, requests out, and what it may cost in size, time and packets — RFC 9112 §3, §5, §9.
 
-The server under us sets limits to none of them; the doors' limits begin only where a request has been read.
+uvicorn's server makes one for each client and ends them when it stops; llhttp reads.  The doors' limits begin only
+where a request has been read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections import deque
 from itertools import chain
-from string import ascii_letters, digits
-from typing import Any, Final
+from typing import Any, Final, cast
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from bridge.asgi import ASGIApp, Message, Receive, Scope
+from bridge.asgi import ASGIApp, Scope
+from bridge.cli.exchange import BUSY, ENOUGH, STATUS_LINE, Exchange, table
 
 MOST_HEAD: Final = 65_536
 """Bytes of a request line with its headers, or of anything else that is no body."""
@@ -24,17 +28,59 @@ BODY_SECONDS: Final = 30.0
 WHOLE_BODY_SECONDS: Final = 60.0
 """From the end of the headers to that of the body: no door takes more than 64 KiB, so this is a kilobyte a second."""
 
-ENOUGH: Final = 65_536
-"""Bytes of an answer that leave at once, so that a connection that is slow can say so."""
+_NOTHING, _BEGINNING, _HEAD, _BODY, _END, _OVER = range(6)
+"""What was heard last in a packet: a request's beginning, the end of its head, some of its body, its end, or its end
+when it has its answer."""
 
-_IN_A_NAME: Final = b"!#$%&'*+-.^_`|~" + (digits + ascii_letters).encode()
-_IN_A_VALUE: Final = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))
-_OTHERWISE: Final = frozenset({b"connection", b"transfer-encoding"})
-"""Headers of answers that do not simply end with their body."""
+_PLAIN: Final = table(bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#%"))
+"""The bytes of a target that is a path and perhaps a query, and nothing more."""
+_LONGEST_PLAIN: Final = 8_192
+
+_INVALID: Final = b"Invalid HTTP request received."
+_BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+_log = logging.getLogger("uvicorn.error")
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which closes the connection of who sends too large a head, or too slowly."""
+class BoundedProtocol(asyncio.Protocol):
+    """HTTP/1.1 with one client, who is let go when he sends too large a head, or too slowly."""
+
+    __slots__ = (
+        "_answering",
+        "_app",
+        "_app_state",
+        "_asgi",
+        "_body_until",
+        "_client",
+        "_clock",
+        "_exchange",
+        "_expects",
+        "_gathered",
+        "_headers",
+        "_heard",
+        "_keep_alive_seconds",
+        "_last",
+        "_limit",
+        "_loop",
+        "_most",
+        "_parser",
+        "_pipeline",
+        "_raw_root",
+        "_reading_paused",
+        "_root",
+        "_scheme",
+        "_server",
+        "_shortest",
+        "_size",
+        "_target",
+        "_transport",
+        "_unread",
+        "_until",
+        "_writable",
+        "server_state",
+        "writing_paused",
+    )
+    _transport: asyncio.Transport
 
     def __init__(
         self,
@@ -43,171 +89,192 @@ class BoundedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        if not config.loaded:
+            config.load()
+        self._app = cast("ASGIApp", config.loaded_app)
+        self._root, self._raw_root = config.root_path, config.root_path.encode("ascii")
+        self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
+        self._limit = config.limit_concurrency
+        self._keep_alive_seconds = config.timeout_keep_alive
+        self._shortest = min(HEAD_SECONDS, self._keep_alive_seconds)
+        self.server_state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+
+        # What is read.
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects = False
+        self._heard = _NOTHING
+        self._exchange: Exchange | None = None  # of which the head was read last
+        self._last = False  # nothing is read after this request
+        self._reading_paused = False
+
+        # What is answered.
+        self._answering: Exchange | None = None
+        self._pipeline: deque[Exchange] = deque()
+        self._gathered: list[bytes] = []
+        self._size = 0  # of what is gathered
+        self._writable: asyncio.Event | None = None
+        self.writing_paused = False
+
+        # What it costs.
         self._unread = 0  # bytes since the last that were a whole head, or of a body
         self._most = 0  # bytes that a head which ends in this packet can have at most
         self._until: float | None = None  # the loop's time until which the client has to say more
         self._body_until = 0.0  # the loop's time at which the body must be whole
         self._clock: asyncio.TimerHandle | None = None
-        self._shortest = min(HEAD_SECONDS, self.timeout_keep_alive)
-        self._answers: ASGIApp = self.app
-        self.app: ASGIApp = self._answer
+
+    # The connection, as the loop and the server tell of it.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing is said costs a file too."""
-        gathering = Gathering(transport, self.loop)
-        super().connection_made(gathering)
-        self._write_whole = gathering.write_whole
+        self._transport = transport
+        self._server, self._client = get_local_addr(transport), get_remote_addr(transport)
+        self._scheme = "https" if is_ssl(transport) else "http"
+        cast("set[Any]", self.server_state.connections).add(self)
         self._wait(HEAD_SECONDS)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  why makes no difference
+        """Whoever waits for the client is told, and nothing is waited for any more."""
+        cast("set[Any]", self.server_state.connections).discard(self)
         if self._clock is not None:
             self._clock.cancel()
-        super().connection_lost(exc)
+        for exchange in (self._answering, self._exchange):
+            if exchange is not None:
+                exchange.disconnect()
+        self.resume_writing()
+        self._pipeline.clear()
+        self._gathered.clear()
+        self._parser, self._last = httptools.HttpRequestParser(None), True  # one that does not know this object
+
+    def shutdown(self) -> None:
+        """The server stops: what is under way is finished first."""
+        if self._exchange is None or self._exchange.complete:
+            self.close()
+        else:
+            self._exchange.keep_alive = False
+
+    def pause_writing(self) -> None:
+        """The client does not read what it is sent."""
+        self.writing_paused = True
+
+    def resume_writing(self) -> None:
+        """It has read enough of it."""
+        self.writing_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     def data_received(self, data: bytes) -> None:
         """Count it: the parser keeps what is not whole yet, however much that is."""
-        if self._until is None:
-            self._wait(HEAD_SECONDS)
+        if self._last:
+            return  # RFC 9112 §9.6
+        self._heard = _NOTHING
         self._unread += len(data)
-        self._most = self._unread
-        super().data_received(data)
-        if self._unread > MOST_HEAD:
-            self.transport.close()
+        self._most += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._stay()
+        except httptools.HttpParserError:
+            if not self._last:
+                self._refuse()
+                return
+        if self._heard == _END:
+            self._unread = self._most = 0
+            self._until = None  # how long the app takes is not up to the client
+        else:
+            self._reckon(self._heard)
+
+    # The request, as the parser tells of it.
 
     def on_message_begin(self) -> None:
         """A request begins, perhaps in the same packet in which another ended."""
-        super().on_message_begin()
-        self._wait(HEAD_SECONDS)
+        if self._heard:
+            self._unread = 0
+        self._heard = _BEGINNING
+        self._target, self._headers, self._expects = b"", [], False
+
+    def on_url(self, url: bytes) -> None:
+        """One more piece of the target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One more header, or one of a trailer, which nobody is to take for one: RFC 9110 §6.5.1."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Raises ValueError, which the parser makes a 400, for a head that came at once and is too large."""
-        if self._most > MOST_HEAD and len(self.url) + sum(map(len, chain.from_iterable(self.headers))) > MOST_HEAD:
+        parser, target, headers = self._parser, self._target, self._headers
+        if self._most > MOST_HEAD and len(target) + sum(map(len, chain.from_iterable(headers))) > MOST_HEAD:
             raise ValueError("a head too large")
-        super().on_headers_complete()
-        self._unread = 0
-        self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
-        self._wait(BODY_SECONDS)
+        version = parser.get_http_version()
+        if target[:1] == b"/" and len(target) <= _LONGEST_PLAIN and target.translate(_PLAIN) == target:
+            raw_path, _, query = target.partition(b"?")
+            path = raw_path.decode("ascii")
+        else:
+            raw_path, path, query = _parted(target)
+        scope: Scope = {
+            "type": "http",
+            "asgi": self._asgi.copy(),
+            "http_version": version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "root_path": self._root,
+            "headers": headers,
+            "state": self._app_state.copy(),
+            "method": parser.get_method().decode("ascii"),
+            "path": self._root + path,
+            "raw_path": self._raw_root + raw_path,
+            "query_string": query,
+        }
+        app, keep_alive = self._app, version != "1.0" and parser.should_keep_alive()
+        state, limit = self.server_state, self._limit
+        if limit is not None and (len(state.connections) >= limit or len(state.tasks) >= limit):
+            _log.warning("Exceeded concurrency limit.")
+            app = BUSY
+        self._headers = []  # for the trailer
+        self._heard = _HEAD
+        self._exchange = exchange = Exchange(self, app, scope, keep_alive=keep_alive, expects=self._expects)
+        if self._answering is None:
+            self._start(exchange)
+        else:
+            self._pause_reading()
+            self._pipeline.append(exchange)
 
     def on_body(self, body: bytes) -> None:
-        """One more piece; of a request that has its answer no more are waited for."""
-        super().on_body(body)
-        self._unread = 0
-        if not self.cycle.response_complete:
-            self._wait(min(BODY_SECONDS, self._body_until - self.loop.time()))
+        """One more piece; of a request that has its answer none is kept."""
+        exchange = self._exchange
+        if self._heard != _HEAD:
+            self._heard = _BODY
+        if exchange is not None and not exchange.complete and exchange.hear(body) > ENOUGH:
+            self._pause_reading()
 
     def on_message_complete(self) -> None:
-        """The app's turn: how long that takes is not up to the client."""
-        super().on_message_complete()
-        self._unread = 0
-        self._until = None
-        if self.cycle.response_complete:
-            self._wait(self.timeout_keep_alive)
-
-    def on_response_complete(self) -> None:
-        """The next request's turn.  One that is not here yet is waited for as all else is, with no timer of its own."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif not self.cycle.more_body:
-            self._wait(self.timeout_keep_alive)
-
-    def _answer(self, scope: Scope, receive: Receive, send: Any) -> Awaitable[None]:
-        """The app, answering through `Whole`; `send` is the cycle's own, which says whose answer it is."""
-        return self._answers(scope, receive, Whole(send.__self__, self._write_whole))
-
-    def _wait(self, seconds: float) -> None:
-        """So long.  A timer for each wait would cost more than the rest of this class: one looks again and again, and
-        no wait is shorter than what lies between two looks."""
-        self._until = self.loop.time() + seconds
-        if self._clock is None:
-            self._clock = self.loop.call_later(min(seconds, self._shortest), self._look)
-
-    def _look(self) -> None:
-        self._clock = None
-        if self._until is None:
-            return  # the next wait sets it again
-        if (left := self._until - self.loop.time()) > 0:
-            self._clock = self.loop.call_later(min(left, self._shortest), self._look)
-        elif self.flow.read_paused:  # it is we who do not read
-            self._body_until = self.loop.time() + WHOLE_BODY_SECONDS
-            self._wait(BODY_SECONDS)
+        """The app's turn."""
+        exchange = self._exchange
+        if exchange is None or exchange.complete:
+            self._heard = _OVER
         else:
-            self.transport.close()
+            self._heard = _END
+            self._last = not exchange.keep_alive
+            exchange.more_body = False
+            if exchange.waited_for is not None:
+                exchange.tell()
 
+    # The answer, as the exchange writes it.
 
-class Whole:
-    """What an app answers through: a head and all of its body, one after the other, leave as they are.
-
-    The server weighs every letter of each header by itself, which takes longer than to read the request.  Whatever is
-    no such answer is still the server's to send.
-    """
-
-    __slots__ = ("_cycle", "_head", "_write")
-
-    def __init__(self, cycle: RequestResponseCycle, write: Callable[[bytes], None]) -> None:
-        self._cycle = cycle
-        self._write = write
-        self._head: Message | None = None
-
-    async def __call__(self, message: Message) -> None:
-        """The head waits for what comes next."""
-        cycle, head = self._cycle, self._head
-        if head is None:
-            if message["type"] == "http.response.start" and not cycle.response_started:
-                self._head = message
-            else:
-                await cycle.send(message)  # type: ignore[arg-type]  # ours is wider
+    def write(self, data: bytes) -> None:
+        """Keep it until the end of this turn, or until there is enough: each packet costs a system call and a second
+        awakening at the other end."""
+        if self._transport.is_closing():
             return
-        self._head = None
-        packet = _packet(cycle, head, message)
-        if packet is None:
-            await cycle.send(head)  # type: ignore[arg-type]
-            await cycle.send(message)  # type: ignore[arg-type]
-            return
-        self._write(packet)
-        cycle.waiting_for_100_continue = False
-        cycle.response_started = cycle.response_complete = True
-        cycle.message_event.set()
-        cycle.on_response()
-
-
-def _packet(cycle: RequestResponseCycle, head: Message, message: Message) -> bytes | None:
-    """The whole answer; None: it is not whole, or not this one's to send."""
-    if message["type"] != "http.response.body" or message.get("more_body") or cycle.scope["method"] == "HEAD":
-        return None
-    if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused or cycle.access_log:
-        return None
-    body: bytes = message.get("body", b"")
-    headers: list[tuple[bytes, bytes]] = [*cycle.default_headers, *head["headers"]]
-    names, values = zip(*headers, strict=True)
-    if (b"content-length", b"%d" % len(body)) not in headers or not _OTHERWISE.isdisjoint(names):
-        return None
-    if b"".join(names).translate(None, _IN_A_NAME) or b"".join(values).translate(None, _IN_A_VALUE):
-        return None
-    return STATUS_LINE[head["status"]] + b"\r\n".join(map(b": ".join, headers)) + b"\r\n\r\n" + body
-
-
-class Gathering(asyncio.Transport):
-    """A transport on which what is written in one turn of the loop leaves in one packet.
-
-    The server writes the head of an answer and its body one after the other, and each costs a system call, a packet,
-    and a second awakening at the other end.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._transport = transport
-        self._loop = loop
-        self._gathered: list[bytes | bytearray | memoryview] = []
-        self._size = 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep it until the end of this turn, or until there is enough."""
         if not self._gathered:
             self._loop.call_soon(self._flush)
         self._gathered.append(data)
@@ -219,39 +286,118 @@ class Gathering(asyncio.Transport):
         """Nothing follows that belongs to it: it leaves now, after what was kept."""
         if self._gathered:
             self.write(packet)
-        else:
+        elif not self._transport.is_closing():
             self._transport.write(packet)
+
+    async def writable(self) -> None:
+        """Wait until the client has read enough, or is gone."""
+        self._writable = self._writable or asyncio.Event()
+        await self._writable.wait()
+
+    def answered(self) -> None:
+        """The next request's turn.  One that is not here yet is waited for as all else is, with no timer of its own."""
+        self.server_state.total_requests += 1
+        if self._transport.is_closing():
+            return
+        self._answering = None
+        if self._reading_paused:
+            self.resume_reading()
+        if self._pipeline:
+            self._start(self._pipeline.popleft())
+        elif self._exchange is not None and not self._exchange.more_body:
+            self._wait(self._keep_alive_seconds)
 
     def close(self) -> None:
         """What was written leaves before."""
         self._flush()
         self._transport.close()
 
-    def abort(self) -> None:
-        """What was written does not leave."""
-        self._gathered, self._size = [], 0
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-    def is_reading(self) -> bool:
-        return self._transport.is_reading()
-
-    def pause_reading(self) -> None:
-        self._transport.pause_reading()
-
     def resume_reading(self) -> None:
-        self._transport.resume_reading()
+        """What the app was given is done with."""
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
 
-    def get_write_buffer_size(self) -> int:
-        """Bytes that have not left yet."""
-        return self._size + self._transport.get_write_buffer_size()
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _start(self, exchange: Exchange) -> None:
+        self._answering = exchange
+        tasks = self.server_state.tasks
+        task = self._loop.create_task(exchange.run())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _stay(self) -> None:
+        """What asks for another protocol is answered in this one: RFC 9110 §7.8."""
+        _log.warning("Unsupported upgrade request.")
+        exchange = self._exchange
+        if exchange is not None and not _BODIES.isdisjoint(name for name, _ in exchange.scope["headers"]):
+            # The parser does not read the body of such a request, and nobody is to read it as the next one.
+            exchange.keep_alive, self._last = False, True
+
+    def _refuse(self) -> None:
+        _log.warning(_INVALID.decode())
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(_INVALID)),
+            (b"connection", b"close"),
+        ]
+        self.write(STATUS_LINE[400] + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + _INVALID)
+        self.close()
 
     def _flush(self) -> None:
         if self._gathered:
-            gathered, self._gathered, self._size = self._gathered, [], 0
-            self._transport.write(b"".join(gathered))
+            gathered, self._gathered, self._size = b"".join(self._gathered), [], 0
+            self._transport.write(gathered)
+
+    # What the client may take.
+
+    def _reckon(self, heard: int) -> None:
+        """How much and how long, after what was heard in this packet."""
+        if heard >= _HEAD:
+            self._unread = self._most = 0
+        elif self._unread > MOST_HEAD:
+            self.close()
+        if heard == _HEAD:
+            self._body_until = self._loop.time() + WHOLE_BODY_SECONDS
+            self._wait(BODY_SECONDS)
+        elif heard == _BODY:
+            if self._exchange is not None and not self._exchange.complete:
+                self._wait(min(BODY_SECONDS, self._body_until - self._loop.time()))
+        elif heard == _OVER:
+            self._wait(self._keep_alive_seconds)
+        elif heard == _BEGINNING or self._until is None:
+            self._wait(HEAD_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        """So long.  A timer for each wait would cost more than the rest of this class: one looks again and again, and
+        no wait is shorter than what lies between two looks."""
+        self._until = self._loop.time() + seconds
+        if self._clock is None:
+            self._clock = self._loop.call_later(min(seconds, self._shortest), self._look)
+
+    def _look(self) -> None:
+        self._clock = None
+        if self._until is None:
+            return  # the next wait sets it again
+        if (left := self._until - self._loop.time()) > 0:
+            self._clock = self._loop.call_later(min(left, self._shortest), self._look)
+        elif self._reading_paused:  # it is we who do not read
+            self._body_until = self._loop.time() + WHOLE_BODY_SECONDS
+            self._wait(BODY_SECONDS)
+        else:
+            self.close()
+
+
+def _parted(target: bytes) -> tuple[bytes, str, bytes]:
+    """Path as it came and as it is meant, and query.  Raises HttpParserInvalidURLError or ValueError."""
+    url = httptools.parse_url(target)
+    raw_path: bytes | None = url.path
+    if raw_path is None:
+        raise ValueError("a target without a path")
+    path = raw_path.decode("ascii")
+    return raw_path, unquote(path) if "%" in path else path, url.query or b""

@@ -12,27 +12,22 @@ from unittest.mock import Mock
 
 import pytest
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from bridge.asgi import ASGIApp, Message, Receive, Scope, Send
+from bridge.asgi import ASGIApp, Receive, Scope, Send
 from bridge.cli import protocol
-from bridge.cli.protocol import (
-    BODY_SECONDS,
-    ENOUGH,
-    HEAD_SECONDS,
-    MOST_HEAD,
-    WHOLE_BODY_SECONDS,
-    BoundedProtocol,
-    Gathering,
-)
+from bridge.cli.exchange import ENOUGH, Exchange
+from bridge.cli.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD, WHOLE_BODY_SECONDS, BoundedProtocol
 from tests import servers
 from tests.cli.serving import Demo, serving
+from tests.cli.wire import BODY, Wire, begun
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 CHUNKED = b"POST /includes/api.php HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 CLOSING = HEAD + b"Connection: close\r\n\r\n"
 LONG = b"POST /includes/api.php HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 16\r\n\r\n"
+KEEP_ALIVE = 5
+"""Seconds: uvicorn's own, which we do not set."""
 SHORTLY = 5.0
 """Seconds: far less than any deadline."""
 
@@ -121,10 +116,12 @@ async def test_a_body_that_drips_is_cut_off_though_it_never_falls_silent(monkeyp
 def test_a_body_that_we_do_not_read_is_not_late() -> None:
     loop, transport = HandLoop(), Mock(spec=asyncio.Transport)
     connection = _made(loop, transport)
-    connection.data_received(_posting(1_000))
-    connection.flow.pause_reading()
+    connection.data_received(_posting(2 * ENOUGH) + b"a" * (ENOUGH + 1))  # and the app takes none of it
+    transport.pause_reading.assert_called_once()
     loop.move(10 * WHOLE_BODY_SECONDS)
-    connection.flow.resume_reading()
+    transport.close.assert_not_called()
+    _stepped(_exchange(connection).receive())
+    transport.resume_reading.assert_called_once()
     connection.data_received(b"a")
     loop.move(BODY_SECONDS - 1)
     transport.close.assert_not_called()
@@ -134,6 +131,7 @@ def test_a_body_that_we_do_not_read_is_not_late() -> None:
     transport.close.assert_called()
 
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 
 
@@ -148,10 +146,10 @@ def test_who_has_his_answer_and_says_no_more_is_let_go_after_the_keep_alive(earl
     if not early:
         loop.move(HEAD_SECONDS + BODY_SECONDS)  # the app's turn
         _answered(connection)
-    loop.move(connection.timeout_keep_alive - 0.1)
+    loop.move(KEEP_ALIVE - 0.1)
     assert not transport.is_closing()
     loop.move(0.2)
-    assert transport.heard == ["closed"]
+    assert transport.heard[1:] == ["closed"]
     assert connection.server_state.total_requests == 1
 
 
@@ -162,7 +160,7 @@ def test_who_says_more_within_the_keep_alive_is_waited_for_as_at_first() -> None
         connection.data_received(GET)
         loop.move(HEAD_SECONDS + BODY_SECONDS)  # the app's turn
         _answered(connection)
-        loop.move(connection.timeout_keep_alive - 1)
+        loop.move(KEEP_ALIVE - 1)
     connection.data_received(GET[:5])
     loop.move(HEAD_SECONDS - 1)
     assert not transport.is_closing()
@@ -187,12 +185,12 @@ def test_empty_lines_make_no_keep_alive_longer() -> None:
     connection.data_received(GET)
     _answered(connection)
     for _ in range(3):
-        loop.move(connection.timeout_keep_alive / 2)
+        loop.move(KEEP_ALIVE / 2)
         connection.data_received(b"\r\n")
     assert transport.is_closing()
 
 
-def _made(loop: "HandLoop", transport: asyncio.Transport) -> BoundedProtocol:
+def _made(loop: "HandLoop | asyncio.AbstractEventLoop", transport: asyncio.Transport) -> BoundedProtocol:
     config = uvicorn.Config(_reads, ws="none", lifespan="off")
     config.load()
     connection = BoundedProtocol(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", loop))
@@ -201,8 +199,19 @@ def _made(loop: "HandLoop", transport: asyncio.Transport) -> BoundedProtocol:
 
 
 def _answered(connection: BoundedProtocol) -> None:
-    connection.cycle.response_complete = True
-    connection.on_response_complete()
+    for message in (begun(200, (b"content-length", b"2")), BODY):
+        _stepped(_exchange(connection).send(message))
+
+
+def _exchange(connection: BoundedProtocol) -> Exchange:
+    assert connection._exchange is not None
+    return connection._exchange
+
+
+def _stepped(call: Coroutine[Any, Any, object]) -> None:
+    """What an app awaits, without a loop: it has to wait for nothing."""
+    with pytest.raises(StopIteration):
+        call.send(None)
 
 
 @pytest.mark.slow
@@ -311,163 +320,58 @@ async def _talking(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, async
             await say.wait_closed()
 
 
-class Wire(asyncio.Transport):
-    """What was written to it, and how it ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[bytes | str] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.heard.append(bytes(data))
-
-    def close(self) -> None:
-        self.heard.append("closed")
-
-    def abort(self) -> None:
-        self.heard.append("aborted")
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return not set(self.heard).isdisjoint(("closed", "aborted"))
-
-    def pause_reading(self) -> None:
-        """All of it has been read."""
-
-    def resume_reading(self) -> None:
-        """There is no more."""
-
-
-async def _gathering() -> tuple[Gathering, Wire]:
+async def _made_here() -> tuple[BoundedProtocol, Wire]:
     wire = Wire()
-    return Gathering(wire, asyncio.get_running_loop()), wire
+    return _made(asyncio.get_running_loop(), wire), wire
 
 
 async def test_what_is_written_in_one_turn_leaves_in_one_packet() -> None:
-    transport, wire = await _gathering()
-    transport.write(b"head")
-    transport.write(b"body")
-    assert (wire.heard, transport.get_write_buffer_size()) == ([], 8)
+    connection, wire = await _made_here()
+    connection.write(b"head")
+    connection.write(b"body")
+    assert wire.heard == []
     await asyncio.sleep(0)
-    assert (wire.heard, transport.get_write_buffer_size()) == ([b"headbody"], 0)
-    transport.write(b"next")
+    assert wire.heard == [b"headbody"]
+    connection.write(b"next")
     await asyncio.sleep(0)
     assert wire.heard == [b"headbody", b"next"]
-    transport.write_whole(b"whole")
+    connection.write_whole(b"whole")
     assert wire.heard[2:] == [b"whole"]
-    transport.write(b"first")
-    transport.write_whole(b"then")
+    connection.write(b"first")
+    connection.write_whole(b"then")
     await asyncio.sleep(0)
     assert wire.heard[3:] == [b"firstthen"]
 
 
 async def test_an_answer_without_end_leaves_while_it_is_written() -> None:
-    transport, wire = await _gathering()
+    connection, wire = await _made_here()
     for _ in range(3):
-        transport.write(b"a" * (ENOUGH // 2))
+        connection.write(b"a" * (ENOUGH // 2))
     assert [len(part) for part in wire.heard] == [ENOUGH]
     await asyncio.sleep(0)
     assert [len(part) for part in wire.heard] == [ENOUGH, ENOUGH // 2]
 
 
 async def test_what_was_written_leaves_before_the_connection_is_closed_and_not_if_it_is_cut_off() -> None:
-    transport, wire = await _gathering()
-    transport.write(b"last words")
-    transport.close()
+    connection, wire = await _made_here()
+    connection.write(b"last words")
+    connection.close()
+    connection.write(b"one more")
+    connection.write_whole(b"and another")
     await asyncio.sleep(0)
     assert wire.heard == [b"last words", "closed"]
-    transport, wire = await _gathering()
-    transport.write(b"unsaid")
-    transport.abort()
+    connection, wire = await _made_here()
+    connection.write(b"unsaid")
+    connection.connection_lost(ConnectionResetError())
     await asyncio.sleep(0)
-    assert wire.heard == ["aborted"]
+    assert wire.heard == []
 
 
-GET, HEADERS = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", [(b"content-length", b"2"), (b"x-a", b"a\tb\xff")]
-BODY: Message = {"type": "http.response.body", "body": b"hi"}
-
-
-def _begun(status: int = 200, *headers: tuple[bytes, bytes]) -> Message:
-    return {"type": "http.response.start", "status": status, "headers": [*headers]}
-
-
-@pytest.mark.parametrize(
-    ("request_", "messages"),
-    [
-        (GET, [_begun(200, *HEADERS), BODY]),
-        (GET, [_begun(303, (b"location", b"/a"), (b"content-length", b"0")), {"type": "http.response.body"}]),
-        (GET * 2, [_begun(200, *HEADERS), BODY]),
-        (GET.replace(b"GET", b"HEAD"), [_begun(200, *HEADERS), {**BODY, "body": b""}]),
-        (GET.replace(b"GET", b"HEAD"), [_begun(200, *HEADERS), BODY]),
-        (GET.replace(b"1.1", b"1.0"), [_begun(200, *HEADERS), BODY]),
-        (GET.replace(b"Host", b"Connection: close\r\nHost"), [_begun(200, *HEADERS), BODY]),
-        (_posting(2) + b"hi", [_begun(200, *HEADERS), BODY]),
-        (GET, [_begun(200, *HEADERS, (b"connection", b"close")), BODY]),
-        (GET, [_begun(200, (b"transfer-encoding", b"chunked")), BODY]),
-        (GET, [_begun(200, (b"x-a", b"b")), BODY]),
-        (GET, [_begun(200, *HEADERS), {**BODY, "body": b"h", "more_body": True}, {**BODY, "body": b"i"}]),
-        (GET, [_begun(200, *HEADERS), {**BODY, "body": b"much"}]),
-        (GET, [_begun(200, *HEADERS), {**BODY, "body": b""}]),
-        (GET, [_begun(200, *HEADERS, (b"x-a", b"a\r\nx-b: b")), BODY]),
-        (GET, [_begun(200, *HEADERS, (b"x-a", b"a\0")), BODY]),
-        (GET, [_begun(200, *HEADERS, (b"x a", b"a")), BODY]),
-        (GET, [_begun(200, *HEADERS, (b"x-a", b"a\x7f")), BODY]),
-        (GET, [_begun(200, *HEADERS), BODY, BODY]),
-        (GET, [_begun(200, *HEADERS), BODY, _begun(200, *HEADERS), BODY]),
-        (GET, [_begun(200, *HEADERS), {**BODY, "more_body": True}, {**BODY, "body": b""}]),
-        (GET, [_begun(204, (b"content-length", b"0")), _begun(204, (b"content-length", b"0"))]),
-        (GET, [BODY]),
-        (GET, []),
-    ],
-)
-async def test_an_answer_is_to_the_byte_what_the_server_under_us_makes_of_it(
-    request_: bytes, messages: list[Message]
-) -> None:
-    refused: list[str] = []
-
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        try:
-            for message in messages:
-                await send(dict(message))
-        except RuntimeError as error:
-            refused.append(str(error))
-            raise
-
-    ours, theirs = [
-        (await _said(protocol, request_, app), refused.copy()) for protocol in (BoundedProtocol, HttpToolsProtocol)
-    ]
-    assert (ours[0], ours[1] * 2) == theirs
-
-
-async def test_whole_answers_are_not_left_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send(_begun(200, *HEADERS))
-        await send(BODY)
-
-    async def left(_cycle: RequestResponseCycle, message: Message) -> None:
-        raise AssertionError(message)
-
-    monkeypatch.setattr(RequestResponseCycle, "send", left)
-    assert (await _said(BoundedProtocol, GET * 2, app)).count(b"\r\n\r\nhi") == 2
-
-
-async def _said(protocol: type[HttpToolsProtocol], request: bytes, app: ASGIApp) -> bytes:
-    """What is answered to that, and whether the connection was closed then."""
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    state, wire = ServerState(), Wire()
-    state.default_headers = [(b"date", b"Sat, 28 Nov 2026 12:00:00 GMT")]
-    connection = protocol(config, state, {}, asyncio.get_running_loop())
-    connection.connection_made(wire)
-    connection.data_received(request)
-    while state.tasks:
-        await asyncio.gather(*state.tasks)
-        await asyncio.sleep(0)
-    closed = wire.is_closing()
-    connection.connection_lost(None)
-    return b"".join(part for part in wire.heard if isinstance(part, bytes)) + (b" closed" if closed else b"")
+async def test_a_whole_answer_leaves_at_once() -> None:
+    connection, wire = await _made_here()
+    connection.data_received(GET)
+    _answered(connection)
+    assert [part[-6:] for part in wire.heard] == [b"\r\n\r\nhi"]
 
 
 def _connected(demo: Demo) -> socket.socket:
