@@ -28,6 +28,10 @@ BODY_SECONDS: Final = 30.0
 WHOLE_BODY_SECONDS: Final = 60.0
 """From the end of the headers to that of the body: no door takes more than 64 KiB, so this is a kilobyte a second."""
 
+_AT_ONCE: Final = 4_096
+"""Bytes that are read before it is looked whether they were enough: a request that waits for its turn costs a hundred
+times what it cost to send."""
+
 _NOTHING, _BEGINNING, _HEAD, _BODY, _END, _OVER = range(6)
 """What was heard last in a packet: a request's beginning, the end of its head, some of its body, its end, or its end
 when it has its answer."""
@@ -60,6 +64,7 @@ class BoundedProtocol(asyncio.Protocol):
         "_heard",
         "_keep_alive_seconds",
         "_last",
+        "_later",
         "_limit",
         "_loop",
         "_most",
@@ -108,7 +113,8 @@ class BoundedProtocol(asyncio.Protocol):
         self._expects = False
         self._heard = _NOTHING
         self._exchange: Exchange | None = None  # of which the head was read last
-        self._last = False  # nothing is read after this request
+        self._last = False  # nothing more is read
+        self._later = memoryview(b"")  # what came with what was enough
         self._reading_paused = False
 
         # What is answered.
@@ -168,6 +174,19 @@ class BoundedProtocol(asyncio.Protocol):
             self._writable = None
 
     def data_received(self, data: bytes) -> None:
+        """Read it, but no more of it than can be answered."""
+        if self._later or len(data) > _AT_ONCE:
+            self._later = memoryview(bytes(self._later) + data)
+            self._go_on()
+        else:
+            self._read(data)
+
+    def _go_on(self) -> None:
+        while self._later and not self._reading_paused:
+            data, self._later = self._later[:_AT_ONCE], self._later[_AT_ONCE:]
+            self._read(data)
+
+    def _read(self, data: bytes | memoryview) -> None:
         """Count it: the parser keeps what is not whole yet, however much that is."""
         if self._last:
             return  # RFC 9112 §9.6
@@ -300,23 +319,26 @@ class BoundedProtocol(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._answering = None
-        if self._reading_paused:
-            self.resume_reading()
         if self._pipeline:
             self._start(self._pipeline.popleft())
         elif self._exchange is not None and not self._exchange.more_body:
             self._wait(self._keep_alive_seconds)
+        if self._reading_paused:
+            self.resume_reading()
 
     def close(self) -> None:
         """What was written leaves before."""
+        self._last = True
         self._flush()
         self._transport.close()
 
     def resume_reading(self) -> None:
-        """What the app was given is done with."""
-        if self._reading_paused:
+        """What the app was given is done with.  While other requests wait for their turn, more of them would only wait
+        with them."""
+        if self._reading_paused and not self._pipeline:
             self._reading_paused = False
             self._transport.resume_reading()
+            self._go_on()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:
@@ -370,7 +392,7 @@ class BoundedProtocol(asyncio.Protocol):
                 self._wait(min(BODY_SECONDS, self._body_until - self._loop.time()))
         elif heard == _OVER:
             self._wait(self._keep_alive_seconds)
-        elif heard == _BEGINNING or self._until is None:
+        elif heard == _BEGINNING:
             self._wait(HEAD_SECONDS)
 
     def _wait(self, seconds: float) -> None:

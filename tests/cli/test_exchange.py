@@ -481,6 +481,7 @@ async def test_who_is_gone_with_requests_behind_is_gone_for_all_of_them() -> Non
     assert not talk.wire.reading
     assert len(talk.state.tasks) == 1
     talk.connection.connection_lost(None)
+    assert not talk.connection._pipeline
     app.let.set()
     await asyncio.wait_for(asyncio.gather(*talk.state.tasks), 5)
     assert app.heard == [{"type": "http.disconnect"}] * 2
@@ -510,6 +511,20 @@ async def test_requests_at_once_are_answered_one_after_the_other(speaks: Speaks)
     assert [said[at + 4 : at + 5] for at in range(len(said)) if said[at : at + 4] == b"\r\n\r\n"] == order
     assert order == [b"%d" % i for i in range(5)]
     assert (talk.wire.reading, talk.state.total_requests) == (True, 5)
+
+
+@BOTH
+async def test_who_has_read_all_is_told_when_the_client_goes(speaks: Speaks) -> None:
+    heard: list[Message] = []
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        heard.extend([await receive(), await receive(), await receive()])
+
+    talk = Talk(speaks, app)
+    await talk.say([POST])
+    assert heard == []
+    await talk.end()
+    assert heard == [{"type": "http.request", "body": b"hi", "more_body": False}, *[{"type": "http.disconnect"}] * 2]
 
 
 async def test_two_may_wait_for_one_request_and_one_may_stop() -> None:
@@ -583,6 +598,38 @@ async def test_wherever_a_client_breaks_off_nothing_of_it_stays() -> None:
 
 
 # Where it is not to be as in uvicorn.
+
+
+async def test_of_requests_at_once_no_more_are_read_than_are_soon_answered() -> None:
+    app, smallest, sent = Step(), b"GET / HTTP/1.1\r\n\r\n", 3_000
+    talk = Talk(BoundedProtocol, app)
+    talk.connection.data_received(smallest * sent)
+    assert not talk.wire.reading
+    assert len(talk.connection._pipeline) < 250
+    app.let.set()
+    most = 0
+    while talk.state.total_requests < sent:
+        await asyncio.sleep(0)
+        most = max(most, len(talk.connection._pipeline))
+        assert talk.wire.reading or talk.connection._pipeline or talk.connection._later
+    assert most < 250
+    assert talk.wire.reading
+    await talk.end()
+
+
+async def test_who_asks_much_and_reads_nothing_is_not_read_any_more() -> None:
+    app = Seen()
+    talk = Talk(BoundedProtocol, app)
+    await talk.say([GET * 3])
+    talk.connection.pause_writing()
+    before = len(app.scopes)
+    for _ in range(20):
+        if talk.wire.reading:
+            await talk.say([GET * 1_000])
+    assert not talk.wire.reading
+    assert len(app.scopes) == before + 1
+    assert len(talk.connection._later) < len(GET) * 1_000
+    await talk.end()
 
 
 async def test_an_app_that_fails_between_head_and_body_is_answered_for(logged: list[str]) -> None:

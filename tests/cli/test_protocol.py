@@ -78,6 +78,20 @@ def test_a_head_behind_another_request_in_one_packet_may_be_no_larger(size: int,
     assert transport.close.called == refused
 
 
+@pytest.mark.parametrize(("size", "refused"), [(MOST_HEAD, True), (MOST_HEAD - 100, False)])
+@pytest.mark.parametrize("before", [1, 1_000, 5_000])
+def test_a_head_behind_other_requests_and_in_pieces_may_be_no_larger(before: int, size: int, refused: bool) -> None:
+    wire = Wire()
+    connection = _made(HandLoop(), wire)
+    connection.data_received(GET * before + HEAD + b"X-A: " + b"a" * (size // 2))
+    for _ in range(before):
+        assert not wire.is_closing()
+        _answered(connection)
+    connection.data_received(b"a" * (size // 2))
+    connection.data_received(b"\r\n\r\n")
+    assert wire.is_closing() == refused
+
+
 def test_a_large_head_is_answered_again_and_again(demo: Demo) -> None:
     with closing(HTTPConnection(servers.LOOPBACK, _port(demo), timeout=SHORTLY)) as client:
         for _ in range(3):
@@ -179,6 +193,29 @@ def test_an_answer_before_the_body_leaves_the_body_its_time() -> None:
     assert transport.is_closing()
 
 
+def test_a_body_that_begins_with_its_head_has_its_time() -> None:
+    loop, transport = HandLoop(), Wire()
+    loop.move(1_000)
+    connection = _made(loop, transport)
+    connection.data_received(POST + b"h")
+    loop.move(BODY_SECONDS - 1)
+    assert not transport.is_closing()
+    loop.move(2)
+    assert transport.is_closing()
+
+
+def test_an_empty_line_behind_a_body_does_not_hurry_the_app() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(POST + b"hi")
+    connection.data_received(b"\r\n")
+    loop.move(HEAD_SECONDS + 1)
+    assert not transport.is_closing()
+    _answered(connection)
+    loop.move(KEEP_ALIVE + 1)
+    assert transport.is_closing()
+
+
 def test_empty_lines_make_no_keep_alive_longer() -> None:
     loop, transport = HandLoop(), Wire()
     connection = _made(loop, transport)
@@ -204,8 +241,9 @@ def _answered(connection: BoundedProtocol) -> None:
 
 
 def _exchange(connection: BoundedProtocol) -> Exchange:
-    assert connection._exchange is not None
-    return connection._exchange
+    exchange = connection._answering or connection._exchange
+    assert exchange is not None
+    return exchange
 
 
 def _stepped(call: Coroutine[Any, Any, object]) -> None:
@@ -359,7 +397,7 @@ async def test_what_was_written_leaves_before_the_connection_is_closed_and_not_i
     connection.write(b"one more")
     connection.write_whole(b"and another")
     await asyncio.sleep(0)
-    assert wire.heard == [b"last words", "closed"]
+    assert (wire.heard, wire.late) == ([b"last words", "closed"], [])
     connection, wire = await _made_here()
     connection.write(b"unsaid")
     connection.connection_lost(ConnectionResetError())

@@ -26,21 +26,26 @@ class Wire(asyncio.Transport):
     def __init__(self, **extra: Any) -> None:
         super().__init__(extra)
         self.heard: list[bytes | str] = []
+        self.late: list[bytes] = []  # what was written after it was closed, which none hears
         self.reading = True
+        self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if data and not self.is_closing():
+        if self._closing:
+            self.late.append(bytes(data))
+        elif data:
             self.heard.append(bytes(data))
 
     def close(self) -> None:
-        if not self.is_closing():
+        if not self._closing:
             self.heard.append("closed")
+        self._closing = True
 
     def get_write_buffer_size(self) -> int:
         return 0
 
     def is_closing(self) -> bool:
-        return "closed" in self.heard
+        return self._closing
 
     def pause_reading(self) -> None:
         assert self.reading
