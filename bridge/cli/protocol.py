@@ -173,21 +173,12 @@ class BoundedProtocol(asyncio.Protocol):
             self._writable.set()
             self._writable = None
 
-    def data_received(self, data: bytes) -> None:
-        """Read it, but no more of it than can be answered."""
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Count it: the parser keeps what is not whole yet, however much that is."""
         if self._later or len(data) > _AT_ONCE:
             self._later = memoryview(bytes(self._later) + data)
             self._go_on()
-        else:
-            self._read(data)
-
-    def _go_on(self) -> None:
-        while self._later and not self._reading_paused:
-            data, self._later = self._later[:_AT_ONCE], self._later[_AT_ONCE:]
-            self._read(data)
-
-    def _read(self, data: bytes | memoryview) -> None:
-        """Count it: the parser keeps what is not whole yet, however much that is."""
+            return
         if self._last:
             return  # RFC 9112 §9.6
         self._heard = _NOTHING
@@ -339,6 +330,14 @@ class BoundedProtocol(asyncio.Protocol):
             self._reading_paused = False
             self._transport.resume_reading()
             self._go_on()
+
+    def _go_on(self) -> None:
+        """With what came before, but no more of it than can be answered."""
+        later, self._later = self._later, memoryview(b"")
+        while later and not self._reading_paused:
+            data, later = later[:_AT_ONCE], later[_AT_ONCE:]
+            self.data_received(data)
+        self._later = later
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -597,6 +599,34 @@ async def test_wherever_a_client_breaks_off_nothing_of_it_stays() -> None:
         assert talk.connection._clock is None or talk.connection._clock.cancelled()
 
 
+@pytest.mark.parametrize(("request_", "most"), [(GET, 17), (POST, 22)], ids=["GET", "POST"])
+async def test_a_request_costs_no_more_than_it_did(request_: bytes, most: int) -> None:
+    """Functions of ours entered, from the packet to the answer's; as in tests/flows/test_cost_of_flows.py."""
+    entered: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.endswith(("cli/protocol.py", "cli/exchange.py")):
+            entered.append(frame.f_code.co_name)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            await receive()
+        await send(begun(200, *HEADERS))
+        await send(BODY)
+
+    talk = Talk(BoundedProtocol, app)
+    before = sys.getprofile()
+    for _ in range(2):  # the names of its headers are known then
+        entered.clear()
+        sys.setprofile(note)
+        try:
+            await talk.say([request_])
+        finally:
+            sys.setprofile(before)
+    assert len(entered) <= most, entered
+    await talk.end()
+
+
 # Where it is not to be as in uvicorn.
 
 
@@ -611,7 +641,7 @@ async def test_of_requests_at_once_no_more_are_read_than_are_soon_answered() -> 
     while talk.state.total_requests < sent:
         await asyncio.sleep(0)
         most = max(most, len(talk.connection._pipeline))
-        assert talk.wire.reading or talk.connection._pipeline or talk.connection._later
+        assert talk.connection._pipeline or talk.connection._later or talk.wire.reading
     assert most < 250
     assert talk.wire.reading
     await talk.end()

@@ -79,7 +79,7 @@ def test_a_head_behind_another_request_in_one_packet_may_be_no_larger(size: int,
 
 
 @pytest.mark.parametrize(("size", "refused"), [(MOST_HEAD, True), (MOST_HEAD - 100, False)])
-@pytest.mark.parametrize("before", [1, 1_000, 5_000])
+@pytest.mark.parametrize("before", [1, 500])
 def test_a_head_behind_other_requests_and_in_pieces_may_be_no_larger(before: int, size: int, refused: bool) -> None:
     wire = Wire()
     connection = _made(HandLoop(), wire)
