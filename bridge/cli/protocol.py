@@ -27,6 +27,9 @@ BODY_SECONDS: Final = 30.0
 """Without another byte of a body that is not yet whole."""
 WHOLE_BODY_SECONDS: Final = 60.0
 """From the end of the headers to that of the body: no door takes more than 64 KiB, so this is a kilobyte a second."""
+ANSWER_SECONDS: Final = 60.0
+"""Without a client's taking what it was answered, which the loop holds for it: some 48 KiB of it, so a kilobyte a
+second."""
 
 _AT_ONCE: Final = 4_096
 """Bytes that are read before it is looked whether they were enough: a request that waits for its turn costs a hundred
@@ -77,6 +80,7 @@ class BoundedProtocol(asyncio.Protocol):
         "_server",
         "_shortest",
         "_size",
+        "_stalled",
         "_target",
         "_transport",
         "_unread",
@@ -123,6 +127,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._gathered: list[bytes] = []
         self._size = 0  # of what is gathered
         self._writable: asyncio.Event | None = None
+        self._stalled: asyncio.TimerHandle | None = None  # runs while the client does not read
         self.writing_paused = False
 
         # What it costs.
@@ -163,12 +168,17 @@ class BoundedProtocol(asyncio.Protocol):
             self._exchange.keep_alive = False
 
     def pause_writing(self) -> None:
-        """The client does not read what it is sent."""
+        """The client does not read what it is sent.  Nor would closing wait for less than all of it."""
         self.writing_paused = True
+        if self._stalled is None:
+            self._stalled = self._loop.call_later(ANSWER_SECONDS, self._transport.abort)
 
     def resume_writing(self) -> None:
         """It has read enough of it."""
         self.writing_paused = False
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
         if self._writable is not None:
             self._writable.set()
             self._writable = None

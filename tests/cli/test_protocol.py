@@ -17,7 +17,14 @@ from uvicorn.server import ServerState
 from bridge.asgi import ASGIApp, Receive, Scope, Send
 from bridge.cli import protocol
 from bridge.cli.exchange import ENOUGH, Exchange
-from bridge.cli.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD, WHOLE_BODY_SECONDS, BoundedProtocol
+from bridge.cli.protocol import (
+    ANSWER_SECONDS,
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    MOST_HEAD,
+    WHOLE_BODY_SECONDS,
+    BoundedProtocol,
+)
 from tests import servers
 from tests.cli.serving import Demo, serving
 from tests.cli.wire import BODY, Wire, begun
@@ -191,6 +198,26 @@ def test_an_answer_before_the_body_leaves_the_body_its_time() -> None:
     assert not transport.is_closing()
     loop.move(2)
     assert transport.is_closing()
+
+
+def test_who_does_not_take_his_answer_is_cut_off_and_who_takes_some_is_not() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(GET)
+    for _ in range(3):
+        connection.pause_writing()
+        loop.move(ANSWER_SECONDS - 1)
+        connection.resume_writing()
+    loop.move(ANSWER_SECONDS)
+    assert not transport.is_closing()
+    connection.pause_writing()
+    loop.move(ANSWER_SECONDS + 1)
+    assert transport.heard == ["aborted"]
+    connection = _made(loop, gone := Wire())
+    connection.pause_writing()
+    connection.connection_lost(None)
+    loop.move(ANSWER_SECONDS + 1)
+    assert gone.heard == []
 
 
 def test_a_body_that_begins_with_its_head_has_its_time() -> None:

@@ -41,6 +41,10 @@ class Wire(asyncio.Transport):
             self.heard.append("closed")
         self._closing = True
 
+    def abort(self) -> None:
+        self.heard.append("aborted")
+        self._closing = True
+
     def get_write_buffer_size(self) -> int:
         return 0
 
