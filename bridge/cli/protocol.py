@@ -194,10 +194,12 @@ class BoundedProtocol(asyncio.Protocol):
         self._heard = _NOTHING
         self._unread += len(data)
         self._most += len(data)
+        rest: bytes | memoryview = b""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             self._stay()
+            rest = data[upgrade.args[0] :]  # which the parser has not read
         except httptools.HttpParserError:
             if not self._last:
                 self._refuse()
@@ -207,6 +209,8 @@ class BoundedProtocol(asyncio.Protocol):
             self._until = None  # how long the app takes is not up to the client
         else:
             self._reckon(self._heard)
+        if rest:
+            self.data_received(rest)
 
     # The request, as the parser tells of it.
 
@@ -362,7 +366,7 @@ class BoundedProtocol(asyncio.Protocol):
         task.add_done_callback(tasks.discard)
 
     def _stay(self) -> None:
-        """What asks for another protocol is answered in this one: RFC 9110 §7.8."""
+        """What asks for another protocol is answered in this one, and so is what follows: RFC 9110 §7.8."""
         _log.warning("Unsupported upgrade request.")
         exchange = self._exchange
         if exchange is not None and not _BODIES.isdisjoint(name for name, _ in exchange.scope["headers"]):

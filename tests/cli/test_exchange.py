@@ -715,6 +715,17 @@ async def test_after_a_request_that_is_the_last_nothing_is_read(first: bytes, mo
     assert (len(app.scopes), talk.wire.is_closing()) == (1, True)
 
 
+@pytest.mark.parametrize("times", [1, 300])
+async def test_what_follows_a_request_for_an_upgrade_is_answered_too(times: int) -> None:
+    app = Seen()
+    talk = Talk(BoundedProtocol, app)
+    await talk.say([(REQUESTS["h2c"] + POST + REQUESTS["websocket"]) * times])
+    for _ in range(3 * times):
+        await talk.wait()
+    assert [len(body) for body in app.bodies] == [0, 2, 0] * times
+    assert (await talk.end()).count(b"200 OK") == 3 * times
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("body", [[b"Content-Length: %d" % len(GET)], [b"Transfer-Encoding: chunked"]])
 async def test_the_body_of_what_asks_for_an_upgrade_is_never_the_next_request(
