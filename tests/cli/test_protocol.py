@@ -425,6 +425,8 @@ async def test_what_was_written_leaves_before_the_connection_is_closed_and_not_i
     connection.write_whole(b"and another")
     await asyncio.sleep(0)
     assert (wire.heard, wire.late) == ([b"last words", "closed"], [])
+    connection.data_received(GET)
+    assert not connection.server_state.tasks, "nothing more is read"
     connection, wire = await _made_here()
     connection.write(b"unsaid")
     connection.connection_lost(ConnectionResetError())
