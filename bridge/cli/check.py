@@ -41,7 +41,8 @@ def check(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     found = asyncio.run(findings(config))
     wrong = sum(finding.level == "error" for finding in found)
     lines = [f"{finding.level}: {finding.what}" for finding in found]
-    lines.append(f"{wrong} errors, {len(found) - wrong} warnings" if found else "everything is in order")
+    both = f"{_counted(wrong, 'error')}, {_counted(len(found) - wrong, 'warning')}"
+    lines.append(both if found else "everything is in order")
     value = {"ok": not wrong, "findings": [{"level": each.level, "what": each.what} for each in found]}
     say(value, "\n".join(lines), as_json=as_json)
     if wrong:
@@ -156,3 +157,7 @@ async def _about_store(rooms: Rooms) -> AsyncIterator[Finding]:
             yield Finding("error", f"store: maxmemory-policy is {policy}, which drops sessions; it must be noeviction")
     except BridgeError as error:
         yield Finding("error", f"store: {error}")
+
+
+def _counted(number: int, what: Level) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

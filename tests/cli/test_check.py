@@ -64,7 +64,7 @@ def test_what_is_allowed_but_unusual_is_a_warning(
     (found,) = command("check", "--json").json["findings"]
     assert found["level"] == "warning"
     assert found["what"].startswith(warning)
-    assert command("check").out.splitlines()[-1] == "0 errors, 1 warnings"
+    assert command("check").out.splitlines()[-1] == "0 errors, 1 warning"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
