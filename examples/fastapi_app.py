@@ -4,7 +4,7 @@
     export BRIDGE__PROFILE=dev
     login-bridge migrate
     echo 'a password of your own' | login-bridge user add me@example.com --password-stdin
-    uvicorn examples.fastapi_app:app
+    uvicorn examples.fastapi_app:app --no-proxy-headers
 
 and open http://127.0.0.1:8000/login.  A path that asks for `CurrentUser` answers 401 to nobody.
 """

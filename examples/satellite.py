@@ -1,7 +1,7 @@
 """An app in another process that shares the bridge's sessions through Redis.
 
     REDIS_URL=redis://satellite:…@redis:6379/0 ISSUER=https://login.example RECORD_KEYS="k1:…" \
-        uvicorn examples.satellite:app
+        uvicorn examples.satellite:app --no-proxy-headers
 
 `login-bridge session reader-keys` prints RECORD_KEYS.  With BRIDGE_URL and CREDENTIAL='["identifier", "secret"]' a
 session that is used here stays alive, and the app knows the person's name and groups.  With ORIGIN too, the address of

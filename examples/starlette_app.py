@@ -3,7 +3,7 @@
     export BRIDGE__PROFILE=dev
     login-bridge migrate
     echo 'a password of your own' | login-bridge user add me@example.com --group staff --password-stdin
-    uvicorn examples.starlette_app:app
+    uvicorn examples.starlette_app:app --no-proxy-headers
 
 and open http://127.0.0.1:8000.  /login, /logout, /account and /reset are the bridge's, the rest is this app's.
 """

@@ -1,6 +1,7 @@
 """Each example, started as its own first lines say, and used — style §9."""
 
 import ast
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -87,7 +88,7 @@ async def test_a_satellite_in_another_process_sees_the_session_and_its_end(
         (tmp_path / "examples").symlink_to(ROOT / "examples")
         road.environment |= {"REDIS_URL": valkey_server.url, "ISSUER": bridge.url, "RECORD_KEYS": keys}
         url = f"http://{servers.LOOPBACK}:{near}"
-        line = f"exec uvicorn examples.satellite:app --port {near}"
+        line = f"exec uvicorn examples.satellite:app --no-proxy-headers --port {near}"
         given = [f"{name}={value}" for name, value in road.environment.items()]
         other = tmp_path / "other"
         other.mkdir()
@@ -120,6 +121,14 @@ def test_the_php_call_validates_a_login(demo: Demo) -> None:
 def test_every_example_is_used_by_a_test() -> None:
     there = {path.name for path in (ROOT / "examples").iterdir() if not path.name.startswith("__")}
     assert there == {"starlette_app.py", "fastapi_app.py", "satellite.py", "oidc_client.py", "php_curl"}
+
+
+def test_wherever_an_app_is_started_the_bridge_alone_decides_whom_a_forwarded_address_is_believed() -> None:
+    """uvicorn believes everybody on this host by itself, whatever `server.trusted_proxies` says."""
+    texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.py")]
+    started = re.findall(r"\buvicorn \S+:app\b.*", "\n".join(path.read_text("utf-8") for path in texts))
+    assert len(started) >= 4
+    assert [line for line in started if "--no-proxy-headers" not in line] == []
 
 
 def typed(name: str) -> list[str]:
