@@ -15,7 +15,7 @@ import os
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.middleware import BridgeMiddleware, Satellite, sign_in_path
@@ -26,12 +26,14 @@ async def home(request: Request) -> JSONResponse:
 
 
 async def private(request: Request) -> Response:
+    if not request.user.is_authenticated and origin is None:
+        return PlainTextResponse("Nobody is signed in. To let people sign in from here, set ORIGIN.", status_code=403)
     if not request.user.is_authenticated:
         return RedirectResponse(sign_in_path("/private"), status_code=303)
     return JSONResponse({"private to": request.user.display_name})
 
 
-credential = os.environ.get("CREDENTIAL")
+credential, origin = os.environ.get("CREDENTIAL"), os.environ.get("ORIGIN")
 satellite = Satellite(
     os.environ["REDIS_URL"],
     issuer=os.environ["ISSUER"],
@@ -41,6 +43,6 @@ satellite = Satellite(
 )
 app = Starlette(
     routes=[Route("/", home), Route("/private", private)],
-    middleware=[Middleware(BridgeMiddleware, login=satellite, origin=os.environ.get("ORIGIN"))],
+    middleware=[Middleware(BridgeMiddleware, login=satellite, origin=origin)],
     lifespan=satellite.lifespan,
 )

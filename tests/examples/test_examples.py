@@ -100,6 +100,8 @@ async def test_a_satellite_in_another_process_sees_the_session_and_its_end(
             assert (await there.get("/")).json()["signed in"] is True
             road.run("login-bridge user logout demo@example.com")
             assert (await there.get("/")).json()["signed in"] is False
+            reply = await there.get("/private")  # nothing answers sign_in_path(…) without an origin
+            assert (reply.status_code, "set ORIGIN" in reply.text) == (403, True)
 
 
 def test_the_php_call_validates_a_login(demo: Demo) -> None:
