@@ -64,16 +64,19 @@ clean: ## remove what can be made again; var/ with its users and keys stays
 	find bridge tests examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # `.[dev]` contains `.[server]`: whoever ran the tests need not install again to serve.
+ifeq ($(LOCKED),)
 $(VENV)/.server: $(BIN)/pip pyproject.toml
 	@[ $(VENV)/.dev -nt pyproject.toml ] || { echo "installing login-bridge[server] …"; $(PIP) --editable '.[server]'; }
 	@touch $@
 
-ifeq ($(LOCKED),)
 $(VENV)/.dev: $(BIN)/pip pyproject.toml
 	@echo "installing login-bridge[dev] …"
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 else
+$(VENV)/.server: $(VENV)/.dev
+	@touch $@
+
 $(VENV)/.dev: $(BIN)/pip pyproject.toml tests/requirements.txt
 	@echo "installing what tests/requirements.txt names …"
 	@$(PIP) --require-hashes --only-binary :all: --requirement tests/requirements.txt

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.house.project import ROOT
 from tests.servers import need
 
@@ -35,6 +37,23 @@ def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
     said = _make("test", "PYTHON=python3-of-nowhere", folder=tmp_path)
     assert said.returncode != 0
     assert "There is no python3-of-nowhere here" in said.stdout
+
+
+@pytest.mark.parametrize("locked", [("LOCKED=1", "make"), ("make", "LOCKED=1")], ids=" ".join)
+@pytest.mark.parametrize("target", ["serve", "test"])
+def test_what_is_locked_is_installed_by_hash_wherever_the_word_stands(
+    tmp_path: Path, locked: tuple[str, str], target: str
+) -> None:
+    need("make", "apt install make")
+    for name in ("Makefile", "pyproject.toml", "tests/requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    command = ["env", *locked, "--dry-run", target]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    installs = [line for line in said.splitlines() if "pip --disable-pip-version-check install" in line]
+    assert len(installs) == 2
+    assert "--require-hashes" in installs[0]
+    assert "--no-deps" in installs[1]
 
 
 def test_continuous_integration_runs_the_commands_of_a_developer() -> None:
