@@ -70,9 +70,10 @@ _NAMED: Final = re.compile(
 _HEADER: Final = re.compile(r"\b(?P<scheme>Basic|Bearer|DPoP)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _RESET_PATH: Final = re.compile(r"(?P<path>/reset/[a-z]{1,8}/)[^\s\"'?#]+")
 _URL_PASSWORD: Final = re.compile(r"(?P<user>://[^\s:/@]*:)[^\s@/]+@")
-# Login tokens, OAuth tokens, secrets, hashes: 32 or more letters and digits, with one of each.  A UUID is a name.
+# Login tokens, OAuth tokens, secrets, hashes: 32 or more letters and digits, with one of each.  A UUID is a name, and
+# so is the id of a key that cannot be opened: it stands in the JWKS, and the operator must know which.
 _OPAQUE: Final = re.compile(
-    r"(?<![A-Za-z0-9_-])"
+    r"(?<![A-Za-z0-9_-])(?<!\bsigning key )"
     r"(?![0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![A-Za-z0-9_-]))"
     r"(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}"
 )

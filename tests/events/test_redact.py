@@ -72,6 +72,9 @@ def test_what_is_no_secret_stays_readable(text: str) -> None:
 def test_a_key_id_is_shown_and_a_token_in_the_same_place_is_not() -> None:
     kid = OPAQUE["client secret"]
     assert redact_fields({"kid": kid, "why": kid}) == {"kid": kid, "why": HIDDEN}
+    said = "the bridge cannot be opened: signing key {}: no key of secrets.master opens it"
+    assert redact(said.format(kid)) == said.format(kid)
+    assert redact(f"assigning key {kid}, signing key: {kid}") == f"assigning key {HIDDEN}, signing key: {HIDDEN}"
 
 
 def test_fields_of_a_secret_name_are_hidden_whole_at_any_depth() -> None:
