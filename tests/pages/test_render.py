@@ -15,7 +15,7 @@ from bridge.pages import render
 from bridge.pages.app import App
 from bridge.pages.headers import has_script
 from bridge.pages.masking import masked
-from bridge.pages.models import AddressProblem, AllowedApp, ChangeProblem, NewAddress, Page, SessionRow
+from bridge.pages.models import AddressProblem, AllowedApp, ChangeProblem, LinkOver, NewAddress, Page, SessionRow
 from bridge.pages.options import PagesOptions
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
@@ -275,6 +275,14 @@ def test_an_error_page_holds_its_detail_in_plain_english_in_every_language(local
     shown = show(SCREENS["error"], locale=locale)
     assert shown.one("dd", lang="en").text == "redirect_uri is not registered for this client"
     assert "01JD8Q2M7H" in shown.one("main").text
+
+
+@pytest.mark.parametrize(
+    ("what", "first"), [("invite", "/login"), ("email", "/account"), ("signup", "/signup")], ids=str
+)
+def test_a_link_that_is_over_leads_to_where_another_is_asked_for(what: Any, first: str) -> None:
+    button = show(LinkOver(what=what)).one("a", **{"class": "button button-main"})
+    assert button["href"] == first
 
 
 def test_the_account_lists_sessions_with_buttons_to_end_one_the_others_or_all() -> None:
