@@ -112,8 +112,8 @@ class Desk:
         headers = self.pages.headers(page, locale=asked.locale, https=https, nonce=nonce)
         return Reply(status, body, headers=(*headers, *self._binding(asked), *cookies))
 
-    def stale(self, asked: Asked, detail: str = "interaction", *, cookies: Sequence[Header] = ()) -> Reply:
-        """It is over, was finished, or is another browser's: nothing can be answered any more.  `detail`: what."""
+    def stale(self, asked: Asked, detail: str | None = None, *, cookies: Sequence[Header] = ()) -> Reply:
+        """It is over, was finished, or is another browser's: nothing can be answered any more.  `detail`: why."""
         page = Error(kind="stale", detail=detail, reference=None)
         return self.page(asked, page, status=page.status, cookies=cookies)
 
