@@ -1,5 +1,6 @@
 """What holds for every command: --json, help, and one clear line for whoever misuses it — DESIGN §10."""
 
+import re
 import subprocess
 import sys
 from ast import literal_eval
@@ -12,6 +13,7 @@ import typer
 
 from bridge.cli.main import app
 from tests.cli.conftest import Command
+from tests.house.project import ROOT
 
 DESIGN = """
 serve init migrate check
@@ -43,6 +45,13 @@ def test_the_commands_of_the_design_are_there() -> None:
     first, *others = (line for line in DESIGN.split("\n") if line)
     wanted = {*first.split(), *(name.strip() for line in others for name in line.split(","))}
     assert wanted <= there
+
+
+def test_whoever_follows_what_is_to_be_done_about_a_leak_finds_every_command() -> None:
+    there = {words for words, _ in commands()}
+    told = re.findall(r"login-bridge ([a-z-]+)(?: ([a-z-]+))?", (ROOT / "docs" / "incident.md").read_text("utf-8"))
+    assert len(told) > 20
+    assert [words for words in told if words not in there and words[:1] not in there] == []
 
 
 @pytest.mark.parametrize("words", [words for words, _ in commands()], ids=" ".join)
