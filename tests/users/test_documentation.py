@@ -1,42 +1,29 @@
 """The code in docs/user-backends.md, run as it stands there."""
 
 import re
-from collections.abc import Mapping
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from bridge.users.email import email_key
 from bridge.users.sql import SqlUsers
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "user-backends.md"
 
 
-class Directory:
-    """The client that the document leaves to its reader."""
-
-    def __init__(self, people: Mapping[str, str]) -> None:
-        self.down = False
-        self._people = {email_key(email): (email, password) for email, password in people.items()}
-
-    async def check(self, key: str, password: bytes) -> SimpleNamespace | None:
-        if self.down:
-            raise ConnectionRefusedError
-        mail, right = self._people.get(key, ("", ""))
-        return SimpleNamespace(mail=mail) if mail and right.encode() == password else None
+def _run(block: str, name: str) -> Any:
+    """Each block is a file of its own: it has what it imports, and nothing else."""
+    module = ModuleType(name)
+    exec(compile(block, str(DOCUMENT), "exec"), module.__dict__)
+    return module
 
 
-def _run(*blocks: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"Directory": Directory, "__name__": __name__}
-    for block in blocks:
-        exec(compile(block, str(DOCUMENT), "exec"), names)
-    return names
-
-
-_BLOCKS = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
-TestAsDocumented = _run(*_BLOCKS)["TestDirectoryUsers"]
+_BACKEND, _SUITE = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+with patch.dict(sys.modules, directory_users=_run(_BACKEND, "directory_users")):
+    TestAsDocumented = _run(_SUITE, __name__).TestDirectoryUsers
 
 
 @pytest.fixture
@@ -45,5 +32,5 @@ def rows(users: SqlUsers) -> SqlUsers:
 
 
 def test_the_example_has_thirty_lines() -> None:
-    example = _BLOCKS[0].strip().splitlines()
+    example = _BACKEND.strip().splitlines()
     assert len(example) <= 36  # with its imports
