@@ -91,11 +91,11 @@ class Exchange:
     def __init__(self, line: Line, app: ASGIApp, scope: Scope, *, keep_alive: bool, expects: bool) -> None:
         self._line = line
         self._app = app
-        self.scope = scope
-        self.keep_alive = keep_alive
-        self.more_body = True
-        self.complete = False  # the answer
-        self.disconnected = False
+        self.scope: Scope = scope
+        self.keep_alive: bool = keep_alive
+        self.more_body: bool = True
+        self.complete: bool = False  # the answer
+        self.disconnected: bool = False
         self._expects = expects  # to be told to go on: RFC 9110 §10.1.1
         self._body: bytes | bytearray = b""
         self._told = False  # the app, that this was all

@@ -106,7 +106,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._limit = config.limit_concurrency
         self._keep_alive_seconds = config.timeout_keep_alive
         self._shortest = min(HEAD_SECONDS, self._keep_alive_seconds)
-        self.server_state = server_state
+        self.server_state: ServerState = server_state
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
 
@@ -128,7 +128,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._size = 0  # of what is gathered
         self._writable: asyncio.Event | None = None
         self._stalled: asyncio.TimerHandle | None = None  # runs while the client does not read
-        self.writing_paused = False
+        self.writing_paused: bool = False
 
         # What it costs.
         self._unread = 0  # bytes since the last that were a whole head, or of a body
