@@ -63,6 +63,7 @@ class Line(asyncio.Protocol):
         self._replies: list[Any] = []
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
         self.generation: int = generation
         self.broken: bool = False
 
@@ -75,16 +76,16 @@ class Line(asyncio.Protocol):
             raise Unavailable(f"the store does not take the connection: {named(error)}") from error
         writer = self._connection._writer  # noqa: SLF001  there is no other way to it
         assert writer is not None, "it is connected"
-        self._transport: asyncio.Transport = writer.transport  # type: ignore[assignment]  # it reads, too
-        self._made = self._transport.get_protocol()
-        self._transport.set_protocol(self)
+        transport: asyncio.Transport = writer.transport  # type: ignore[assignment]  # it reads, too
+        self._transport, self._made = transport, transport.get_protocol()
+        transport.set_protocol(self)
 
     async def ask(self, commands: Sequence[bytes]) -> list[Any]:
         """Send all at once and bring the replies, in order; an error reply is one of them.
 
         Fewer replies than commands: the line broke, and of the rest it is not known whether they happened.
         """
-        if self.broken:
+        if self.broken or self._transport is None:
             return []
         loop = asyncio.get_running_loop()
         self._replies, self._wanted = [], len(commands)
@@ -100,18 +101,25 @@ class Line(asyncio.Protocol):
             raise
         finally:
             clock.cancel()
-            self._waiter = None
-        return self._replies
+            replies, self._replies, self._wanted, self._waiter = self._replies, [], 0, None
+        return replies
 
     async def hang_up(self) -> None:
-        """Close, and wait for it: an event loop that ends must not find it half closed."""
+        """Close, and wait for it: an event loop that ends must not find it half closed.
+
+        What a broken line has not sent yet is not sent any more: whoever asked was told that it is lost.
+        """
+        if self.broken and self._transport is not None:
+            self._transport.abort()
         try:
             await self._connection.disconnect()
         except _BROKEN:
             await self._connection.disconnect(nowait=True)
 
     def data_received(self, data: bytes) -> None:
-        """Some of the replies, or all of them."""
+        """Some of the replies, or all of them.  What comes behind a break is nobody's: it would be misplaced."""
+        if self.broken:
+            return
         replies, reader = self._replies, self._reader
         try:
             reader.feed(data)
@@ -124,6 +132,8 @@ class Line(asyncio.Protocol):
             self._break()
             return
         if len(replies) == self._wanted:
+            if reader.has_data():  # the beginning of a reply to nobody
+                self._break()
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:

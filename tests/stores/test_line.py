@@ -94,6 +94,44 @@ async def test_a_server_that_is_not_the_one_we_want_is_left_with_what_came_befor
     assert line.broken
 
 
+async def test_what_comes_behind_a_break_is_nobodys(both: tuple[Line, Server]) -> None:
+    """The loop may bring more before whoever waits is awake."""
+    line, _ = both
+    asking = asyncio.ensure_future(line.ask([GET] * 3))
+    await asyncio.sleep(0)
+    for piece in (b":1\r\n-READONLY You can't write against a read only replica.\r\n:3\r\n", b":4\r\n"):
+        line.data_received(piece)
+    assert await asking == [1]
+
+
+async def test_what_was_brought_does_not_grow_afterwards(both: tuple[Line, Server]) -> None:
+    line, _ = both
+    asking = asyncio.ensure_future(line.ask([GET]))
+    await asyncio.sleep(0)
+    line.data_received(b":1\r\n")
+    replies = await asking
+    line.data_received(b":2\r\n")
+    assert (replies, line.broken) == ([1], True)
+
+
+async def test_the_beginning_of_a_reply_to_nobody_breaks_the_line(both: tuple[Line, Server]) -> None:
+    line, server = both
+    assert await _asked(line, server, 1, b"+OK\r\n+ANOT") == [b"OK"]
+    assert line.broken
+
+
+async def test_what_a_broken_line_has_not_sent_is_not_sent_any_more(both: tuple[Line, Server]) -> None:
+    line, server = both
+    large = packed("SET", "a", b"v" * 8_000_000)
+    assert await line.ask([large]) == []
+    assert line.broken
+    await line.hang_up()
+    received = 0
+    while piece := server.end.recv(1_000_000):
+        received += len(piece)
+    assert received < len(large)
+
+
 async def test_a_reply_that_does_not_come_in_time_breaks_the_line(both: tuple[Line, Server]) -> None:
     line, server = both
     assert await _asked(line, server, 2, b"+OK\r\n") == [b"OK"]
