@@ -27,9 +27,12 @@ BODY_SECONDS: Final = 30.0
 """Without another byte of a body that is not yet whole."""
 WHOLE_BODY_SECONDS: Final = 60.0
 """From the end of the headers to that of the body: no door takes more than 64 KiB, so this is a kilobyte a second."""
+MOST_HEADERS: Final = 512
+"""Of a request: each costs some 130 bytes beside its own."""
 ANSWER_SECONDS: Final = 60.0
-"""Without a client's taking what it was answered, which the loop holds for it: some 48 KiB of it, so a kilobyte a
-second."""
+"""In which a client takes `TAKEN` of what it was answered and the loop holds for it, or all of that."""
+TAKEN: Final = 16_384
+"""Bytes."""
 
 _AT_ONCE: Final = 4_096
 """Bytes that are read before it is looked whether they were enough: a request that waits for its turn costs a hundred
@@ -42,6 +45,9 @@ when it has its answer."""
 _PLAIN: Final = table(bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#%"))
 """The bytes of a target that is a path and perhaps a query, and nothing more."""
 _LONGEST_PLAIN: Final = 8_192
+
+_TRAILER: Final = deque[tuple[bytes, bytes]](maxlen=0)
+"""What comes behind a body is kept nowhere."""
 
 _INVALID: Final = b"Invalid HTTP request received."
 _BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
@@ -113,7 +119,7 @@ class BoundedProtocol(asyncio.Protocol):
         # What is read.
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] | deque[tuple[bytes, bytes]] = []
         self._expects = False
         self._heard = _NOTHING
         self._exchange: Exchange | None = None  # of which the head was read last
@@ -155,6 +161,8 @@ class BoundedProtocol(asyncio.Protocol):
         for exchange in (self._answering, self._exchange):
             if exchange is not None:
                 exchange.disconnect()
+        if self._stalled is not None:
+            self._stalled.cancel()
         self.resume_writing()
         self._pipeline.clear()
         self._gathered.clear()
@@ -168,15 +176,14 @@ class BoundedProtocol(asyncio.Protocol):
             self._exchange.keep_alive = False
 
     def pause_writing(self) -> None:
-        """The client does not read what it is sent.  Nor would closing wait for less than all of it."""
+        """The client does not read what it is sent."""
         self.writing_paused = True
-        if self._stalled is None:
-            self._stalled = self._loop.call_later(ANSWER_SECONDS, self._transport.abort)
+        self._insist()
 
     def resume_writing(self) -> None:
-        """It has read enough of it."""
+        """It has read enough of it; to close, it must read all."""
         self.writing_paused = False
-        if self._stalled is not None:
+        if self._stalled is not None and not self._transport.is_closing():
             self._stalled.cancel()
             self._stalled = None
         if self._writable is not None:
@@ -226,11 +233,16 @@ class BoundedProtocol(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One more header, or one of a trailer, which nobody is to take for one: RFC 9110 §6.5.1."""
+        """One more header, or one of a trailer, which nobody is to take for one: RFC 9110 §6.5.1.
+
+        Raises ValueError, which the parser makes a 400, for one too many.
+        """
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
         self._headers.append((name, value))
+        if len(self._headers) > MOST_HEADERS:
+            raise ValueError("too many headers")
 
     def on_headers_complete(self) -> None:
         """Raises ValueError, which the parser makes a 400, for a head that came at once and is too large."""
@@ -263,7 +275,7 @@ class BoundedProtocol(asyncio.Protocol):
         if limit is not None and (len(state.connections) >= limit or len(state.tasks) >= limit):
             _log.warning("Exceeded concurrency limit.")
             app = BUSY
-        self._headers = []  # for the trailer
+        self._headers = _TRAILER
         self._heard = _HEAD
         self._exchange = exchange = Exchange(self, app, scope, keep_alive=keep_alive, expects=self._expects)
         if self._answering is None:
@@ -283,8 +295,11 @@ class BoundedProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The app's turn."""
         exchange = self._exchange
+        if exchange is not None and not self._parser.should_keep_alive():  # a trailer may say so too
+            exchange.keep_alive = False
         if exchange is None or exchange.complete:
             self._heard = _OVER
+            self._last = exchange is not None and not exchange.keep_alive
         else:
             self._heard = _END
             self._last = not exchange.keep_alive
@@ -326,9 +341,12 @@ class BoundedProtocol(asyncio.Protocol):
         self._answering = None
         if self._pipeline:
             self._start(self._pipeline.popleft())
-        elif self._exchange is not None and not self._exchange.more_body:
+        elif self._until is None:
             self._wait(self._keep_alive_seconds)
         if self._reading_paused:
+            if self._exchange is not None and self._exchange.more_body:
+                self._body_until = self._loop.time() + WHOLE_BODY_SECONDS
+                self._wait(BODY_SECONDS)
             self.resume_reading()
 
     def close(self) -> None:
@@ -336,6 +354,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._last = True
         self._flush()
         self._transport.close()
+        self._insist()
 
     def resume_reading(self) -> None:
         """What the app was given is done with.  While other requests wait for their turn, more of them would only wait
@@ -415,6 +434,16 @@ class BoundedProtocol(asyncio.Protocol):
         if self._clock is None:
             self._clock = self._loop.call_later(min(seconds, self._shortest), self._look)
 
+    def _insist(self, held: int | None = None) -> None:
+        """What is held for the client has to become less.  `held`: what was, when it was looked at last."""
+        if held is None and self._stalled is not None:
+            return
+        self._stalled, left = None, self._transport.get_write_buffer_size()
+        if held is not None and left > held - TAKEN:
+            self._transport.abort()
+        elif left:
+            self._stalled = self._loop.call_later(ANSWER_SECONDS, self._insist, left)
+
     def _look(self) -> None:
         self._clock = None
         if self._until is None:
@@ -424,6 +453,8 @@ class BoundedProtocol(asyncio.Protocol):
         elif self._reading_paused:  # it is we who do not read
             self._body_until = self._loop.time() + WHOLE_BODY_SECONDS
             self._wait(BODY_SECONDS)
+        elif self._answering is not None and self._exchange is not None and not self._exchange.more_body:
+            self._wait(HEAD_SECONDS)  # what is late belongs to the next request: the one before it gets its answer
         else:
             self.close()
 

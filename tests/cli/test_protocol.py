@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, cast
@@ -22,12 +23,14 @@ from bridge.cli.protocol import (
     BODY_SECONDS,
     HEAD_SECONDS,
     MOST_HEAD,
+    MOST_HEADERS,
+    TAKEN,
     WHOLE_BODY_SECONDS,
     BoundedProtocol,
 )
 from tests import servers
 from tests.cli.serving import Demo, serving
-from tests.cli.wire import BODY, Wire, begun
+from tests.cli.wire import BODY, Wire, begun, talked
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 CHUNKED = b"POST /includes/api.php HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -77,7 +80,7 @@ def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once(demo: Demo)
 
 @pytest.mark.parametrize(("size", "refused"), [(MOST_HEAD, True), (MOST_HEAD - 100, False)])
 def test_a_head_behind_another_request_in_one_packet_may_be_no_larger(size: int, refused: bool) -> None:
-    transport, config = Mock(spec=asyncio.Transport), uvicorn.Config(_reads, ws="none", lifespan="off")
+    transport, config = _transport(), uvicorn.Config(_reads, ws="none", lifespan="off")
     config.load()
     connection = BoundedProtocol(config, ServerState(), {}, cast("asyncio.AbstractEventLoop", HandLoop()))
     connection.connection_made(transport)
@@ -135,7 +138,7 @@ async def test_a_body_that_drips_is_cut_off_though_it_never_falls_silent(monkeyp
 
 
 def test_a_body_that_we_do_not_read_is_not_late() -> None:
-    loop, transport = HandLoop(), Mock(spec=asyncio.Transport)
+    loop, transport = HandLoop(), _transport()
     connection = _made(loop, transport)
     connection.data_received(_posting(2 * ENOUGH) + b"a" * (ENOUGH + 1))  # and the app takes none of it
     transport.pause_reading.assert_called_once()
@@ -205,19 +208,117 @@ def test_who_does_not_take_his_answer_is_cut_off_and_who_takes_some_is_not() -> 
     connection = _made(loop, transport)
     connection.data_received(GET)
     for _ in range(3):
+        transport.held = 2 * ENOUGH
         connection.pause_writing()
         loop.move(ANSWER_SECONDS - 1)
         connection.resume_writing()
     loop.move(ANSWER_SECONDS)
-    assert not transport.is_closing()
     connection.pause_writing()
+    for _ in range(3):
+        transport.held -= TAKEN
+        loop.move(ANSWER_SECONDS)
+    assert not transport.is_closing()
+    transport.held -= TAKEN - 1
     loop.move(ANSWER_SECONDS + 1)
     assert transport.heard == ["aborted"]
     connection = _made(loop, gone := Wire())
+    gone.held = 2 * ENOUGH
     connection.pause_writing()
     connection.connection_lost(None)
     loop.move(ANSWER_SECONDS + 1)
     assert gone.heard == []
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["little", "much"])
+def test_closing_waits_a_minute_for_who_does_not_take_his_answer(*, paused: bool) -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    transport.held = 1
+    if paused:
+        connection.pause_writing()
+    connection.close()
+    if paused:
+        connection.resume_writing()
+    loop.move(ANSWER_SECONDS + 1)
+    assert transport.heard == ["closed", "aborted"]
+
+
+def test_who_takes_what_is_left_is_not_cut_off() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    transport.held = 1
+    connection.close()
+    transport.held = 0
+    connection.connection_lost(None)
+    loop.move(ANSWER_SECONDS + 1)
+    assert transport.heard == ["closed"]
+
+
+def test_half_a_next_head_does_not_cost_the_request_before_it_its_answer() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(GET + b"GE")
+    loop.move(3 * HEAD_SECONDS)
+    assert not transport.is_closing()
+    _answered(connection)
+    loop.move(HEAD_SECONDS + 1)
+    assert transport.heard[-1] == "closed"
+
+
+def test_half_a_next_head_has_its_time_once_the_request_before_it_is_answered() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(GET + b"GE")
+    _answered(connection)
+    loop.move(HEAD_SECONDS - 0.1)
+    assert not transport.is_closing()
+    loop.move(0.2)
+    assert transport.is_closing()
+
+
+def test_a_body_that_had_to_wait_for_its_turn_has_its_time_then() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(GET + POST)
+    loop.move(BODY_SECONDS - 0.1)
+    _answered(connection)
+    loop.move(BODY_SECONDS - 0.1)
+    assert not transport.is_closing()
+    loop.move(0.2)
+    assert transport.is_closing()
+
+
+@pytest.mark.parametrize("place", ["head", "trailer"])
+async def test_there_may_be_so_many_headers(place: str) -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send(begun(200, (b"content-length", b"2")))
+        await send(BODY)
+
+    for many, status in ((MOST_HEADERS - 2, b"200"), (MOST_HEADERS, b"400" if place == "head" else b"200")):
+        lines = b"a: b\r\n" * many
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        said = await talked(
+            BoundedProtocol,
+            [head + lines + b"\r\n0\r\n\r\n" if place == "head" else head + b"\r\n0\r\n" + lines + b"\r\n"],
+            app,
+        )
+        assert said.split()[1] == status
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_trailer_that_says_so_makes_a_request_the_last(*, at_once: bool) -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send(begun(200, (b"content-length", b"2")))
+        await send(BODY)
+
+    post = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
+    said = await talked(BoundedProtocol, [post + GET] if at_once else [post, GET], app)
+    assert said.count(b"HTTP/1.1 200") == 1
+    assert b"400" not in said and said.endswith(b" closed")
 
 
 def test_a_body_that_begins_with_its_head_has_its_time() -> None:
@@ -252,6 +353,11 @@ def test_empty_lines_make_no_keep_alive_longer() -> None:
         loop.move(KEEP_ALIVE / 2)
         connection.data_received(b"\r\n")
     assert transport.is_closing()
+
+
+def _transport() -> Mock:
+    """A client takes all that he is sent."""
+    return Mock(spec=asyncio.Transport, get_write_buffer_size=lambda: 0)
 
 
 def _made(loop: "HandLoop | asyncio.AbstractEventLoop", transport: asyncio.Transport) -> BoundedProtocol:
@@ -334,10 +440,10 @@ class HandLoop:
     def time(self) -> float:
         return self._now
 
-    def call_later(self, seconds: float, call: Callable[[], object]) -> Mock:
+    def call_later(self, seconds: float, call: Callable[..., object], *given: object) -> Mock:
         handle = Mock()
         handle.cancel.side_effect = lambda: self._forget(handle)
-        self._timers.append((self._now + seconds, call, handle))
+        self._timers.append((self._now + seconds, partial(call, *given), handle))
         return handle
 
     def call_soon(self, call: Callable[[], object]) -> None:

@@ -28,6 +28,7 @@ class Wire(asyncio.Transport):
         self.heard: list[bytes | str] = []
         self.late: list[bytes] = []  # what was written after it was closed, which none hears
         self.reading = True
+        self.held = 0  # bytes of what was written that the client has not taken
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -46,7 +47,7 @@ class Wire(asyncio.Transport):
         self._closing = True
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.held
 
     def is_closing(self) -> bool:
         return self._closing
