@@ -30,9 +30,8 @@ WHOLE_BODY_SECONDS: Final = 60.0
 MOST_HEADERS: Final = 512
 """Of a request: each costs some 130 bytes beside its own."""
 ANSWER_SECONDS: Final = 60.0
-"""In which a client takes `TAKEN` of what it was answered and the loop holds for it, or all of that."""
+"""In which a client takes `TAKEN` bytes of what it was answered and the loop holds for it, or all of that."""
 TAKEN: Final = 16_384
-"""Bytes."""
 
 _AT_ONCE: Final = 4_096
 """Bytes that are read before it is looked whether they were enough: a request that waits for its turn costs a hundred
@@ -168,6 +167,10 @@ class BoundedProtocol(asyncio.Protocol):
         self._gathered.clear()
         self._parser, self._last = httptools.HttpRequestParser(None), True  # one that does not know this object
 
+    def eof_received(self) -> None:
+        """Who has said all is let go, as the loop does by itself; but he has to take what is held for him."""
+        self.close()
+
     def shutdown(self) -> None:
         """The server stops: what is under way is finished first."""
         if self._exchange is None or self._exchange.complete:
@@ -233,20 +236,17 @@ class BoundedProtocol(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One more header, or one of a trailer, which nobody is to take for one: RFC 9110 §6.5.1.
-
-        Raises ValueError, which the parser makes a 400, for one too many.
-        """
+        """One more header, or one of a trailer, which nobody is to take for one: RFC 9110 §6.5.1."""
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
         self._headers.append((name, value))
-        if len(self._headers) > MOST_HEADERS:
-            raise ValueError("too many headers")
 
     def on_headers_complete(self) -> None:
         """Raises ValueError, which the parser makes a 400, for a head that came at once and is too large."""
         parser, target, headers = self._parser, self._target, self._headers
+        if len(headers) > MOST_HEADERS:
+            raise ValueError("too many headers")
         if self._most > MOST_HEAD and len(target) + sum(map(len, chain.from_iterable(headers))) > MOST_HEAD:
             raise ValueError("a head too large")
         version = parser.get_http_version()
@@ -295,14 +295,15 @@ class BoundedProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The app's turn."""
         exchange = self._exchange
-        if exchange is not None and not self._parser.should_keep_alive():  # a trailer may say so too
+        assert exchange is not None, "its head was complete"
+        if not self._parser.should_keep_alive():  # a trailer may say so too
             exchange.keep_alive = False
-        if exchange is None or exchange.complete:
+        if not exchange.keep_alive:
+            self._last = True
+        if exchange.complete:
             self._heard = _OVER
-            self._last = exchange is not None and not exchange.keep_alive
         else:
             self._heard = _END
-            self._last = not exchange.keep_alive
             exchange.more_body = False
             if exchange.waited_for is not None:
                 exchange.tell()
@@ -414,7 +415,7 @@ class BoundedProtocol(asyncio.Protocol):
         """How much and how long, after what was heard in this packet."""
         if heard >= _HEAD:
             self._unread = self._most = 0
-        elif self._unread > MOST_HEAD:
+        elif self._unread > MOST_HEAD or len(self._headers) > MOST_HEADERS:
             self.close()
         if heard == _HEAD:
             self._body_until = self._loop.time() + WHOLE_BODY_SECONDS
@@ -436,8 +437,8 @@ class BoundedProtocol(asyncio.Protocol):
 
     def _insist(self, held: int | None = None) -> None:
         """What is held for the client has to become less.  `held`: what was, when it was looked at last."""
-        if held is None and self._stalled is not None:
-            return
+        if held is None and (self._stalled is not None or self not in self.server_state.connections):
+            return  # it is seen to, or the client is gone
         self._stalled, left = None, self._transport.get_write_buffer_size()
         if held is not None and left > held - TAKEN:
             self._transport.abort()

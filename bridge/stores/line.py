@@ -132,8 +132,7 @@ class Line(asyncio.Protocol):
             self._break()
             return
         if len(replies) == self._wanted:
-            if reader.has_data():  # the beginning of a reply to nobody
-                self._break()
+            self.broken = reader.has_data()  # the beginning of a reply to nobody
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -74,14 +74,13 @@ def written(changes: Sequence[Change]) -> tuple[list[str], list[Word]]:
     """The keys and the arguments of `COMMIT` for these changes."""
     keys: list[str] = []
     letters = ""
-    arguments: list[Word] = [letters]
+    arguments: list[Word] = []
     for change in changes:
         key, letter, words = _WORDS[type(change)](change)
         keys.append(key)
         letters += letter
         arguments += words
-    arguments[0] = letters
-    return keys, arguments
+    return keys, [letters, *arguments]
 
 
 def packed(*words: Word) -> bytes:

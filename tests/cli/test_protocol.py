@@ -30,7 +30,7 @@ from bridge.cli.protocol import (
 )
 from tests import servers
 from tests.cli.serving import Demo, serving
-from tests.cli.wire import BODY, Wire, begun, talked
+from tests.cli.wire import BODY, Talk, Wire, begun, talked
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 CHUNKED = b"POST /includes/api.php HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -243,6 +243,17 @@ def test_closing_waits_a_minute_for_who_does_not_take_his_answer(*, paused: bool
     assert transport.heard == ["closed", "aborted"]
 
 
+def test_who_has_said_all_has_to_take_his_answer_too() -> None:
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.data_received(GET)
+    _answered(connection)
+    transport.held = 1
+    connection.eof_received()
+    loop.move(ANSWER_SECONDS + 1)
+    assert transport.heard[-2:] == ["closed", "aborted"]
+
+
 def test_who_takes_what_is_left_is_not_cut_off() -> None:
     loop, transport = HandLoop(), Wire()
     connection = _made(loop, transport)
@@ -250,6 +261,18 @@ def test_who_takes_what_is_left_is_not_cut_off() -> None:
     connection.close()
     transport.held = 0
     connection.connection_lost(None)
+    loop.move(ANSWER_SECONDS + 1)
+    loop.move(ANSWER_SECONDS + 1)
+    assert transport.heard == ["closed"]
+
+
+def test_of_a_client_who_is_gone_nothing_is_asked() -> None:
+    """A transport that is gone says anything, or fails: asyncio's of TLS does."""
+    loop, transport = HandLoop(), Wire()
+    connection = _made(loop, transport)
+    connection.connection_lost(None)
+    transport.held = 1
+    connection.close()
     loop.move(ANSWER_SECONDS + 1)
     assert transport.heard == ["closed"]
 
@@ -290,33 +313,42 @@ def test_a_body_that_had_to_wait_for_its_turn_has_its_time_then() -> None:
 
 @pytest.mark.parametrize("place", ["head", "trailer"])
 async def test_there_may_be_so_many_headers(place: str) -> None:
-    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await send(begun(200, (b"content-length", b"2")))
-        await send(BODY)
-
     for many, status in ((MOST_HEADERS - 2, b"200"), (MOST_HEADERS, b"400" if place == "head" else b"200")):
         lines = b"a: b\r\n" * many
         head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
         said = await talked(
             BoundedProtocol,
             [head + lines + b"\r\n0\r\n\r\n" if place == "head" else head + b"\r\n0\r\n" + lines + b"\r\n"],
-            app,
+            _reads,
         )
         assert said.split()[1] == status
 
 
+def test_too_many_headers_are_too_many_though_they_come_one_by_one() -> None:
+    wire = Wire()
+    connection = _made(HandLoop(), wire)
+    connection.data_received(HEAD)
+    for _ in range(MOST_HEADERS - 1):
+        connection.data_received(b"a: b\r\n")
+    assert not wire.is_closing()
+    connection.data_received(b"a: b\r\na: b\r\n")
+    assert wire.is_closing()
+
+
+async def test_behind_what_was_the_last_no_other_is_answered() -> None:
+    """The server stops while requests come that it has not answered: it answers one of them."""
+    talk = Talk(BoundedProtocol, _reads)
+    talk.connection.data_received(POST)
+    talk.connection.shutdown()
+    talk.connection.data_received(b"hi" + GET)
+    assert (await talk.end()).count(b"HTTP/1.1 200") == 1
+    assert talk.state.total_requests == 1
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_a_trailer_that_says_so_makes_a_request_the_last(*, at_once: bool) -> None:
-    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await send(begun(200, (b"content-length", b"2")))
-        await send(BODY)
-
     post = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
-    said = await talked(BoundedProtocol, [post + GET] if at_once else [post, GET], app)
+    said = await talked(BoundedProtocol, [post + GET] if at_once else [post, GET], _reads)
     assert said.count(b"HTTP/1.1 200") == 1
     assert b"400" not in said and said.endswith(b" closed")
 

@@ -53,9 +53,15 @@ async def both() -> AsyncIterator[tuple[Line, Server]]:
         await asyncio.wait_for(line.hang_up(), 1)  # whatever happened before, to close waits for nobody
 
 
-async def _asked(line: Line, server: Server, commands: int, *pieces: bytes) -> list[Any]:
-    asking = asyncio.ensure_future(line.ask([GET] * commands))
+async def _under_way(line: Line, commands: int) -> asyncio.Task[list[Any]]:
+    """So many were sent, and their replies are waited for."""
+    asking = asyncio.create_task(line.ask([GET] * commands))
     await asyncio.sleep(0)
+    return asking
+
+
+async def _asked(line: Line, server: Server, commands: int, *pieces: bytes) -> list[Any]:
+    asking = await _under_way(line, commands)
     await server.says(*pieces)
     return await asking
 
@@ -97,8 +103,7 @@ async def test_a_server_that_is_not_the_one_we_want_is_left_with_what_came_befor
 async def test_what_comes_behind_a_break_is_nobodys(both: tuple[Line, Server]) -> None:
     """The loop may bring more before whoever waits is awake."""
     line, _ = both
-    asking = asyncio.ensure_future(line.ask([GET] * 3))
-    await asyncio.sleep(0)
+    asking = await _under_way(line, 3)
     for piece in (b":1\r\n-READONLY You can't write against a read only replica.\r\n:3\r\n", b":4\r\n"):
         line.data_received(piece)
     assert await asking == [1]
@@ -106,8 +111,7 @@ async def test_what_comes_behind_a_break_is_nobodys(both: tuple[Line, Server]) -
 
 async def test_what_was_brought_does_not_grow_afterwards(both: tuple[Line, Server]) -> None:
     line, _ = both
-    asking = asyncio.ensure_future(line.ask([GET]))
-    await asyncio.sleep(0)
+    asking = await _under_way(line, 1)
     line.data_received(b":1\r\n")
     replies = await asking
     line.data_received(b":2\r\n")
@@ -140,8 +144,7 @@ async def test_a_reply_that_does_not_come_in_time_breaks_the_line(both: tuple[Li
 
 async def test_the_end_of_the_connection_brings_what_came_before(both: tuple[Line, Server]) -> None:
     line, server = both
-    asking = asyncio.ensure_future(line.ask([GET, GET]))
-    await asyncio.sleep(0)
+    asking = await _under_way(line, 2)
     await server.says(b"+OK\r\n$5\r\nab")
     server.end.close()
     assert await asking == [b"OK"]
@@ -174,8 +177,7 @@ async def test_one_reply_too_many_breaks_the_line(both: tuple[Line, Server]) -> 
 
 async def test_who_gives_up_leaves_a_line_that_nobody_uses_again(both: tuple[Line, Server]) -> None:
     line, server = both
-    asking = asyncio.ensure_future(line.ask([GET]))
-    await asyncio.sleep(0)
+    asking = await _under_way(line, 1)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
