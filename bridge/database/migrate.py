@@ -3,11 +3,14 @@
 Imports Alembic: whoever calls this imports it when it is called.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from alembic import command
@@ -24,6 +27,7 @@ from bridge.errors import Unavailable
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 _PATIENCE: Final = 60.0  # seconds to wait for another worker's migration
+_ALEMBIC: Final = Lock()  # held in one process by one upgrade, of whichever database and event loop
 
 
 async def migrate(url: str, target: str = HEAD) -> str:
@@ -33,7 +37,8 @@ async def migrate(url: str, target: str = HEAD) -> str:
     """
     async with _locked(parse_address(url)) as tx:
         if await revision_of(tx) != target:
-            await tx.run_sync(_upgrade, target)
+            async with _alembic():
+                await tx.run_sync(_upgrade, target)
     return target
 
 
@@ -53,6 +58,20 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+@asynccontextmanager
+async def _alembic() -> AsyncIterator[None]:
+    """Alembic for oneself: it keeps the connection that it works on in variables of its modules."""
+    end = time.monotonic() + _PATIENCE
+    while not _ALEMBIC.acquire(blocking=False):
+        if time.monotonic() > end:
+            raise Unavailable("the migration of another database, in this process, does not end")
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        _ALEMBIC.release()
 
 
 def _upgrade(connection: Connection, target: str) -> None:

@@ -1,6 +1,10 @@
 """Migrations — DESIGN §5."""
 
-from collections.abc import Sequence
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 
 import anyio
 import pytest
@@ -16,6 +20,7 @@ from bridge.database.address import parse_address
 from bridge.database.database import Database
 from bridge.database.migrate import FOLDER, migrate, revision
 from bridge.database.revision import HEAD, check_revision
+from bridge.database.sqlite import connect
 from bridge.database.tables import metadata, oauth_clients, store_epoch, users
 from bridge.errors import ConfigError, Unavailable
 from tests.database.rows import a_client, a_user
@@ -54,6 +59,51 @@ async def test_workers_that_start_at_once_migrate_once(empty_url: str) -> None:
     async with opened(empty_url) as database, database.read() as tx:
         assert (await tx.execute(select(func.count()).select_from(store_epoch))).scalar() == 1
         assert await tx.run_sync(_differences) == []
+
+
+async def test_two_databases_are_migrated_at_once_in_one_process(tmp_path: Path) -> None:
+    urls = [f"sqlite:///{tmp_path / name}.db" for name in ("ours", "theirs", "another")]
+    async with anyio.create_task_group() as group:
+        for url in urls:
+            group.start_soon(migrate, url)
+    assert [await revision(url) for url in urls] == [HEAD] * 3
+
+
+async def test_a_migration_waits_no_longer_than_its_patience_for_another_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration, "_PATIENCE", 0.1)
+    async with migration._alembic():
+        with pytest.raises(Unavailable, match="another database"):
+            await migrate(f"sqlite:///{tmp_path / 'ours.db'}")
+    assert await migrate(f"sqlite:///{tmp_path / 'ours.db'}") == HEAD
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A new file, without a write-ahead log yet, that somebody else is writing to."""
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+async def test_who_opens_a_new_file_waits_for_who_writes_to_it(tmp_path: Path, written: sqlite3.Connection) -> None:
+    """SQLite itself does not: asked for a write-ahead log, it refuses at once."""
+    opening = asyncio.ensure_future(connect(str(tmp_path / "new.db"), isolation_level=None, timeout=60))
+    await asyncio.sleep(0.2)
+    assert not opening.done()
+    written.execute("ROLLBACK")
+    async with asyncio.timeout(30):
+        line = await opening
+    assert written.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await line.close()
+
+
+@pytest.mark.usefixtures("written")
+async def test_who_opens_a_new_file_waits_no_longer_than_his_patience(tmp_path: Path) -> None:
+    async with asyncio.timeout(30):
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            await connect(str(tmp_path / "new.db"), isolation_level=None, timeout=0.1)
 
 
 async def test_a_migration_that_never_ends_is_not_waited_for_for_ever(
