@@ -1,5 +1,6 @@
 """`login-bridge user`: add, list, disable and enable users, see and end their sessions."""
 
+import asyncio
 import base64
 import binascii
 import re
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, read_line, say, say_table, when
 from bridge.cli.rooms import ACTOR, VISIT, recorded_first, within
+from bridge.errors import Unavailable
 from bridge.events.rows import visible
 from bridge.secret import Secret
 from bridge.sessions.view import SessionView
@@ -22,6 +24,7 @@ from bridge.users.user import Taken, User
 app: typer.Typer = typer.Typer(help="Users.", no_args_is_help=True)
 
 Who = Annotated[str, typer.Argument(metavar="USER", help="E-mail address or number.")]
+WhoOrNobody = Annotated[str | None, typer.Argument(metavar="USER", help="E-mail address or number.")]
 
 _FAULTS: Final[dict[PasswordFault, str]] = {
     "too-short": "has fewer than {shortest} characters",
@@ -30,6 +33,7 @@ _FAULTS: Final[dict[PasswordFault, str]] = {
     "too-personal": "is made of the user's own name or address",
 }
 _PAGE: Final = 500
+_AT_ONCE: Final = 8  # whose sessions are ended side by side: what a database and a store beside living traffic bear
 _SHORTEST_TOTP: Final = 10  # bytes: 80 bits, what authenticators have always taken
 
 
@@ -154,8 +158,22 @@ def sessions(*, user: Who, config: ConfigFile = None, as_json: AsJson = False) -
 
 
 @app.command()
-def logout(*, user: Who, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def logout(
+    *,
+    user: WhoOrNobody = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Of every user there is.  See docs/incident.md.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """End all his sessions, and every app's access to his account."""
+    if (user is None) != everybody:
+        raise Refusal("user logout: USER, or --all")
+
+    if user is None:
+        count = within(config, _end_everybody)
+        said = "1 user" if count == 1 else f"{count:,} users"
+        say({"users": count, "ended": "all"}, f"signed {said} out everywhere", as_json=as_json)
+        return
 
     async def work(rooms: Rooms) -> User:
         found = await the_user(rooms, user)
@@ -165,6 +183,26 @@ def logout(*, user: Who, config: ConfigFile = None, as_json: AsJson = False) -> 
 
     found = within(config, work)
     say({"id": found.id, "email": found.email, "ended": "all"}, f"signed {found.email} out everywhere", as_json=as_json)
+
+
+async def _end_everybody(rooms: Rooms) -> int:
+    """How many there were.  Raises Refusal once the store or the database does not answer, and says how far it came."""
+    done = 0
+    after = UserId(0)
+    try:
+        while page := await rooms.users.list(after=after, limit=_PAGE):
+            for start in range(0, len(page), _AT_ONCE):
+                few = page[start : start + _AT_ONCE]
+                ending = (rooms.sessions.end_all(one.id, one.tag, "admin", actor=ACTOR) for one in few)
+                for outcome in await asyncio.gather(*ending, return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+                    done += 1
+            await rooms.audit.flush()  # which holds so many rows, and then loses some
+            after = page[-1].id
+    except Unavailable as error:
+        raise Refusal(f"{error} (signed out so far: {done:,}; to do it again is harmless)") from None
+    return done
 
 
 async def the_user(rooms: Rooms, who: str) -> User:

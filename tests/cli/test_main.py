@@ -143,4 +143,5 @@ def _filled(words: tuple[str, ...]) -> list[str]:
         elif parameter.required:
             given += [parameter.opts[0], "1h"]
     given += ["--all-actions"] if words in {("credential", "add"), ("role", "add"), ("role", "set")} else []
-    return given + (["u", "s"] if words == ("session", "show") else [])
+    either: dict[tuple[str, ...], list[str]] = {("session", "show"): ["u", "s"], ("user", "logout"): ["u"]}
+    return given + either.get(words, [])  # or an option

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from bridge.app.rooms import Rooms
+from bridge.cli import user as people
 from bridge.cli.rooms import VISIT
 from bridge.database.tables import outbox
 from bridge.secret import Secret
@@ -80,6 +81,8 @@ def test_the_list_is_a_table_for_people(place: Path, command: Command) -> None:
         (["user", "disable", "nobody@example.com"], "", "there is no user nobody@example.com"),
         (["user", "enable", "77"], "", "there is no user 77"),
         (["user", "logout", "nobody@example.com"], "", "there is no user nobody@example.com"),
+        (["user", "logout"], "", "user logout: USER, or --all"),
+        (["user", "logout", "--all", "1"], "", "user logout: USER, or --all"),
         (["user", "sessions", "nobody@example.com"], "", "there is no user nobody@example.com"),
         (["session", "why", "nobody@example.com"], "", "there is no user nobody@example.com"),
         (["session", "show"], "", "session show: USER and SESSION, or --token-stdin"),
@@ -149,6 +152,36 @@ def test_sessions_are_listed_shown_and_ended(place: Path, command: Command) -> N
 
     assert command("user", "logout", EMAIL, "--json").json == {"id": 1, "email": EMAIL, "ended": "all"}
     assert command("user", "sessions", EMAIL, "--json").json == []
+
+
+def test_everybody_is_signed_out_by_one_command(place: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More people than a page of them, and than the audit holds at once."""
+    monkeypatch.setattr(people, "_PAGE", 5)
+    monkeypatch.setattr(people, "_AT_ONCE", 2)
+    monkeypatch.setenv("BRIDGE__EVENTS__AUDIT_QUEUE", "5")
+    assert command("user", "logout", "--all", "--json").json == {"users": 0, "ended": "all"}
+    command("user", "add", EMAIL)
+    within(_signed_in)
+    assert command("user", "logout", "--all").out == "signed 1 user out everywhere\n"
+    assert command("user", "sessions", EMAIL, "--json").json == []
+    for number in range(11):
+        command("user", "add", f"{number}@example.com")
+    within(_signed_in)
+    assert command("user", "logout", "--all", "--json").json == {"users": 12, "ended": "all"}
+    assert command("user", "sessions", EMAIL, "--json").json == []
+    rows = [json.loads(line) for line in command("audit", "export", "--since", "1h").out.splitlines()]
+    assert sorted(row["user_id"] for row in rows if row["kind"] == "sessions.ended-all") == [1, *range(1, 13)]
+
+
+def test_who_signs_everybody_out_hears_how_far_it_came(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("user", "add", EMAIL)
+    before = within(_stamp)
+    monkeypatch.setenv("BRIDGE__STORE__URL", "redis://127.0.0.1:1")
+    said = command("user", "logout", "--all")
+    assert said.status == 1 and said.err.endswith("(signed out so far: 0; to do it again is harmless)\n")
+    assert within(_stamp) != before
 
 
 def test_what_a_browser_calls_itself_moves_no_cursor(place: Path, command: Command) -> None:
