@@ -73,9 +73,8 @@ class Resetting:
         if not self.desk.proven(asked, "reset"):
             return self._forgot(asked, stale=True)
         email = asked.form.get("email", "").strip()
-        if not email:
+        if not self.requests.ask(email, asked.visit):
             return self._forgot(asked)
-        self.requests.ask(email, asked.visit)
         return self.desk.page(asked, ResetSent(interaction=asked.interaction_id, email=email, minutes=self.minutes))
 
     def _choose(

@@ -88,9 +88,8 @@ class SignUpPages:
         if not self.desk.proven(asked, "signup", asked.session_id):
             return self._begin(asked, stale=True)
         email = asked.form.get("email", "").strip()
-        if not email:
+        if not self.signing_up.ask(email, asked.visit, binding=asked.binding, interaction=asked.interaction_id):
             return self._begin(asked)
-        self.signing_up.ask(email, asked.visit, binding=asked.binding, interaction=asked.interaction_id)
         return self.desk.page(asked, SignUpSent(interaction=asked.interaction_id, email=email, minutes=self.minutes))
 
     async def _make(self, asked: Asked, found: SignUp, token: str) -> Reply:

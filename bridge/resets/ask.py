@@ -82,14 +82,21 @@ class ResetRequests:
         self._options = options
         self._running: set[asyncio.Task[None]] = set()
 
-    def ask(self, email: str, visit: Visit) -> None:
-        """The public form: returns at once, the same for everybody; all else happens after the answer."""
+    def ask(self, email: str, visit: Visit) -> bool:
+        """The public form: returns at once, the same for everybody; all else happens after the answer.
+
+        False: that is no address, whoever has an account; nothing happens.
+        """
+        key = email_key(email)
+        if key is None:
+            return False
         if len(self._running) >= MOST_AT_ONCE:
             self._events.tell("reset.refused", visit, reason="busy")
-            return
-        task = asyncio.create_task(self._ask(email, visit))
+            return True
+        task = asyncio.create_task(self._ask(key, visit))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return True
 
     async def ask_for(self, who: UserId | str, visit: Visit) -> Queued | UnknownUser:
         """An API caller: by user id or e-mail address.  Raises `Unavailable`."""
@@ -103,11 +110,7 @@ class ResetRequests:
         """Wait for what was asked before the process ends."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _ask(self, email: str, visit: Visit) -> None:
-        key = email_key(email)
-        if key is None:
-            self._events.tell("reset.refused", visit, reason="no-address")
-            return
+    async def _ask(self, key: str, visit: Visit) -> None:
         try:
             await self._ask_of(key, visit)
         except Unavailable as error:

@@ -92,14 +92,21 @@ class SigningUp:
         self._in_all = options.sign_ups_in_all
         self._running: set[asyncio.Task[None]] = set()
 
-    def ask(self, email: str, visit: Visit, *, binding: str, interaction: str | None) -> None:
-        """The form: returns at once, the same for everybody; all else happens after the answer."""
+    def ask(self, email: str, visit: Visit, *, binding: str, interaction: str | None) -> bool:
+        """The form: returns at once, the same for everybody; all else happens after the answer.
+
+        False: that is no address, whoever has an account; nothing happens.
+        """
+        key = email_key(email)
+        if key is None:
+            return False
         if len(self._running) >= MOST_AT_ONCE:
             self._events.tell("sign-up.refused", visit, reason="busy")
-            return
-        task = asyncio.create_task(self._ask(email, visit, binding, interaction))
+            return True
+        task = asyncio.create_task(self._ask(key, email, visit, binding, interaction))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return True
 
     async def look(self, token: Secret) -> SignUp | None:
         """What waits for that token.  Changes nothing, however often."""
@@ -137,11 +144,7 @@ class SigningUp:
             raise _Undone
         return made
 
-    async def _ask(self, email: str, visit: Visit, binding: str, interaction: str | None) -> None:
-        key = email_key(email)
-        if key is None:
-            self._events.tell("sign-up.refused", visit, reason="no-address")
-            return
+    async def _ask(self, key: str, email: str, visit: Visit, binding: str, interaction: str | None) -> None:
         try:
             if await self._visitors.admit(visit.ip) or await self._guard.admit(self._letters_to(key)) > 0:
                 self._events.tell("sign-up.refused", visit, reason="limit")

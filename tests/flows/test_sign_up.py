@@ -207,13 +207,16 @@ async def test_letters_to_strangers_are_limited_in_all_and_who_is_refused_takes_
 
 
 @pytest.mark.parametrize("typed", ["nonsense", "a@", "a b@example.com", "x" * 400 + "@example.com"])
-async def test_what_is_no_address_gets_the_same_page_and_no_letter(site: Site, visit: Visiting, typed: str) -> None:
+async def test_what_is_no_address_is_asked_for_again_and_kept_in_its_field(
+    site: Site, visit: Visiting, typed: str
+) -> None:
     browser = visit(site)
     await browser.open("/signup")
     await browser.press("signup-submit", email=typed)
     await settled(site)
-    assert browser.reply.status_code == 200 and "is on its way" in browser.text
-    assert [event.reason for event in site.told.events if event.kind == "sign-up.refused"] == ["no-address"]
+    assert browser.reply.status_code == 422 and "Please enter your email address." in browser.text
+    assert f'value="{typed}"' in browser.reply.text
+    assert not [event for event in site.told.events if event.kind.startswith("sign-up.")]
 
 
 async def test_looking_makes_nothing_however_often_and_by_whatever_method(
