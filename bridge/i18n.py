@@ -46,14 +46,13 @@ class Languages:
         """The language that serves a tag such as `zh-CN`, `zh_Hans` or `en-GB`; None if there is none."""
         return self._serving(tag[:_LONGEST_TAG])
 
-    def choose(self, *, asked: str = "", user: str = "", ui_locales: str = "", accept_language: str = "") -> str:
-        """The language for one page or letter: the first that we speak of these.
+    def choose(self, *, user: str = "", ui_locales: str = "", accept_language: str = "") -> str:
+        """The language for one page or letter, where none was chosen: the first that we speak of these.
 
-        What was asked for on the page itself, the user's record, `ui_locales` (space separated, Core §3.1.2.1), the
-        header Accept-Language, the fallback.  Nothing that anybody sends here is an error.
+        The user's record, `ui_locales` (space separated, Core §3.1.2.1), the header Accept-Language, the fallback.
+        Nothing that anybody sends here is an error.
         """
         tags = (
-            asked,
             user,
             *ui_locales[:_LONGEST_HEADER].split()[:_MOST_TAGS],
             *_accepted(accept_language[:_LONGEST_HEADER]),

@@ -58,7 +58,7 @@ class Asked:
     """The row of the person whose session is alive."""
     locale: str
     asked_locale: bool
-    """The language was chosen on the page."""
+    """The language was chosen on this page, or on another one in this browser."""
     paths: Paths
 
     @property

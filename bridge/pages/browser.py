@@ -110,7 +110,7 @@ class Desk:
             nonce=nonce,
         )
         headers = self.pages.headers(page, locale=asked.locale, https=https, nonce=nonce)
-        return Reply(status, body, headers=(*headers, *self._binding(asked), *cookies))
+        return Reply(status, body, headers=(*headers, *self._marks(asked), *cookies))
 
     def stale(self, asked: Asked, detail: str | None = None, *, cookies: Sequence[Header] = ()) -> Reply:
         """It is over, was finished, or is another browser's: nothing can be answered any more.  `detail`: why."""
@@ -120,7 +120,7 @@ class Desk:
     def go(self, asked: Asked, place: str, *, cookies: Sequence[Header] = (), **parameters: str | None) -> Reply:
         """303 to one of our own pages, which answers by itself and sends nobody on."""
         link = Links(asked.paths, asked.locale if asked.asked_locale else None)
-        return see_other(link(place, **parameters), (*self._binding(asked), *cookies))
+        return see_other(link(place, **parameters), (*self._marks(asked), *cookies))
 
     def carry(self, asked: Asked, purpose: Purpose, token: str, place: str, *, interaction: str | None = None) -> Reply:
         """On to one of our own pages with the token of a letter's link, which leaves the address bar for a cookie.
@@ -140,7 +140,7 @@ class Desk:
         ends that chain, so the policy need name nobody (docs/decisions/0010).  A program is redirected.
         """
         if not asked.posted or not reads_html(asked.heard.scope):
-            return see_other(target, (*self._binding(asked), *cookies))
+            return see_other(target, (*self._marks(asked), *cookies))
         return self.page(asked, Onward(target=target), cookies=cookies)
 
     def back(self, asked: Asked, interaction: Interaction, *, cookies: Sequence[Header] = ()) -> Reply:
@@ -211,9 +211,10 @@ class Desk:
     def _asked(
         self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None
     ) -> Asked:
-        chosen, languages = heard.given("lang") or "", self.pages.languages
-        locale = languages.choose(
-            asked=chosen,
+        languages = self.pages.languages
+        said = heard.given("lang") or self.cookie(heard.scope, "lang")
+        chosen = languages.match(said) if said else None
+        locale = chosen or languages.choose(
             user=user.language if user else "",
             ui_locales=interaction.record.ui_locales if interaction else "",
             accept_language=header(heard.scope, b"accept-language") or "",
@@ -226,7 +227,7 @@ class Desk:
             session=session,
             user=user,
             locale=locale,
-            asked_locale=bool(chosen) and languages.match(chosen) is not None,
+            asked_locale=chosen is not None,
             paths=Paths(heard.scope.get("root_path", "")),
         )
 
@@ -256,5 +257,8 @@ class Desk:
         host = header(scope, b"host")
         return self.dev and origin == f"http://{host}" and is_loopback(urlsplit(origin).hostname)
 
-    def _binding(self, asked: Asked) -> tuple[Header, ...]:
-        return (self.cookies.set("pre", asked.binding),) if asked.heard.pre is None else ()
+    def _marks(self, asked: Asked) -> tuple[Header, ...]:
+        """What the browser shall be known by, and the language it chose: the headers for what it has not got yet."""
+        binding = (self.cookies.set("pre", asked.binding),) if asked.heard.pre is None else ()
+        chosen = asked.asked_locale and self.cookie(asked.heard.scope, "lang") != asked.locale
+        return (*binding, self.cookies.set("lang", asked.locale)) if chosen else binding

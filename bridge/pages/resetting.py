@@ -17,6 +17,7 @@ from bridge.resets.send import PATH
 from bridge.secret import Secret
 from bridge.sessions.cookie import Header
 from bridge.tokens import digest
+from bridge.users.email import email_key
 from bridge.users.user import User
 
 
@@ -61,10 +62,11 @@ class Resetting:
         await reply(scope, receive, send)
 
     def _forgot(self, asked: Asked, *, stale: bool = False) -> Reply:
+        typed = asked.form.get("email", "")
         page = Forgot(
             csrf=self.desk.proof(asked, "reset"),
             interaction=asked.interaction_id,
-            email=asked.form.get("email", ""),
+            email=typed if email_key(typed) else "",  # it may be a password, in the wrong field
             problem="stale" if stale else "no-email" if asked.posted else None,
         )
         return self.desk.page(asked, page, status=403 if stale else 422 if asked.posted else 200)

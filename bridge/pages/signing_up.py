@@ -21,6 +21,7 @@ from bridge.resets.judge import NewPasswords
 from bridge.resets.sign_up import Over, SigningUp
 from bridge.secret import Secret
 from bridge.tokens import digest
+from bridge.users.email import email_key
 from bridge.users.send import SIGN_UP_PATH
 from bridge.users.sign_ups import SignUp
 
@@ -74,12 +75,13 @@ class SignUpPages:
         await reply(scope, receive, send)
 
     def _begin(self, asked: Asked, *, stale: bool = False) -> Reply:
+        typed = asked.form.get("email", "")
         page = SignUpPage(
             csrf=self.desk.proof(asked, "signup", asked.session_id),
             interaction=asked.interaction_id,
             app=app_of(asked),
             person=asked.user.email if asked.user else None,
-            email=asked.form.get("email", ""),
+            email=typed if email_key(typed) else "",  # it may be a password, in the wrong field
             problem="stale" if stale else "no-email" if asked.posted else None,
         )
         return self.desk.page(asked, page, status=403 if stale else 422 if asked.posted else 200)

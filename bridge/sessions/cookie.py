@@ -10,11 +10,12 @@ from bridge.asgi import Scope
 from bridge.sessions.options import SessionOptions
 
 _OfLetter = Literal["reset", "invite", "email", "signup"]
-Purpose = Literal["op", "app", "pre", "pending", "known", "dev", "begun", "op_state", _OfLetter]
+Purpose = Literal["op", "app", "pre", "pending", "known", "dev", "begun", "op_state", "lang", _OfLetter]
 """op: the person at the issuer's pages; app: behind the middleware; pre: before login; pending: a right password that
 waits for its code; known: browsers that signed in before; dev: the secret of one that stays signed in; reset, invite,
 email, signup: an opened link of a letter; begun: on the host of an app, which is another, the browser that began a
-sign-in there; op_state: changes whenever who is signed in does, and opens nothing (security §29)."""
+sign-in there; op_state: changes whenever who is signed in does, and opens nothing (security §29); lang: the language
+that was chosen on a page."""
 
 LONGEST_VALUE: Final = 4096 - 256
 _VALUE: Final = re.compile(r"[!#-+\--:<-\[\]-~]*", re.ASCII)  # RFC 6265 §4.1.1
@@ -45,6 +46,7 @@ class Cookies:
             "signup": f"{host}lb_signup".encode(),
             "begun": f"{host}lb_begun".encode(),
             "op_state": f"{host}lb_op_state".encode(),
+            "lang": f"{host}lb_lang".encode(),
         }
         secure = b"" if plain else b"; Secure"
         ours = b"; Path=/; HttpOnly; SameSite=Lax" + secure

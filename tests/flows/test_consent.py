@@ -249,6 +249,8 @@ async def test_the_language_the_application_asked_for(site: Site, visit: Visit) 
     switch = next(a for a in browser.page.all("a") if a.get("hreflang") == "en")["href"]
     await browser.open(switch)
     assert browser.page.one("html")["lang"] == "en" and "Acme Notes" in browser.text, "the visit goes on"
+    await browser.press("login-submit", email=ADA, password=PASSWORD)
+    assert browser.at.startswith("/consent") and browser.page.one("html")["lang"] == "en", "what she chose stays"
 
 
 async def test_the_application_can_be_seen_before_anything_is_typed(site: Site, visit: Visit) -> None:

@@ -401,7 +401,20 @@ async def test_the_language_that_was_chosen_stays_and_so_does_where_he_was_going
     await browser.press("login-submit", email=ADA, password="wrong")
     assert browser.page.one("html")["lang"] == "zh-Hans"
     await browser.press("login-submit", email=ADA, password=PASSWORD)
-    assert browser.at.startswith("/account")
+    assert browser.at.startswith("/account") and browser.page.one("html")["lang"] == "zh-Hans"
+    await browser.open("/account")
+    assert browser.page.one("html")["lang"] == "zh-Hans" and "set-cookie" not in browser.reply.headers
+    await browser.open("/account?lang=en")
+    await browser.open("/account")
+    assert browser.page.one("html")["lang"] == "en"
+
+
+@pytest.mark.parametrize("kept", ["xx", "zh_Hans; __Host-lb_lang=en", "<script>", "zh_Hant"])
+async def test_a_language_nobody_chose_is_none(site: Site, visit: Visit, kept: str) -> None:
+    browser = visit(site)
+    reply = await browser.get("/login", cookie=f"__Host-lb_lang={kept}")
+    assert reply.headers["content-language"] == "en" and kept not in reply.text
+    assert "lb_lang" not in reply.headers["set-cookie"]
 
 
 async def test_who_is_signed_in_reads_his_own_language(site: Site, visit: Visit) -> None:

@@ -112,6 +112,7 @@ SETTINGS: Given = {
     ("sessions", "ticket_lifetime"): 120,
     ("users", "email_changes_per_account"): 1,
     ("users", "sign_up"): True,
+    ("users", "sign_ups_per_address"): 1,
 }
 
 
@@ -296,7 +297,7 @@ class Scenario:
         await browser.open(f"/reset/t/{self.held['reset']}")
         for typed in (WRONG["wrong password"], "nobody@example.com"):
             site.bridge.rooms.resets.ask(typed, Visit("pages"))
-        for typed in (WRONG["wrong password"], ADA):
+        for typed in (WRONG["wrong password"], ADA, ADA):
             await browser.open("/signup")
             await browser.press("signup-submit", email=typed)
         await browser.sign_in(ADA, NEW_PASSWORD, path="/account")
