@@ -6,13 +6,14 @@ a lock in the file nor a task that never ends.
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any, NamedTuple, Self
 
 import aiosqlite
+
+from bridge.write_ahead import write_ahead
 
 
 def connect(database: str, **settings: Any) -> "Line":
@@ -130,7 +131,7 @@ class Question:
 def _opened(database: str, *, timeout: float = 5.0, **settings: Any) -> File:
     file = sqlite3.connect(database, factory=File, timeout=timeout, **settings)
     try:
-        _write_ahead(file, timeout)
+        write_ahead(file, timeout)
         # FULL: an ending that was acknowledged must not be undone by a power cut.
         file.execute("PRAGMA synchronous = FULL")
         file.execute("PRAGMA foreign_keys = ON")
@@ -138,22 +139,6 @@ def _opened(database: str, *, timeout: float = 5.0, **settings: Any) -> File:
         file.close()
         raise
     return file
-
-
-def _write_ahead(file: File, patience: float) -> None:
-    """Keep a write-ahead log; waits as many seconds for somebody who writes to a file that has none yet.
-
-    Of two who change a new file at once, each would wait for the other: SQLite refuses one without waiting.
-    """
-    end = time.monotonic() + patience
-    while True:
-        try:
-            file.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-        time.sleep(0.01)
 
 
 def _execute(sql: str, parameters: Sequence[Any], file: sqlite3.Connection) -> Answer:

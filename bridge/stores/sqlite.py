@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from bridge.clock import Clock
 from bridge.errors import Unavailable
 from bridge.stores.store import Add, Change, Drop, Expect, Put, Swap, Tag, Take, Untag, check
+from bridge.write_ahead import write_ahead
 
 Result = TypeVar("Result")
 Job: TypeAlias = Callable[[sqlite3.Connection, float], Result]
@@ -69,7 +70,7 @@ class SqliteStore:
         try:
             _make_private(self.path)
             self._file = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._file.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._file, BUSY_SECONDS)
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:

@@ -4,13 +4,16 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import Unavailable
+from bridge.stores import sqlite
 from bridge.stores.sqlite import SWEEP_AT_ONCE, SqliteStore
 from bridge.stores.store import Add, Put, Tag
 from bridge.testing.hands import Hands
@@ -50,6 +53,32 @@ async def test_a_file_that_others_could_read_is_closed_to_them(path: Path, hands
     await store.open()
     assert _mode(path) == 0o600
     await store.close()
+
+
+async def test_a_new_file_that_another_writes_to_is_waited_for(
+    path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself refuses at once to begin a write-ahead log then."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 30)
+    path.parent.mkdir(mode=0o700)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ending = threading.Timer(0.1, other.execute, ("ROLLBACK",))
+        ending.start()
+        store = SqliteStore(path, hands)
+        await store.open()
+        ending.join()
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert await store.commit(Put(A, b"v", 10)) is True
+    await store.close()
+
+
+async def test_a_new_file_that_another_does_not_let_go_is_unavailable(path: Path, hands: Hands) -> None:
+    path.parent.mkdir(mode=0o700)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            await SqliteStore(path, hands).open()
 
 
 async def test_what_was_committed_is_there_after_reopening(path: Path, hands: Hands) -> None:
