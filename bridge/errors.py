@@ -2,12 +2,16 @@
 
     BridgeError
     ├── ConfigError      the settings or their files are wrong; the message names each mistake
-    ├── Unavailable      a store, database or upstream did not answer: not known to have happened
-    └── Busy             a bounded queue is full: try again later
+    └── Unavailable      a store, database or upstream did not answer: not known to have happened
+        ├── Busy         a bounded queue is full: try again later
+        └── Delayed      it is recorded, and happens as soon as the store answers
 
 A wrong password, a dead session or a lost race is an answer, not an error.  The wire errors of OAuth live beside
 the protocol, in `bridge.oidc.errors`.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class BridgeError(Exception):
@@ -27,3 +31,19 @@ class Unavailable(BridgeError):
 
 class Busy(Unavailable):
     """A bounded queue (password hashing, say) is full.  The door says 503."""
+
+
+class Delayed(Unavailable):
+    """What ends stands in SQL, which is the truth; the store, which did not answer, hears of it when it does."""
+
+    def __init__(self) -> None:
+        super().__init__("it is recorded, but the store does not answer: it takes effect when the store does")
+
+
+@contextmanager
+def recorded_first() -> Iterator[None]:
+    """Within it a store is told what SQL says already.  Raises Delayed when the store does not answer."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Delayed from error

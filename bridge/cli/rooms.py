@@ -1,13 +1,12 @@
 """The rooms for a command: SQL, the store and what stands on them, without doors and background work — DESIGN §4."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bridge.app.rooms import Rooms, make_rooms
-from bridge.cli.output import Refusal
 from bridge.clock import SystemClock, chance
 from bridge.config import Config
 from bridge.database.revision import check_revision
@@ -60,15 +59,6 @@ async def close(rooms: Rooms) -> None:
     """Let go of store and database."""
     await rooms.raw_store.close()
     await rooms.database.close()
-
-
-@contextmanager
-def recorded_first() -> Iterator[None]:
-    """What ends is in SQL before the store is told: a store that does not answer then only delays it."""
-    try:
-        yield
-    except Unavailable:
-        raise Refusal("it is recorded, but the store does not answer: it takes effect when the store does") from None
 
 
 async def _check_slot_key(rooms: Rooms) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, read_line, say, say_table, when
-from bridge.cli.rooms import ACTOR, recorded_first, within
+from bridge.cli.rooms import ACTOR, within
 from bridge.cli.user import Who, shown_session, the_user
 from bridge.secret import Secret
 from bridge.sessions.ending import look
@@ -83,8 +83,7 @@ def revoke(*, user: Who, session: ThatSession, config: ConfigFile = None, as_jso
     async def work(rooms: Rooms) -> None:
         found = await the_user(rooms, user)
         await _living(rooms, user, session)
-        with recorded_first():
-            await rooms.sessions.end(found.id, found.tag, session, "administrator", actor=ACTOR)
+        await rooms.sessions.end(found.id, found.tag, session, "administrator", actor=ACTOR)
 
     within(config, work)
     say({"id": session, "state": "ended"}, f"ended {session}", as_json=as_json)

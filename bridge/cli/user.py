@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from bridge.app.rooms import Rooms
 from bridge.cli.output import AsJson, ConfigFile, Refusal, read_line, say, say_table, when
-from bridge.cli.rooms import ACTOR, VISIT, recorded_first, within
-from bridge.errors import Unavailable
+from bridge.cli.rooms import ACTOR, VISIT, within
+from bridge.errors import Unavailable, recorded_first
 from bridge.events.rows import visible
 from bridge.secret import Secret
 from bridge.sessions.view import SessionView
@@ -177,8 +177,7 @@ def logout(
 
     async def work(rooms: Rooms) -> User:
         found = await the_user(rooms, user)
-        with recorded_first():
-            await rooms.sessions.end_all(found.id, found.tag, "admin", actor=ACTOR)
+        await rooms.sessions.end_all(found.id, found.tag, "admin", actor=ACTOR)
         return found
 
     found = within(config, work)

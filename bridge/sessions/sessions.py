@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 
 from bridge.clock import Chance, Clock
-from bridge.errors import Unavailable
+from bridge.errors import Unavailable, recorded_first
 from bridge.events.event import Events
 from bridge.sessions import ending
 from bridge.sessions.birth import Birth, Born, Earlier, Parent, Tools, birth, lifetime, new_child, rotation
@@ -202,14 +202,20 @@ class Sessions:
     async def end(
         self, user: UserId, tag: SlotTag, session_id: str, reason: EndReason, *, actor: str = ""
     ) -> list[SessionRecord]:
-        """End a session and everything born under it; returns the records that were alive.  SQL first."""
+        """End a session and everything born under it; returns the records that were alive.  SQL first.
+
+        Raises Delayed when it stands there, and the store does not answer.
+        """
         now = self._clock.now()
         until, known = await ending.before_the_end(self._store, self.tools, tag, session_id, now=now)
         await self._truth.end_session(user, tag, session_id, reason, until, told=known)
-        over = await ending.end_born_under(self._store, self.tools, user, tag, session_id, reason=reason, at=int(now))
+        self._events.tell("session.ended", user=user, session=session_id, reason=reason, actor=actor)
+        with recorded_first():
+            over = await ending.end_born_under(
+                self._store, self.tools, user, tag, session_id, reason=reason, at=int(now)
+            )
         if (late := ending.known_to(over.records)).keys() - known.keys():  # who came at this very moment
             await self._truth.end_session(user, tag, session_id, reason, until, told=late)
-        self._events.tell("session.ended", user=user, session=session_id, reason=reason, actor=actor)
         return over.records
 
     async def end_others(self, alive: Alive) -> Alive | Dead:
@@ -229,12 +235,15 @@ class Sessions:
         return moved if moved is not None else await self._died(alive)
 
     async def end_all(self, user: UserId, tag: SlotTag, reason: StampReason, *, actor: str = "") -> Stamp | None:
-        """End every session of a user; None: there is no such user.  What they were is told by the new stamp."""
+        """End every session of a user; None: there is no such user.  What they were is told by the new stamp.
+
+        Raises Delayed when it stands in SQL, and the store does not answer.
+        """
         if not await self._truth.restamp(user, draw_stamp(reason, self._chance)):
             return None
-        stamp = await self.publish_stamp(user, tag)
         self._events.tell("sessions.ended-all", user=user, reason=reason, actor=actor)
-        return stamp
+        with recorded_first():
+            return await self.publish_stamp(user, tag)
 
     async def publish_stamp(self, user: UserId, tag: SlotTag) -> Stamp | None:
         """Make the store say what SQL says of the user's stamp, and return it; None: there is no such user."""

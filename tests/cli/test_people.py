@@ -12,7 +12,9 @@ from sqlalchemy import select
 from bridge.app.rooms import Rooms
 from bridge.cli import user as people
 from bridge.cli.rooms import VISIT
+from bridge.database.endings import Endings
 from bridge.database.tables import outbox
+from bridge.errors import Unavailable
 from bridge.secret import Secret
 from bridge.sessions.birth import Birth, Born
 from bridge.sessions.judge import Alive, Dead
@@ -253,6 +255,21 @@ def test_an_ending_is_recorded_though_the_store_does_not_answer(
     assert within(_stamp) != before
     assert command("user", "disable", EMAIL).status == 1
     assert within(_authenticates) is False
+    rows = [json.loads(line)["kind"] for line in command("audit", "export", "--since", "1h").out.splitlines()]
+    assert rows[-2:] == ["sessions.ended-all", "user.disabled"]
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_an_ending_that_the_database_did_not_take_is_not_called_recorded(
+    place: Path, command: Command, monkeypatch: pytest.MonkeyPatch, everybody: bool
+) -> None:
+    async def away(*_: object, **__: object) -> bool:
+        raise Unavailable("the database did not answer: away")
+
+    command("user", "add", EMAIL)
+    monkeypatch.setattr(Endings, "restamp", away)
+    said = command("user", "logout", "--all" if everybody else EMAIL)
+    assert said.status == 1 and said.err.startswith("login-bridge: the database did not answer: away")
 
 
 def test_what_was_done_is_in_the_audit(place: Path, command: Command) -> None:
