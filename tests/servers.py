@@ -124,7 +124,7 @@ def mariadb() -> Iterator[Server]:
             yield Server(url=url, port=port, folder=folder, process=process)
 
 
-@dataclass(slots=True)
+@dataclass  # aiosmtpd looks at every member, which a class with slots does not bear before Python 3.11.3
 class SmtpSink:
     """A mail server that keeps what it is given."""
 
