@@ -11,11 +11,13 @@ from email.utils import format_datetime
 from typing import Final
 
 from bridge.clock import Clock
+from bridge.domain import ascii_domain
 from bridge.errors import ConfigError
 from bridge.outbox.letter import Rendered
 from bridge.outbox.options import MailOptions
 
 _LONGEST_ADDRESS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
+_LONGEST_LABEL: Final = 63  # RFC 1035 §2.3.4
 _NEVER: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _CONFIGURED: Final = re.compile(r'"?(?P<name>[^"<>\r\n]*?)"? *<(?P<spec>[^<>\s]+)>|(?P<only>[^<>\s]+)')
 
@@ -65,11 +67,12 @@ def one_address(text: str) -> Address:
 
     "a@x.example, b@y.example" is two, and would send a stranger what is meant for one.
     """
-    local, at, domain = text.rpartition("@")
+    local, at, name = text.rpartition("@")
+    domain = ascii_domain(name) if at else None
     try:
-        if not at or len(text) > _LONGEST_ADDRESS:
+        if domain is None or len(text) > _LONGEST_ADDRESS or max(map(len, domain.split("."))) > _LONGEST_LABEL:
             raise ValueError("no address")
-        spec = f"{local}@{domain.encode('idna').decode('ascii')}"
+        spec = f"{local}@{domain}"
         address = Address(addr_spec=spec)
         if address.addr_spec != spec or _NEVER.search(spec) or domain.startswith("["):
             raise ValueError("no address for a letter")

@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from bridge.clients.redirects import is_loopback
+from bridge.domain import ascii_domain
 
 _LONGEST_NAME = 80
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+")
@@ -53,9 +54,9 @@ def wire_host(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"
-        host = (parts.hostname or "").encode("idna").decode("ascii")
     except ValueError:
         return ""
+    host = ascii_domain(parts.hostname or "") or ""
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         return ""
     return f"[{host}]{port}" if ":" in host else host + port

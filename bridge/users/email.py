@@ -6,9 +6,8 @@ somebody is.  Mail never goes to a key: it goes to the address that is stored be
 
 import unicodedata
 
-import idna
-
 from bridge.database.text import one_line
+from bridge.domain import ascii_domain
 
 LONGEST = 320
 """Characters of an address and of its key: what the column takes."""
@@ -19,17 +18,18 @@ _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
 
 
 def email_key(text: str) -> str | None:
-    """The one look-up key of an address: trimmed, NFKC, casefolded, the domain in IDNA (RFC 5891).
+    """The one look-up key of an address: trimmed, before the `@` NFKC and casefolded, after it IDNA (RFC 5891).
 
     None: no address (no local part or domain, a control character, white space inside, over 320 characters).
     `email_key(email_key(x)) == email_key(x)`.
     """
     if len(text) > LONGEST:
         return None
-    local, at, domain = _folded(text.strip()).rpartition("@")
-    ascii_domain = _idna(domain) if at and local else None
-    key = f"{local}@{ascii_domain}"
-    return key if ascii_domain and len(key) <= LONGEST and _visible(key) else None
+    whole = text.strip()
+    local, at, name = (whole if "@" in whole else _folded(whole)).rpartition("@")  # a keyboard's `＠` is one too
+    domain = ascii_domain(name) if at else None
+    key = f"{_folded(local)}@{domain}"
+    return key if local and domain and len(key) <= LONGEST and _visible(key) else None
 
 
 def key_beginnings(text: str) -> frozenset[str]:
@@ -44,15 +44,6 @@ def _folded(text: str) -> str:
     # Casefolding may undo the normal form, hence once more (Unicode 3.13, NFKC_Casefold).
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded)
-
-
-def _idna(domain: str) -> str | None:
-    if domain.isascii():
-        return domain if all(domain.split(".")) else None
-    try:
-        return idna.encode(domain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return None
 
 
 def _visible(key: str) -> bool:
