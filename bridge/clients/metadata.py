@@ -153,6 +153,7 @@ def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: 
     """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme is taken as it is."""
     problems = (
         *_problems(metadata, imported=imported),
+        *(() if imported else _fragment_problems(metadata)),
         *_protocol_problems(metadata, offered),
         *_key_problems(metadata),
     )
@@ -192,6 +193,17 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
         yield "initiate_login_uri", why
     if metadata.sector_identifier_uri and (why := only_https_problem(metadata.sector_identifier_uri)):
         yield "sector_identifier_uri", why
+
+
+def _fragment_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+    """Registration 1.0 §2: what comes in a fragment goes to no web address that another program of the device, or
+    whoever listens on the way, could have."""
+    if metadata.application_type != "web" or "implicit" not in metadata.grant_types:
+        return
+    for uri in metadata.redirect_uris:
+        parts = urlsplit(uri)
+        if parts.scheme != "https" or is_loopback(parts.hostname):
+            yield "redirect_uris", f"{uri!r} must be https, and not localhost, for implicit grants of a web application"
 
 
 def _frame_problem(uri: str, metadata: Metadata) -> str | None:

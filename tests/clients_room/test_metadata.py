@@ -79,6 +79,18 @@ def test_response_types_compare_without_regard_to_order() -> None:
     assert metadata.responses == ("id_token token",)
 
 
+@pytest.mark.parametrize("uri", ["http://localhost:8080/cb", "https://localhost/cb", "http://127.0.0.1/cb"])
+def test_a_web_application_gets_nothing_in_a_fragment_at_an_address_that_is_not_its_own(uri: str) -> None:
+    """Registration 1.0 §2."""
+    code = read_metadata({"redirect_uris": [uri]})
+    implicit = read_metadata({"redirect_uris": [uri], "grant_types": ["implicit"], "response_types": ["id_token"]})
+    check_metadata(code)
+    check_metadata(implicit, offered=IMPLICIT, imported=True)
+    with pytest.raises(InvalidMetadata, match="implicit") as caught:
+        check_metadata(implicit, offered=IMPLICIT)
+    assert caught.value.field == "redirect_uris"
+
+
 @pytest.mark.parametrize(
     ("response_types", "grant_types"),
     [
