@@ -136,10 +136,15 @@ def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     out: dict[str, str] = {}
     for name, value in pairs:
         if name in out:
-            shown = name if name.isidentifier() and len(name) <= 40 else "a parameter"
-            raise BadRequest(f"{shown} must not be repeated")
+            raise BadRequest(f"{named(name)} must not be repeated")
         out[name] = value
     return out
+
+
+def named(parameter: str) -> str:
+    """The parameter as an error may name it: what could not be one of ours is not said back (RFC 6749 §5.2)."""
+    fits = parameter.isascii() and parameter.isidentifier() and len(parameter) <= 40
+    return parameter if fits else "a parameter"
 
 
 async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:

@@ -89,7 +89,9 @@ def make_doors(rooms: Rooms, *, proxies: Proxies, actions: Sequence[Action], tel
     tells apps of a sign-out."""
     config = rooms.config
     pages = Pages(config.pages)
-    troubles = Troubles(pages=pages, clock=rooms.clock, https=config.base_url.startswith("https:"))
+    troubles = Troubles(
+        pages=pages, cookies=rooms.cookies, clock=rooms.clock, https=config.base_url.startswith("https:")
+    )
     offered = _actions(rooms, actions)
     page_door = _pages(rooms, pages, troubles, proxies, tell)
     endpoints: dict[str, ASGIApp] = {**page_door.endpoints(), **_api(rooms, proxies)}

@@ -5,7 +5,7 @@ Here the wish is only checked, and written into a visit; the page `/logout` asks
 
 from typing import Final
 
-from bridge.asgi import Receive, Reply, Scope, Send
+from bridge.asgi import Receive, Reply, Scope, Send, named
 from bridge.clients.client import Client
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.record import Logout
@@ -55,8 +55,8 @@ class LogoutEndpoint:
         if isinstance(parameters, Reply):
             return parameters
         if parameters.repeated:
-            name = min(parameters.repeated)
-            raise Shown(name, f"{name if name.isidentifier() else 'A parameter'} must not be repeated")
+            name = named(min(parameters.repeated))
+            raise Shown(name, f"{name} must not be repeated")
         if not parameters.values:
             return self._browsers.to_page(_PAGE)
         hint = self._hint(parameters)

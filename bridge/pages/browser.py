@@ -212,8 +212,8 @@ class Desk:
         self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None
     ) -> Asked:
         languages = self.pages.languages
-        said = heard.given("lang") or self.cookie(heard.scope, "lang")
-        chosen = languages.match(said) if said else None
+        given, kept = heard.given("lang"), self.cookie(heard.scope, "lang")
+        chosen = (languages.match(given) if given else None) or (languages.match(kept) if kept else None)
         locale = chosen or languages.choose(
             user=user.language if user else "",
             ui_locales=interaction.record.ui_locales if interaction else "",

@@ -11,6 +11,7 @@ from bridge.pages.headers import new_nonce
 from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
 from bridge.pages.paths import Paths
 from bridge.pages.render import Pages
+from bridge.sessions.cookie import Cookies
 
 _KINDS: Final[dict[int, ErrorKind]] = {
     400: "bad-request",
@@ -30,6 +31,7 @@ class Troubles:
     """Makes the answer; knows nothing of why."""
 
     pages: Pages
+    cookies: Cookies
     clock: Clock
     https: bool
 
@@ -62,7 +64,9 @@ class Troubles:
     def _page(
         self, scope: Scope, page: Error | TryLater | FormPost, status: int, headers: Headers = (), *, nonce: str = ""
     ) -> Reply:
-        locale = self.pages.languages.choose(accept_language=header(scope, b"accept-language") or "")
+        languages, kept = self.pages.languages, self.cookies.read(scope, "lang")
+        chosen = languages.match(kept) if isinstance(kept, str) else None
+        locale = chosen or languages.choose(accept_language=header(scope, b"accept-language") or "")
         paths = Paths(scope.get("root_path", ""))
         body = self.pages.render(page, locale=locale, paths=paths, now=int(self.clock.now()), nonce=nonce)
         own = self.pages.headers(page, locale=locale, https=self.https, nonce=nonce)

@@ -15,9 +15,16 @@ from bridge.front import Front, HalfSent
 from bridge.pages.options import PagesOptions
 from bridge.pages.render import Pages
 from bridge.pages.trouble import Troubles
+from bridge.sessions.cookie import Cookies
+from bridge.sessions.options import SessionOptions
 from tests.app.scene import HTML, Answer, ask, request
 
-TROUBLES = Troubles(pages=Pages(PagesOptions()), clock=SystemClock(), https=True)
+TROUBLES = Troubles(
+    pages=Pages(PagesOptions()),
+    cookies=Cookies(SessionOptions(), plain=False),
+    clock=SystemClock(),
+    https=True,
+)
 SECRET = "sQ7vPlantedInTheException"
 
 

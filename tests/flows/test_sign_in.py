@@ -415,6 +415,10 @@ async def test_a_language_nobody_chose_is_none(site: Site, visit: Visit, kept: s
     reply = await browser.get("/login", cookie=f"__Host-lb_lang={kept}")
     assert reply.headers["content-language"] == "en" and kept not in reply.text
     assert "lb_lang" not in reply.headers["set-cookie"]
+    browser.jar["__Host-lb_lang"] = "zh_Hans"
+    for path in ("/login?lang=xx", "/oauth/authorize?client_id=nobody", "/nothing/here"):
+        reply = await browser.get(path, accept="text/html")
+        assert reply.headers["content-language"] == "zh-Hans", path
 
 
 async def test_who_is_signed_in_reads_his_own_language(site: Site, visit: Visit) -> None:

@@ -11,6 +11,8 @@ from bridge.oidc import pkce
 from bridge.pages.options import PagesOptions
 from bridge.pages.render import Pages
 from bridge.pages.trouble import Troubles
+from bridge.sessions.cookie import Cookies
+from bridge.sessions.options import SessionOptions
 from tests.oidc.world import CALLBACK, CHALLENGE, ISSUER, VERIFIER, World, answer, form_fields
 
 AWKWARD = ["a b", '{"a":"b"}', "é", "a+b", "100%", '"><script>', "&amp;", "'", "日本"]
@@ -36,7 +38,12 @@ class _Inputs(HTMLParser):
 @pytest.mark.parametrize("value", AWKWARD)
 async def test_b1_a_form_carries_each_value_unchanged_under_a_strict_policy(value: str) -> None:
     """§12 no. 84."""
-    troubles = Troubles(pages=Pages(PagesOptions()), clock=SystemClock(), https=True)
+    troubles = Troubles(
+        pages=Pages(PagesOptions()),
+        cookies=Cookies(SessionOptions(), plain=False),
+        clock=SystemClock(),
+        https=True,
+    )
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     fields = [("code", "c"), ("state", value), ("iss", ISSUER)]
     reply = troubles.form_post(scope, target=CALLBACK, app_name="Shop", fields=fields)

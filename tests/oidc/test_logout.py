@@ -136,6 +136,9 @@ async def test_a_state_may_have_so_many_bytes_and_no_more(world: World) -> None:
 
 async def test_a_repeated_parameter_is_shown(world: World) -> None:
     assert "state" in shown(await Browser(world).get("/oauth/logout?state=a&state=b"))
+    call = "%E5%91%BC%E5%8F%AB"  # anybody's own words are not said back
+    text = shown(await Browser(world).get(f"/oauth/logout?{call}=1&{call}=2"))
+    assert "must not be repeated" in text and "\u547c" not in text
 
 
 async def test_by_post_from_another_site_too(world: World) -> None:
