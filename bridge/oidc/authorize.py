@@ -125,9 +125,6 @@ class AuthorizationEndpoint:
             reply = await self._answer(scope, receive)
         except Shown as shown:
             reply = show(self._errors, scope, shown)
-        except SentBack as sent:
-            fields = [("error", sent.error.code), ("error_description", sent.error.description)]
-            reply = self._responses.send(scope, sent.back, fields)
         await reply(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
@@ -139,12 +136,30 @@ class AuthorizationEndpoint:
             visit = await self._resumed(scope, interaction)
             parameters = Parameters(visit.record.parameters)
         client = await self._client(parameters)
-        if visit is None:
-            parameters = await self._opened(scope, parameters, client)
-        back = self._back(parameters, client)
-        with sending_back(back):
-            request = read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
-            return await self._settle(scope, request, parameters, visit)
+        try:
+            if visit is None:
+                parameters = await self._opened(scope, parameters, client)
+            back = self._back(parameters, client)
+            with sending_back(back):
+                request = read_request(parameters, client, back, offer=self._offer, sub_of=self._sub_of)
+                return await self._settle(scope, request, parameters, visit)
+        except SentBack as sent:
+            fields = [("error", sent.error.code), ("error_description", sent.error.description)]
+            if await self._trusted(scope, client, parameters, visit):
+                return self._responses.send(scope, sent.back, fields)
+            return self._responses.offer(scope, sent.back, fields, text=sent.error.description)
+
+    async def _trusted(self, scope: Scope, client: Client, parameters: Parameters, visit: Ongoing | None) -> bool:
+        """Whether an error may take the browser to the client unasked.  Where anybody may register, his address is not
+        trusted before somebody has signed in or turned back here (RFC 9700 §4.11.2); `prompt=none` shows no page."""
+        if client.source != "registration" or parameters.get("prompt") == "none":
+            return True
+        if visit is not None and "deny" in visit.record.answers:
+            return True
+        token = self._browsers.login_token(scope)
+        if token is None:
+            return False
+        return isinstance(await self._sessions.resolve(token, "issuer", self._browsers.visit(scope).ip), Alive)
 
     async def _resumed(self, scope: Scope, interaction: str) -> Ongoing:
         visit = await self._interactions.load(interaction, self._browsers.binding(scope))

@@ -34,7 +34,7 @@ from bridge.oidc.options import OidcOptions
 from bridge.oidc.registration import PATH as REGISTER
 from bridge.oidc.registration import RegistrationEndpoint
 from bridge.oidc.request_object import Offered, RequestObjects
-from bridge.oidc.response_modes import FormPostPage, Responses, offer_of
+from bridge.oidc.response_modes import AnswerPages, Responses, offer_of
 from bridge.oidc.revocation import RevocationEndpoint
 from bridge.oidc.session_management import CheckSession, SessionStates
 from bridge.oidc.showing import ErrorPage
@@ -50,7 +50,7 @@ class Keys(Signs, Verifies, Publishes, Protocol):
     """The signing keys (`bridge.keys.keyring.Keyring`)."""
 
 
-class Pages(ErrorPage, FormPostPage, Protocol):
+class Pages(ErrorPage, AnswerPages, Protocol):
     """What the provider has pages for (`bridge.pages`)."""
 
 

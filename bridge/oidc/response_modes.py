@@ -82,10 +82,16 @@ def usual_mode(response_type: str, offer: Offer) -> ResponseMode:
     return "query" if {"id_token", "token"}.isdisjoint(response_type.split()) else "fragment"
 
 
-class FormPostPage(Protocol):
-    """Makes the page whose form carries the fields to the client (`bridge.pages`), by script or by a button."""
+class AnswerPages(Protocol):
+    """Makes the pages that carry an answer to the client (`bridge.pages`)."""
 
-    def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Fields) -> Reply: ...
+    def form_post(self, scope: Scope, *, target: str, app_name: str, fields: Fields) -> Reply:
+        """By a form with the fields, which a script sends, or a button."""
+        ...
+
+    def offer_error(self, scope: Scope, *, text: str, target: str, fields: Fields) -> Reply:
+        """By the person alone, who reads what is wrong: a link, or where there are fields a button."""
+        ...
 
 
 class ReturnPath(Struct, frozen=True):
@@ -100,24 +106,35 @@ class ReturnPath(Struct, frozen=True):
 class Responses:
     """Sends answers, good and bad; each carries `state` as it came, and `iss` (RFC 9207 §2)."""
 
-    def __init__(self, *, issuer: str, page: FormPostPage) -> None:
+    def __init__(self, *, issuer: str, page: AnswerPages) -> None:
         self._issuer = issuer
         self._iss = encoded([("iss", issuer)])
         self._page = page
 
     def send(self, scope: Scope, back: ReturnPath, fields: Fields) -> Reply:
         """The answer, on its way to a checked target."""
-        if back.state is not None:
-            fields = [*fields, ("state", back.state)]
-        match back.mode:
-            case "query":
-                # RFC 9700 §4.2.4: the page that the browser comes from is nobody's business.
-                return see_other(back.target.with_query(f"{encoded(fields)}&{self._iss}"), NO_REFERRER)
-            case "fragment":
-                return see_other(back.target.with_fragment(f"{encoded(fields)}&{self._iss}"), NO_REFERRER)
-            case "form_post":
-                whole = [*fields, ("iss", self._issuer)]
-                return self._page.form_post(scope, target=back.target.uri, app_name=back.app_name, fields=whole)
+        if back.mode == "form_post":
+            whole = self._posted(back, fields)
+            return self._page.form_post(scope, target=back.target.uri, app_name=back.app_name, fields=whole)
+        # RFC 9700 §4.2.4: the page that the browser comes from is nobody's business.
+        return see_other(self._address(back, fields), NO_REFERRER)
+
+    def offer(self, scope: Scope, back: ReturnPath, fields: Fields, *, text: str) -> Reply:
+        """The same answer on a page that says why, and leads on by the person's own click alone."""
+        if back.mode == "form_post":
+            return self._page.offer_error(scope, text=text, target=back.target.uri, fields=self._posted(back, fields))
+        return self._page.offer_error(scope, text=text, target=self._address(back, fields), fields=())
+
+    def _address(self, back: ReturnPath, fields: Fields) -> str:
+        said = f"{encoded(_with_state(back, fields))}&{self._iss}"
+        return back.target.with_query(said) if back.mode == "query" else back.target.with_fragment(said)
+
+    def _posted(self, back: ReturnPath, fields: Fields) -> Fields:
+        return [*_with_state(back, fields), ("iss", self._issuer)]
+
+
+def _with_state(back: ReturnPath, fields: Fields) -> Fields:
+    return fields if back.state is None else [*fields, ("state", back.state)]
 
 
 def encoded(fields: Fields) -> str:

@@ -115,7 +115,9 @@ def form_targets(page: Page) -> tuple[str, ...]:
     The one that carries an answer to an application must, and Chromium holds the redirects that the application makes
     next against `form-action` too: so it may go on to any place of that scheme, or of https.
     """
-    return (f"{urlsplit(page.target).scheme}:", "https:") if isinstance(page, FormPost) else ()
+    if isinstance(page, FormPost) or (isinstance(page, Error) and page.fields):
+        return (f"{urlsplit(page.target or '').scheme}:", "https:")
+    return ()
 
 
 def source(url: str) -> str | None:

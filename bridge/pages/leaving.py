@@ -150,6 +150,10 @@ class Leaving:
         cookies = self.desk.signed_out_for_good(asked) if asked.session is not None or held else ()
         if isinstance(asked.session, Dead) and wish is None:
             return self.desk.page(asked, SignedOut(why=asked.session.reason), cookies=cookies)
+        app = app_of(asked)
+        if wish is not None and wish.target is not None and app is not None and not app.verified:
+            # Whoever registers an address would lead people there by ours (RFC 9700 §4.11.2): he who reads it decides.
+            return self.desk.page(asked, SignedOut(why="signed-out", target=wish.target, app=app), cookies=cookies)
         return self._onward(asked, wish, cookies)
 
     def _onward(

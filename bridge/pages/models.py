@@ -190,6 +190,8 @@ class SignedOut:
     """What apps want to be loaded, so that they know it."""
     target: str | None = None
     """Where the browser moves on to when they had time for it: a checked address."""
+    app: App | None = None
+    """Whose address that is, if nobody vouches for it: then the browser moves on by a click alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -489,6 +491,10 @@ class Error:
     detail: str | None
     reference: str | None
     app: App | None = None
+    target: str | None = None
+    """Where the person may go on to, at that app: a checked address."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """What is carried there by a form; none: it is a link."""
 
     @property
     def status(self) -> int:

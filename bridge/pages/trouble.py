@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge.asgi import NO_STORE, Headers, Reply, Scope, header, json_reply
 from bridge.clock import Clock
+from bridge.pages.app import App
 from bridge.pages.asked import reads_html
 from bridge.pages.headers import new_nonce
 from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
@@ -60,6 +61,12 @@ class Troubles:
         """Carries fields to a checked target by a form, with a script that sends it and a button that does too."""
         page = FormPost(target=target, app_name=app_name, fields=tuple(fields))
         return self._page(scope, page, 200, nonce=new_nonce())
+
+    def offer_error(self, scope: Scope, *, text: str, target: str, fields: Sequence[tuple[str, str]]) -> Reply:
+        """An error for an application that nobody vouches for: the person reads it, and may carry it there himself."""
+        app = App(name="", redirect_uri=target, verified=False)  # named by its host: what it says of itself is its own
+        page = Error(kind="bad-request", detail=text, reference=None, app=app, target=target, fields=tuple(fields))
+        return self._page(scope, page, page.status)
 
     def _page(
         self, scope: Scope, page: Error | TryLater | FormPost, status: int, headers: Headers = (), *, nonce: str = ""

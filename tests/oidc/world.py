@@ -156,6 +156,10 @@ class PlainPages:
         inputs = "".join(f'<input name="{html.escape(k)}" value="{html.escape(v)}">' for k, v in fields)
         return Reply(200, f'<form action="{html.escape(target)}">{inputs}</form>'.encode(), b"text/html")
 
+    def offer_error(self, scope: Scope, *, text: str, target: str, fields: Sequence[tuple[str, str]]) -> Reply:
+        inputs = "".join(f'<input name="{html.escape(k)}" value="{html.escape(v)}">' for k, v in fields)
+        return Reply(400, f'{text} <a href="{html.escape(target)}">{inputs}</a>'.encode(), b"text/html")
+
 
 class World:
     """One worker of one installation."""

@@ -224,6 +224,9 @@ SCREENS: Final[dict[str, Page]] = {
         frames=("https://notes.example.com/out?iss=https%3A%2F%2Flogin.example.com&sid=s",),
         target="https://notes.example.com/bye",
     ),
+    "signed-out-and-a-stranger": SignedOut(
+        why="signed-out", target="https://notes.example.net/bye?state=1", app=CALENDAR
+    ),
     "signed-out-by-a-change": SignedOut(why="password-changed"),
     "forgot": FORGOT,
     "reset-sent": ResetSent(interaction="the-interaction", email="ada@example.com", minutes=60),
@@ -276,6 +279,13 @@ SCREENS: Final[dict[str, Page]] = {
     "recovery-codes-again": replace(RECOVERY_CODES, first=False),
     "error": Error(
         kind="bad-request", detail="redirect_uri is not registered for this client", reference="01JD8Q2M7H", app=None
+    ),
+    "error-for-a-stranger": Error(
+        kind="bad-request",
+        detail="response_type is missing",
+        reference=None,
+        app=CALENDAR,
+        target="https://notes.example.net/cb?error=invalid_request",
     ),
     "error-ours": Error(kind="ours", detail=None, reference="01JD8Q2M7H"),
     "not-found": Error(kind="not-found", detail=None, reference=None),

@@ -7,7 +7,7 @@ import pytest
 from bridge.brand import Brand
 from bridge.pages.app import App
 from bridge.pages.headers import content_security_policy, page_headers, source
-from bridge.pages.models import Arrive, Page, SignedOut
+from bridge.pages.models import Arrive, Error, Page, SignedOut
 from bridge.pages.options import PagesOptions
 from bridge.pages.render import Pages
 from tests.pages.samples import CONSENT, FORM_POST, LOGIN, LOGIN_TO, SCREENS
@@ -61,6 +61,12 @@ def test_the_form_that_carries_an_answer_may_go_on_to_wherever_the_application_g
     assert directives(FORM_POST)["form-action"] == "'self' https:"
     loopback = replace(FORM_POST, target="http://127.0.0.1:4711/cb")
     assert directives(loopback)["form-action"] == "'self' http: https:"
+
+
+def test_so_may_the_form_that_a_person_carries_an_error_by() -> None:
+    page = Error(kind="bad-request", detail="x", reference=None, target="com.example.app:/cb", fields=(("error", "x"),))
+    assert directives(page)["form-action"] == "'self' com.example.app: https:"
+    assert "script-src" not in directives(page)
 
 
 def test_without_an_app_there_are_no_pictures_but_ours() -> None:
