@@ -55,6 +55,7 @@ class Party:
         whole = {"client_name": "Conformance suite", "redirect_uris": [CALLBACK], **metadata}
         reply = await self.http.post("/oauth/register", json=whole)
         self.registered = reply.json() if reply.status_code == 201 else None
+        self.walker.told = configuration(self.site.url, dynamic=self.registered is not None)
         return reply
 
     async def authorize(self, scope: str = "openid", **more: str | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from tests.conformance.configuration import UNSENT
 from tests.conformance.party import CALLBACK, SUITE, Party
 
 Of = Callable[..., Party]
@@ -80,6 +81,15 @@ async def test_ensure_redirect_uri_in_authorization_request(party: Of) -> None:
     client = await registered(party("oidcc-ensure-redirect-uri-in-authorization-request"), redirect_uris=two)
     await client.authorize(redirect_uri=None)
     assert "redirect_uri" in client.walker.pictures[0]
+
+
+@pytest.mark.parametrize("module", UNSENT)
+async def test_who_registers_is_sent_no_error_before_somebody_has_signed_in(party: Of, module: str) -> None:
+    types = {"response_types": ["code", "id_token"], "grant_types": ["authorization_code", "implicit"]}
+    client = await registered(party(module), **types)
+    wrong = {"response_type": None} if UNSENT[module] == "response_type" else {"response_type": "id_token"}
+    await client.authorize(**wrong, nonce=None)
+    assert client.walker.done == ["Say what is wrong"] and UNSENT[module] in client.walker.pictures[0]
 
 
 async def test_redirect_uri_with_a_fragment_is_not_registered(party: Of) -> None:
