@@ -87,8 +87,7 @@ async def test_ensure_redirect_uri_in_authorization_request(party: Of) -> None:
 async def test_who_registers_is_sent_no_error_before_somebody_has_signed_in(party: Of, module: str) -> None:
     types = {"response_types": ["code", "id_token"], "grant_types": ["authorization_code", "implicit"]}
     client = await registered(party(module), **types)
-    wrong = {"response_type": None} if UNSENT[module] == "response_type" else {"response_type": "id_token"}
-    await client.authorize(**wrong, nonce=None)
+    await client.authorize(response_type=None if UNSENT[module] == "response_type" else "id_token", nonce=None)
     assert client.walker.done == ["Say what is wrong"] and UNSENT[module] in client.walker.pictures[0]
 
 
