@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from bridge.asgi import Scope, header
+from bridge.i18n import Languages
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.pages.paths import Paths
+from bridge.sessions.cookie import Cookies
 from bridge.sessions.judge import Alive, Dead
 from bridge.tokens import LoginToken
 from bridge.types import Visit
@@ -92,3 +94,9 @@ class Asked:
 def reads_html(scope: Scope) -> bool:
     """Browsers ask for `text/html`; programs seldom do."""
     return "text/html" in (header(scope, b"accept") or "")
+
+
+def kept_language(scope: Scope, cookies: Cookies, languages: Languages) -> str | None:
+    """What was chosen in this browser before; None: nothing, no language of ours, or a cookie that came twice."""
+    kept = cookies.read(scope, "lang")
+    return languages.match(kept) if isinstance(kept, str) else None

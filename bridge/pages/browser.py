@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.interactions.interactions import Interactions
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.interactions.record import InteractionKind
-from bridge.pages.asked import Asked, Heard, reads_html
+from bridge.pages.asked import Asked, Heard, kept_language, reads_html
 from bridge.pages.headers import new_nonce
 from bridge.pages.models import Error, Onward, Page
 from bridge.pages.paths import Paths
@@ -212,8 +212,8 @@ class Desk:
         self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None
     ) -> Asked:
         languages = self.pages.languages
-        given, kept = heard.given("lang"), self.cookie(heard.scope, "lang")
-        chosen = (languages.match(given) if given else None) or (languages.match(kept) if kept else None)
+        given, kept = heard.given("lang"), kept_language(heard.scope, self.cookies, languages)
+        chosen = (languages.match(given) if given else None) or kept
         locale = chosen or languages.choose(
             user=user.language if user else "",
             ui_locales=interaction.record.ui_locales if interaction else "",

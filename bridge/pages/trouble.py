@@ -7,7 +7,7 @@ from typing import Final
 from bridge.asgi import NO_STORE, Headers, Reply, Scope, header, json_reply
 from bridge.clock import Clock
 from bridge.pages.app import App
-from bridge.pages.asked import reads_html
+from bridge.pages.asked import kept_language, reads_html
 from bridge.pages.headers import new_nonce
 from bridge.pages.models import Error, ErrorKind, FormPost, TryLater
 from bridge.pages.paths import Paths
@@ -71,9 +71,9 @@ class Troubles:
     def _page(
         self, scope: Scope, page: Error | TryLater | FormPost, status: int, headers: Headers = (), *, nonce: str = ""
     ) -> Reply:
-        languages, kept = self.pages.languages, self.cookies.read(scope, "lang")
-        chosen = languages.match(kept) if isinstance(kept, str) else None
-        locale = chosen or languages.choose(accept_language=header(scope, b"accept-language") or "")
+        languages = self.pages.languages
+        kept = kept_language(scope, self.cookies, languages)
+        locale = kept or languages.choose(accept_language=header(scope, b"accept-language") or "")
         paths = Paths(scope.get("root_path", ""))
         body = self.pages.render(page, locale=locale, paths=paths, now=int(self.clock.now()), nonce=nonce)
         own = self.pages.headers(page, locale=locale, https=self.https, nonce=nonce)
