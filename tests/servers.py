@@ -114,9 +114,11 @@ def mariadb() -> Iterator[Server]:
             f"CREATE USER IF NOT EXISTS bridge@'{LOOPBACK}';\n"
             f"GRANT ALL ON *.* TO bridge@'{LOOPBACK}' WITH GRANT OPTION;\n"
         )
-        setup = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+        # One that starts sweeps its folder for temporary tables, and would take away those of another that starts.
+        own = [f"--datadir={data}", f"--tmpdir={folder}"]
+        setup = [install, "--no-defaults", *own, "--auth-root-authentication-method=normal"]
         _run([*setup, "--skip-test-db"], folder=folder, user=user)
-        command = [server, "--no-defaults", f"--datadir={data}", f"--socket={folder}/socket", f"--init-file={first}"]
+        command = [server, "--no-defaults", *own, f"--socket={folder}/socket", f"--init-file={first}"]
         command += [f"--port={port}", f"--bind-address={LOOPBACK}", "--skip-name-resolve", "--skip-log-bin"]
         command += ["--innodb-flush-log-at-trx-commit=0", f"--pid-file={folder}/pid"]
         with running(command, folder=folder, user=user, ready=lambda: _greets(port)) as process:

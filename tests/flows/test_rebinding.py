@@ -14,6 +14,7 @@ import pytest
 
 from bridge.outbox import worker
 from bridge.outbox.farewells import BACKCHANNEL_LOGOUT
+from bridge.testing.hands import Hands
 from tests.flows.raw import BACK, ask
 from tests.oidc.signing import ASSERTION, claims_of, key, sign
 from tests.running import ADA, PUBLIC_URL, Furnished, Given, Site, in_process
@@ -60,7 +61,7 @@ async def site(database: Furnished) -> AsyncIterator[Site]:
         ("oidc", "request_uris"): True,
         ("oidc", "registrations_per_hour"): 999,
     }
-    async with in_process(database, more=more) as site:
+    async with in_process(database, more=more, clock=Hands(time.time())) as site:  # it stands: nothing is tried again
         yield site
 
 
