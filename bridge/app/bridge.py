@@ -234,6 +234,7 @@ class Bridge:
             stack.push_async_callback(rooms.raw_store.close)
             await rooms.raw_store.open()
             await claim(rooms.raw_store, rooms.names, rooms.slots)
+            await rooms.versions.refuse_an_older_truth()
             await rooms.keyring.ensure()
             await rooms.reconciler.tick()
             await rooms.versions.poll()

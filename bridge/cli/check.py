@@ -23,7 +23,9 @@ from bridge.config.config import PROXY_UNNAMED
 from bridge.config.keyfiles import others_may_read
 from bridge.database.revision import check_revision
 from bridge.errors import BridgeError, ConfigError
+from bridge.sessions.reconciler import CANARY_SECONDS
 from bridge.stores.redis import RedisStore
+from bridge.stores.store import Put
 
 Level = Literal["error", "warning"]
 
@@ -62,6 +64,8 @@ async def findings(file: Path | None) -> list[Finding]:
     try:
         for look in (_about_database, _about_store):
             found += [finding async for finding in look(rooms)]
+        if all(finding.level != "error" for finding in found):
+            found += [finding async for finding in _about_both(rooms)]
     finally:
         await close(rooms)
     return sorted(found, key=lambda finding: get_args(Level).index(finding.level))
@@ -155,8 +159,16 @@ async def _about_store(rooms: Rooms) -> AsyncIterator[Finding]:
             and (policy := await rooms.raw_store.eviction_policy()) != "noeviction"
         ):
             yield Finding("error", f"store: maxmemory-policy is {policy}, which drops sessions; it must be noeviction")
+        await rooms.raw_store.commit(Put(rooms.names.canary(), b"tweet", CANARY_SECONDS))
     except BridgeError as error:
         yield Finding("error", f"store: {error}")
+
+
+async def _about_both(rooms: Rooms) -> AsyncIterator[Finding]:
+    try:
+        await rooms.versions.refuse_an_older_truth()
+    except BridgeError as error:
+        yield Finding("error", str(error))
 
 
 def _counted(number: int, what: Level) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from bridge.database.address import Address, parse_address
 from bridge.database.database import Tx, make_file
 from bridge.database.engine import WRITES, make_engine
-from bridge.database.revision import HEAD, revision_of
+from bridge.database.revision import HEAD, refuse_a_newer, revision_of
 from bridge.database.trouble import told
 from bridge.errors import Unavailable
 
@@ -33,10 +33,13 @@ _ALEMBIC: Final = Lock()  # held in one process by one upgrade, of whichever dat
 async def migrate(url: str, target: str = HEAD) -> str:
     """Upgrade to `target`, and say which revision that is.  Whoever comes second waits, and finds it done.
 
-    Raises ConfigError for a wrong URL, Unavailable when the database does not answer or the other one never ends.
+    Raises ConfigError for a wrong URL or tables of a newer version, Unavailable when the database does not answer or
+    the other one never ends.
     """
     async with _locked(parse_address(url)) as tx:
-        if await revision_of(tx) != target:
+        found = await revision_of(tx)
+        refuse_a_newer(found)
+        if found != target:
             async with _alembic():
                 await tx.run_sync(_upgrade, target)
     return target

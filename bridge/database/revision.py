@@ -24,9 +24,18 @@ async def check_revision(db: Database) -> None:
     """Nothing, if the tables are today's.  Raises ConfigError, which says what to run, else Unavailable."""
     async with db.read() as tx:
         found = await revision_of(tx)
+    refuse_a_newer(found)
     if found != HEAD:
         raise ConfigError(
             f"the database has revision {found or 'none'}, this version needs {HEAD}: login-bridge migrate"
+        )
+
+
+def refuse_a_newer(found: str | None) -> None:
+    """Nothing, if this version can know those tables.  Raises ConfigError."""
+    if found is not None and found > HEAD:
+        raise ConfigError(
+            f"the database has revision {found}, of a newer version; this one knows {HEAD}: install that one"
         )
 
 

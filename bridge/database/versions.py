@@ -1,5 +1,6 @@
 """The versions of what is cached, raised in the transaction that changes it — security §20."""
 
+from secrets import randbelow
 from typing import Any, Final, Protocol
 
 from sqlalchemy import ColumnElement, select
@@ -9,6 +10,7 @@ from bridge.database.lookup import LookUp
 from bridge.database.tables import versions
 from bridge.database.upsert import insert_or_update
 
+_LONGEST_STEP: Final = 2**20
 _ALL: Final = LookUp(select(versions.c.name, versions.c.version))
 
 
@@ -16,9 +18,12 @@ async def bump(tx: Tx, name: str) -> None:
     """Raise the version of `name` with this transaction.  Until it ends, whoever bumps the same name waits.
 
     Afterwards `bridge.stores.versions.Versions.publish(name)` tells the caches; the reconciler does, if nobody else.
+    Nobody knows by how much: a database that went back to a backup does not give a version out again, under which a
+    cache may hold what was forgotten.
     """
-    plus_one: ColumnElement[Any] = versions.c.version + 1
-    await insert_or_update(tx, versions, {"name": name, "version": 1}, version=plus_one)
+    step = 1 + randbelow(_LONGEST_STEP)
+    raised: ColumnElement[Any] = versions.c.version + step
+    await insert_or_update(tx, versions, {"name": name, "version": step}, version=raised)
 
 
 class Published(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Generic, Protocol, TypeVar
 
-from bridge.errors import Unavailable
+from bridge.errors import ConfigError, Unavailable
 from bridge.stores.publish import publish, step_to
 from bridge.stores.store import LONGEST_TTL, Store
 from bridge.tokens import Names
@@ -69,6 +69,21 @@ class Versions:
             if self._published[name] == published[name]:  # else this answer may be older than our own publication
                 self._seen[name] = value
         self._asked = asked
+
+    async def refuse_an_older_truth(self) -> None:
+        """Nothing, unless the store was told of changes of which SQL knows nothing: then the database was restored from
+        a backup, and what it has forgotten may live on in the store.
+
+        Raises ConfigError then, and `Unavailable`.
+        """
+        values = await self._store.read(*self._keys.values())  # before SQL, where a version is before it is here
+        current = await self._truth.current()
+        said = zip(self._keys, values, strict=True)
+        if older := [name for name, value in said if _number(value) > current.get(name, 0)]:
+            raise ConfigError(
+                f"the database is older than the store ({', '.join(older)}): was it restored from a backup? "
+                "Then empty the store, as docs/operating.md says"
+            )
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -159,3 +174,8 @@ class Cached(Generic[K, V]):
 
 def _value(version: int) -> bytes:
     return str(version).encode()
+
+
+def _number(value: bytes | None) -> int:
+    """0 where it is none: the store is anybody's who can write there."""
+    return int(value) if value is not None and len(value) < 20 and value.isdigit() else 0

@@ -155,6 +155,31 @@ def test_a_redis_that_evicts_is_refused(
     assert said.out.startswith("error: store: maxmemory-policy is allkeys-lru")
 
 
+def test_a_store_that_takes_no_writes_is_an_error(
+    sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch, valkey_server: servers.Server
+) -> None:
+    monkeypatch.setenv("BRIDGE__STORE__URL", valkey_server.url)
+    _tell(valkey_server, "CONFIG SET maxmemory 1")
+    try:
+        said = command("check")
+    finally:
+        _tell(valkey_server, "CONFIG SET maxmemory 0")
+    assert said.status == 1 and said.out.startswith("error: store: ")
+    assert command("check").status == 0
+
+
+def test_a_database_that_is_older_than_the_store_is_an_error(
+    sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE__STORE__URL", f"sqlite:///{sound / 'var/store.db'}")
+    backup = (sound / "var/bridge.db").read_bytes()
+    command("client", "add", "--name", "App", "--redirect-uri", URI)
+    assert command("check").status == 0
+    (sound / "var/bridge.db").write_bytes(backup)
+    said = command("check")
+    assert said.status == 1 and said.out.startswith("error: the database is older than the store (clients)")
+
+
 def test_a_master_key_that_opens_no_signing_key_is_an_error(sound: Path, command: Command) -> None:
     (sound / "var/master.key").write_text("2:" + "A" * 43 + "\n")
     said = command("check")

@@ -178,6 +178,18 @@ async def test_a_worker_refuses_tables_of_another_version(empty_url: str) -> Non
         await check_revision(database)
 
 
+async def test_tables_of_a_newer_version_are_left_alone(empty_url: str) -> None:
+    """The program was put back to an older one."""
+    await migrate(empty_url)
+    async with opened(empty_url) as database:
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(ConfigError, match="revision 9999, of a newer version"):
+            await check_revision(database)
+    with pytest.raises(ConfigError, match="revision 9999, of a newer version"):
+        await migrate(empty_url)
+
+
 async def test_a_second_migration_leaves_the_rows(empty_url: str) -> None:
     await migrate(empty_url)
     async with opened(empty_url) as database:

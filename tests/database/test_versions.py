@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -17,7 +18,7 @@ from bridge.database.database import Database
 from bridge.database.endings import Endings
 from bridge.database.tables import users
 from bridge.database.versions import VersionTable, bump
-from bridge.errors import Unavailable
+from bridge.errors import ConfigError, Unavailable
 from bridge.stores.memory import MemoryStore
 from bridge.stores.store import Put, Store
 from bridge.stores.url import open_store
@@ -279,7 +280,7 @@ async def test_a_bump_that_nobody_published_is_in_the_store_after_the_next_look(
     async with db.begin() as tx:
         await bump(tx, "users")
     await versions.republish(await endings.recent(hands.now()))
-    assert await store.read(KEY) == [b"1"]
+    assert await store.read(KEY) == [await _version(db)]
 
 
 async def test_the_reconciler_repairs_a_store_that_went_back(worker: Worker, store: SlowStore, truth: Numbers) -> None:
@@ -358,7 +359,64 @@ async def test_two_workers_at_once_publish_the_last_of_many_changes(db: Database
     async with anyio.create_task_group() as group:
         for worker in workers:
             group.start_soon(change, worker)
-    assert await store.read(KEY) == [b"20"]
+    assert await store.read(KEY) == [await _version(db)]
+
+
+async def _version(db: Database) -> bytes:
+    """What SQL says that the version of `users` is."""
+    return b"%d" % (await VersionTable(db).current())["users"]
+
+
+async def test_every_bump_raises_the_version(db: Database) -> None:
+    seen = []
+    for _ in range(5):
+        async with db.begin() as tx:
+            await bump(tx, "users")
+        seen.append((await VersionTable(db).current())["users"])
+    assert seen == sorted(set(seen)) and seen[0] > 0
+
+
+async def test_a_database_that_went_back_gives_no_version_out_again(sqlite_url: str, tmp_path: Path) -> None:
+    """Each has seen one change; what a cache holds of one of them must not stand for the other."""
+    backup = shutil.copy(sqlite_url.removeprefix("sqlite:///"), tmp_path / "backup.db")
+    given = []
+    for url in (sqlite_url, f"sqlite:///{backup}"):
+        async with opened(url) as database:
+            async with database.begin() as tx:
+                await bump(tx, "clients")
+            given.append((await VersionTable(database).current())["clients"])
+    assert given[0] != given[1]
+
+
+async def test_a_truth_that_is_older_than_the_store_is_refused(
+    worker: Worker, store: SlowStore, truth: Numbers
+) -> None:
+    truth.versions.update(users=7, clients=3)
+    for name in ("users", "clients"):
+        await worker.versions.publish(name)
+    truth.versions.update(users=8)
+    await worker.versions.refuse_an_older_truth()  # nobody has published that one yet
+    truth.versions.update(users=7, clients=2)
+    with pytest.raises(ConfigError, match=r"older than the store \(clients\)"):
+        await worker.versions.refuse_an_older_truth()
+
+
+async def test_a_change_on_its_way_is_no_older_truth(worker: Worker, store: SlowStore, truth: Numbers) -> None:
+    """Committed and published by another, between the two looks."""
+
+    async def overtaken() -> None:
+        truth.versions["users"] = 2
+        await Worker(store, truth, Hands()).versions.publish("users")
+
+    truth.versions["users"] = 1
+    store.on_its_way = overtaken
+    await worker.versions.refuse_an_older_truth()
+
+
+@pytest.mark.parametrize("value", [b"", b"x", b"-1", b"9" * 5_000])
+async def test_what_is_no_version_in_the_store_shows_nothing(worker: Worker, store: SlowStore, value: bytes) -> None:
+    await store.commit(Put(KEY, value, 60))
+    await worker.versions.refuse_an_older_truth()
 
 
 async def test_a_change_that_was_undone_raises_no_version(db: Database) -> None:
