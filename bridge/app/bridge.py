@@ -9,13 +9,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bridge.app.admission import hosts_only, local_only
 from bridge.app.claim import claim
 from bridge.app.doors import home, make_doors
+from bridge.app.eviction import drops
 from bridge.app.health import Health
 from bridge.app.interceptor import Interceptor
 from bridge.app.life import live
@@ -43,7 +44,7 @@ from bridge.outbox.mailer import open_mailer
 from bridge.outbox.post import Post
 from bridge.sessions.judge import Alive, Dead
 from bridge.sessions.ticket import Redeemed, Refused
-from bridge.stores.store import Put
+from bridge.stores.store import Put, Store
 from bridge.tokens import LoginToken
 from bridge.types import IPAddress, Place, UserId, Visit
 
@@ -234,6 +235,7 @@ class Bridge:
             stack.push_async_callback(rooms.raw_store.close)
             await rooms.raw_store.open()
             await claim(rooms.raw_store, rooms.names, rooms.slots)
+            await _warn_of_eviction(rooms.raw_store)
             await rooms.versions.refuse_an_older_truth()
             await rooms.keyring.ensure()
             await rooms.reconciler.tick()
@@ -289,6 +291,13 @@ class Bridge:
 def _hosts(config: Config) -> Sequence[str]:
     names = config.server.allowed_hosts
     return (*names, urlsplit(config.base_url).netloc) if names else ()
+
+
+async def _warn_of_eviction(store: Store) -> None:
+    """It may be changed while we run; a start that was refused for it would be an outage."""
+    with suppress(Unavailable):
+        if dropping := await drops(store):
+            _log.error(dropping)
 
 
 def _health(rooms: Rooms, work: Work, proxies: Proxies) -> Health:

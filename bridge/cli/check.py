@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import typer
 
+from bridge.app.eviction import drops
 from bridge.app.production import refuse_the_demo
 from bridge.app.rooms import Rooms
 from bridge.asgi import Proxies
@@ -24,7 +25,6 @@ from bridge.config.keyfiles import others_may_read
 from bridge.database.revision import check_revision
 from bridge.errors import BridgeError, ConfigError
 from bridge.sessions.reconciler import CANARY_SECONDS
-from bridge.stores.redis import RedisStore
 from bridge.stores.store import Put
 
 Level = Literal["error", "warning"]
@@ -154,11 +154,8 @@ def _about_client(client: Client) -> Iterator[Finding]:
 async def _about_store(rooms: Rooms) -> AsyncIterator[Finding]:
     try:
         await rooms.raw_store.open()
-        if (
-            isinstance(rooms.raw_store, RedisStore)
-            and (policy := await rooms.raw_store.eviction_policy()) != "noeviction"
-        ):
-            yield Finding("error", f"store: maxmemory-policy is {policy}, which drops sessions; it must be noeviction")
+        if dropping := await drops(rooms.raw_store):
+            yield Finding("error", dropping)
         await rooms.raw_store.commit(Put(rooms.names.canary(), b"tweet", CANARY_SECONDS))
     except BridgeError as error:
         yield Finding("error", f"store: {error}")
