@@ -47,12 +47,16 @@ class Versions:
         self, store: Store, names: Names, truth: Truth, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
-        self._keys = {name: f"{names.prefix}ver:{{versions}}:{name}" for name in NAMES}
+        self._names = names
         self._truth = truth
         self._monotonic = monotonic
         self._seen: dict[str, bytes | None] = dict.fromkeys(NAMES)
         self._published: dict[str, int] = dict.fromkeys(NAMES, 0)
         self._asked = float("-inf")
+
+    @property
+    def _keys(self) -> dict[str, str]:
+        return {name: f"{self._names.prefix}ver:{{versions}}:{name}" for name in NAMES}
 
     def token(self, name: str) -> bytes | None:
         """What stands for the version of `name` now; None: not known well enough to believe any cache."""

@@ -61,6 +61,13 @@ async def add(deed: Deed) -> str:
     return "done"
 
 
+@pytest.fixture
+def by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version rises by one each time."""
+    monkeypatch.setattr("bridge.database.versions._LONGEST_STEP", 1)
+
+
+@pytest.mark.usefixtures("by_one")
 async def test_the_change_and_its_row_are_there_together(scene: Scene) -> None:
     assert await scene.ledger.do(VISIT, add) == "done"
     assert await scene.counts() == (1, 1)
@@ -147,6 +154,7 @@ async def test_a_store_that_is_down_does_not_undo_it(scene: Scene, monkeypatch: 
     assert await scene.counts() == (1, 1)
 
 
+@pytest.mark.usefixtures("by_one")
 async def test_deeds_that_outdate_the_same_caches_in_any_order_do_not_stop_one_another(scene: Scene) -> None:
     async def work(number: int) -> None:
         names = ["users", "accounts", "clients"]
