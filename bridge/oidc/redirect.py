@@ -7,7 +7,9 @@ from typing import Final
 
 # RFC 8252 §7.3: an app on the device cannot know its port beforehand.  `localhost` is no such name (§8.3): what it
 # resolves to is not the device's own word.
-_LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?((?:[/?].*)?)", re.ASCII)
+_LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:[/?].*)?)", re.ASCII)
+
+_HIGHEST_PORT: Final = 65_535
 
 
 class NotRegistered(ValueError):
@@ -44,4 +46,4 @@ class RedirectTarget:
 
 def _without_port(uri: str) -> tuple[str, str] | None:
     match = _LOOPBACK.fullmatch(uri)
-    return (match[1], match[2]) if match else None
+    return (match[1], match[3]) if match and int(match[2] or 0) <= _HIGHEST_PORT else None

@@ -107,6 +107,8 @@ def test_the_exact_text_may() -> None:
         ("http://127.0.0.1/cb", "http://127.0.0.1:5@evil.example/cb", False),
         ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb", False),
         ("http://127.0.0.1/cb", "http://127.0.0.1:/cb", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:65535/cb", True),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:65536/cb", False),
         ("http://127.0.0.1/cb", "http://127.0.0.1:123456/cb", False),
         ("https://127.0.0.1/cb", "https://127.0.0.1:5/cb", False),
     ],
