@@ -65,7 +65,8 @@ class ClientKeys:
             secret = self._symmetric_secret(client)
             return "forged" if secret is None else judge(token, secret, algorithms)
         verdict = judge(token, await self.public(client), algorithms)
-        if verdict == "unknown-key" and client.jwks_uri is not None and self._may_ask(client.jwks_uri):
+        # "forged" too: who has one key need not name it (Core §10.1), and a new one may have the name of the old.
+        if verdict != "signed" and client.jwks_uri is not None and self._may_ask(client.jwks_uri):
             verdict = judge(token, await self.public(client, anew=True), algorithms)
         return verdict
 

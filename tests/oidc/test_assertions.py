@@ -382,6 +382,27 @@ async def test_the_suite_swaps_the_key_behind_the_address(signing: World) -> Non
     await _refused(signing, _by(signing, "far"))
 
 
+@pytest.mark.parametrize("name", ["k", None])
+async def test_a_new_key_is_noticed_though_its_name_is_not_new(signing: World, name: str | None) -> None:
+    """Core §10.1 asks for names only where there are several keys."""
+
+    def shown(key: Any) -> bytes:
+        (only,) = public(key)["keys"]
+        return json.dumps({"keys": [{what: said for what, said in {**only, "kid": name}.items() if said}]}).encode()
+
+    def by(key: Any) -> str:
+        return _by(signing, "far", by=key, header={"kid": name})
+
+    old, new = key("ES256"), key("ES256", "new")
+    signing.web.pages[JWKS_URI] = shown(old)
+    assert (await _post(signing, by(old))).status_code == 200
+    signing.web.pages[JWKS_URI] = shown(new)
+    await _refused(signing, by(new))  # a moment ago it was asked
+    signing.clock.move(client_keys.PAUSE)
+    assert (await _post(signing, by(new))).status_code == 200
+    await _refused(signing, by(old))
+
+
 async def test_a_key_that_its_owner_took_away_does_not_live_on(signing: World) -> None:
     signing.web.pages[JWKS_URI] = json.dumps(public(key("ES256"), key("EdDSA"))).encode()
     assert (await _post(signing, _by(signing, "far"))).status_code == 200
