@@ -131,11 +131,11 @@ def _unescaped(text: str) -> str:
     return unquote_to_bytes(text).decode() if "%" in text else text
 
 
-def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each name to its value.  Raises BadRequest for a name that comes twice (RFC 6749 §3.1)."""
+def once(pairs: Iterable[tuple[str, str]], *, but: str | None = None) -> dict[str, str]:
+    """Each name to its value.  Raises BadRequest for a name that comes twice (RFC 6749 §3.1), unless it is `but`."""
     out: dict[str, str] = {}
     for name, value in pairs:
-        if name in out:
+        if name in out and name != but:
             raise BadRequest(f"{named(name)} must not be repeated")
         out[name] = value
     return out

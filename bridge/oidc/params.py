@@ -4,12 +4,15 @@ A parameter without a value counts as omitted; one that comes twice is an error,
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from bridge.asgi import BadRequest, Receive, Scope, content_type, once, parse_pairs, read_body
 from bridge.oidc.errors import OAuthError
 
+_MAY_REPEAT: Final = "resource"
+"""RFC 8707 §2 lets it come several times.  It means nothing here, and so it is no mistake."""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -29,7 +32,7 @@ def gathered(pairs: Iterable[tuple[str, str]]) -> Parameters:
     values: dict[str, str] = {}
     repeated: set[str] = set()
     for name, value in pairs:
-        if name in values or name in repeated:
+        if (name in values or name in repeated) and name != _MAY_REPEAT:
             repeated.add(name)
             values.pop(name, None)
         else:
@@ -45,7 +48,7 @@ async def token_form(scope: Scope, receive: Receive, *, allow: bytes = b"POST, O
     if content_type(scope) != FORM:
         raise OAuthError("invalid_request", f"the body must be {FORM}", status=415)
     try:
-        pairs = once(parse_pairs(await read_body(scope, receive)))
+        pairs = once(parse_pairs(await read_body(scope, receive)), but=_MAY_REPEAT)
     except BadRequest as error:
         raise OAuthError("invalid_request", str(error), status=error.status) from error
     return {name: value for name, value in pairs.items() if value}

@@ -233,6 +233,14 @@ async def test_a_form_only_and_nothing_from_the_address(world: World) -> None:
     assert "grant_type" in _refused(reply, "invalid_request")
 
 
+async def test_a_resource_may_come_several_times_and_means_nothing(world: World) -> None:
+    """RFC 8707 §2."""
+    reply = await world.token(
+        "robot", grant_type="client_credentials", resource=["https://a.example", "https://b.example"]
+    )
+    assert reply.status_code == 200 and "resource" not in reply.json()
+
+
 async def test_a_repeated_parameter_is_refused(world: World) -> None:
     reply = await world.http.post(
         "/oauth/token",
