@@ -132,7 +132,8 @@ class AuthorizationEndpoint:
         if isinstance(parameters, Reply):
             return parameters
         visit = None
-        if (interaction := parameters.get("interaction")) is not None:
+        # Beside a client_id it is a parameter of the client's own, and none that we know (RFC 6749 §3.1).
+        if (interaction := parameters.get("interaction")) is not None and "client_id" not in parameters.values:
             visit = await self._resumed(scope, interaction)
             parameters = Parameters(visit.record.parameters)
         client = await self._client(parameters)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from bridge import asgi
 from bridge.clients.client import Client
 from bridge.clients.redirects import place_of
 from bridge.oidc import pkce
@@ -27,7 +28,7 @@ _NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (
     ("registration", "registration_not_supported"),
 )
 PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
-_LONGEST_AGE: Final = 9  # digits
+_LONGEST_AGE: Final = 20  # digits: more than any clock counts
 LONGEST_STATE: Final = 2_048
 _LONGEST: Final = {"state": LONGEST_STATE, "nonce": 512}  # bytes
 _LONGEST_HINTS: Final = {"login_hint": 320, "ui_locales": 200}  # characters
@@ -39,6 +40,9 @@ _KEPT: Final = (
     *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce"),
     *("code_challenge", "code_challenge_method", "prompt", "max_age", "id_token_hint", "claims", "acr_values"),
 )
+
+UNDERSTOOD: Final = frozenset({*_KEPT, *_LONGEST_HINTS, *(name for name, _ in _NOT_OFFERED)})
+"""The parameters that mean anything here; whatever else comes is ignored (RFC 6749 §3.1)."""
 
 SubjectOfHint = Callable[[str], Subject | None]
 """Whom a genuine ID token of ours, perhaps an old one, names; None: it is no such token."""
@@ -142,10 +146,7 @@ def read_request(
     """The rest of it.  Raises OAuthError."""
     values = parameters.values
     if parameters.repeated:
-        name = min(parameters.repeated)
-        raise OAuthError(
-            "invalid_request", f"{name if name.isidentifier() and name.isascii() else 'a parameter'} is repeated"
-        )
+        raise OAuthError("invalid_request", f"{asgi.named(min(parameters.repeated))} is repeated")
     for name, code in _NOT_OFFERED:
         if name in values:
             raise OAuthError(code, f"{name} is not offered")

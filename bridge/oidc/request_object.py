@@ -19,14 +19,13 @@ from bridge.oidc.assertion import names_one, outside
 from bridge.oidc.client_keys import ClientKeys, Fetches
 from bridge.oidc.errors import ErrorCode, OAuthError, SentBack, Shown
 from bridge.oidc.params import Parameters
+from bridge.oidc.request import UNDERSTOOD
 from bridge.oidc.response_modes import ReturnPath
 
 LONGEST_URI: Final = 512
 """Characters (Core §6.2)."""
 _JAR: Final = "oauth-authz-req+jwt"
 _TYPES: Final = (None, "jwt", _JAR)
-_OF_THE_TOKEN: Final = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
-"""About the object itself, and no parameter."""
 _CARRIERS: Final = ("request", "request_uri")
 
 
@@ -122,9 +121,7 @@ def unpacked(token: Unverified, client: Client, *, issuer: str, now: float) -> d
         raise _invalid("aud of the request object must be the issuer")
     if (why := outside(claims, now)) is not None:
         raise _invalid(f"{why} in the request object")
-    return {
-        name: text for name, value in claims.items() if name not in _OF_THE_TOKEN and (text := _text(name, value)) != ""
-    }
+    return {name: text for name, value in claims.items() if name in UNDERSTOOD and (text := _text(name, value)) != ""}
 
 
 def merged(outer: Parameters, inner: Mapping[str, str], *, strict: bool) -> Parameters:
@@ -149,7 +146,7 @@ def _text(name: str, value: Any) -> str:
             return str(value)
         case dict() if name == "claims":
             return msgspec.json.encode(value).decode()
-    raise _invalid(f"{name if name.isidentifier() and name.isascii() else 'a member'} of the request object is no text")
+    raise _invalid(f"{name} of the request object is no text")
 
 
 def _invalid(why: str, code: ErrorCode = "invalid_request_object") -> OAuthError:

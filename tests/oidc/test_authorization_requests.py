@@ -102,6 +102,29 @@ async def test_of_two_mistakes_the_same_one_is_named_every_time(world: World) ->
     assert found == {"request is not offered"}
 
 
+async def test_a_resource_may_come_several_times_and_means_nothing(world: World) -> None:
+    """RFC 8707 §2."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    twice = "&resource=https://a.example&resource=https://b.example"
+    assert "code" in answer(await browser.get(authorize_path() + twice))
+
+
+async def test_a_parameter_of_the_clients_own_has_no_meaning_here(world: World) -> None:
+    """RFC 6749 §3.1: ours of that name comes alone."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    assert "code" in answer(await browser.authorize(interaction="x"))
+
+
+@pytest.mark.parametrize("age", ["2147483647", "9" * 20])
+async def test_any_number_of_seconds_is_a_max_age(world: World, age: str) -> None:
+    """Core §3.1.2.1."""
+    await world.allow("shop", "openid")
+    browser = await world.sign_in()
+    assert "code" in answer(await browser.authorize(max_age=age))
+
+
 @pytest.mark.parametrize("name", ["scope", "state", "nonce", "response_type", "prompt", "extra"])
 async def test_a_repeated_parameter_is_refused(world: World, name: str) -> None:
     """§12 no. 8."""
