@@ -101,7 +101,8 @@ def target_of(parameters: Parameters, client: Client | None) -> RedirectTarget |
         return None
     if client is None:
         raise Shown(
-            "post_logout_redirect_uri", "post_logout_redirect_uri needs an id_token_hint or client_id beside it"
+            "post_logout_redirect_uri",
+            "post_logout_redirect_uri needs an id_token_hint or client_id of a registered application beside it",
         )
     try:
         return RedirectTarget(uri, client.post_logout_redirect_uris, client.application_type == "native")
