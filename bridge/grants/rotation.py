@@ -50,13 +50,13 @@ def rotate(
     refresh = read_refresh(raw)
     if refresh is None or raw is None or refresh.family != family.id:
         return _used_before(
-            read_tombstone(raw), family, raw_stamp, raw_successor, token=token, wrap=wrap, moment=moment
+            read_tombstone(raw), family, raw_stamp, raw_successor, token=token, wanted=wanted, wrap=wrap, moment=moment
         )
     if moment.now >= refresh.exp:
         return Decision((), Invalid("the refresh token was not used for too long"))
     if not vouches(raw_stamp, family.uid, refresh.stamp):
         return Decision((), Invalid("the sign-in has ended"))
-    if wanted is not None and not set(wanted) <= set(family.scopes):
+    if _beyond(wanted, family):
         return Decision((), WrongScope())
     refresh_key, family_key, stamp_key = keys_of(token, moment.names)
     tokens = _tokens(family, wanted, fresh, fresh.refresh, moment)
@@ -76,6 +76,7 @@ def _used_before(
     raw_successor: tuple[bytes | None, ...],
     *,
     token: OAuthToken,
+    wanted: tuple[str, ...] | None,
     wrap: Wrap,
     moment: Moment,
 ) -> Decision[Rotated] | More:
@@ -88,6 +89,8 @@ def _used_before(
         return Decision((), Replay(family))
     if not vouches(raw_stamp, family.uid, successor.stamp):
         return Decision((), Invalid("the sign-in has ended"))
+    if _beyond(wanted, family):
+        return Decision((), WrongScope())
     same = Tokens(
         family=family,
         access=opened[1],
@@ -96,6 +99,10 @@ def _used_before(
         refresh=opened[0],
     )
     return Decision((), same)
+
+
+def _beyond(wanted: tuple[str, ...] | None, family: Family) -> bool:
+    return wanted is not None and not set(wanted) <= set(family.scopes)
 
 
 def _tokens(

@@ -128,6 +128,15 @@ async def test_more_scopes_than_granted_are_refused_and_burn_nothing() -> None:
     await _renew(scene, old)
 
 
+async def test_who_asks_again_within_the_grace_gets_no_more_than_at_first() -> None:
+    scene = Scene()
+    old = _text(await scene.tokens())
+    new = await _renew(scene, old)
+    assert await scene.refresh(old, wanted=("openid", "phone")) == WrongScope()
+    again = await _renew(scene, old, wanted=("openid",))
+    assert _text(again) == _text(new)
+
+
 async def test_a_refresh_token_lies_idle_for_two_weeks_at_most() -> None:
     scene = Scene()
     old = _text(await scene.tokens())
