@@ -397,6 +397,20 @@ async def test_offline_access_is_for_who_was_asked_for_it(world: World, prompt: 
     assert ("offline_access" in tokens["scope"].split()) is kept
 
 
+async def test_a_scope_that_names_nothing_is_none(world: World) -> None:
+    """RFC 6749 §3.3."""
+    tokens = (await world.redeem(await _code(world, scope="openid email"))).json()
+    _refused(await world.refresh(tokens["refresh_token"], scope=" "), "invalid_scope")
+    assert (await world.refresh(tokens["refresh_token"])).json()["scope"] == "openid email"
+
+
+async def test_what_the_client_may_no_longer_have_is_not_said_to_be_granted(world: World) -> None:
+    """RFC 6749 §5.1."""
+    tokens = (await world.redeem(await _code(world, scope="openid email"))).json()
+    await world.clients.change("shop", lambda document: {**document, "scope": "openid"})
+    assert (await world.refresh(tokens["refresh_token"])).json()["scope"] == "openid"
+
+
 # ── a client's own ──
 
 
@@ -408,7 +422,7 @@ async def test_a_client_has_tokens_of_its_own(world: World) -> None:
     assert narrow["scope"] == "reports:read"
 
 
-@pytest.mark.parametrize("scope", ["openid", "reports:read admin", "offline_access"])
+@pytest.mark.parametrize("scope", ["openid", "reports:read admin", "offline_access", " ", "   "])
 async def test_a_clients_own_token_is_about_nobody(world: World, scope: str) -> None:
     """§12 no. 65."""
     _refused(await world.token("robot", grant_type="client_credentials", scope=scope), "invalid_scope")

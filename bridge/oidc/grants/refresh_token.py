@@ -63,5 +63,8 @@ class RefreshToken:
 
 
 def _wanted(form: Mapping[str, str]) -> tuple[str, ...] | None:
-    scope = form.get("scope")
-    return None if scope is None else tuple(dict.fromkeys(scope.split()))
+    if (scope := form.get("scope")) is None:
+        return None
+    if not (wanted := tuple(dict.fromkeys(scope.split()))):
+        raise OAuthError("invalid_scope", "scope names nothing")
+    return wanted

@@ -25,8 +25,10 @@ class Response:
             "access_token": tokens.access.reveal(),
             "token_type": "Bearer",
             "expires_in": max(tokens.access_exp - int(self._clock.now()), 0),
-            "scope": " ".join(tokens.scopes),
         }
+        # What the client may no longer have is no part of it, as wherever the token is shown (`introspection`).
+        if scope := " ".join(filter(client.scopes.__contains__, tokens.scopes)):
+            members["scope"] = scope
         if tokens.refresh is not None:
             members["refresh_token"] = tokens.refresh.reveal()
         family = tokens.family
