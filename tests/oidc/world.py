@@ -309,7 +309,7 @@ class World:
         place = place_of(known.redirect_uris[0]) if known and known.source == "registration" else None
         await self.consents.grant(who.id, who.tag, ClientId(client), scopes, place=place)
 
-    async def token(self, client: str = "shop", **form: str) -> httpx2.Response:
+    async def token(self, client: str = "shop", **form: str | list[str]) -> httpx2.Response:
         """A token request with the client's own way to authenticate."""
         headers, extra = credentials(client)
         return await self.http.post("/oauth/token", data={**extra, **form}, headers=headers)
