@@ -14,7 +14,7 @@ from bridge.cli.output import AsJson, ConfigFile, Refusal, cell, say, say_table
 from bridge.cli.rooms import ACTOR, VISIT, within
 from bridge.clients.client import Client
 from bridge.clients.clients import Imported, Registered
-from bridge.clients.metadata import InvalidMetadata, Metadata
+from bridge.clients.metadata import InvalidMetadata, Metadata, localized
 from bridge.types import ClientId
 
 app: typer.Typer = typer.Typer(help="OAuth clients.", no_args_is_help=True)
@@ -255,7 +255,7 @@ def read_members(pairs: Sequence[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise Refusal(f"{pair}: must be MEMBER=VALUE")
-        if name not in _MEMBERS:
+        if (localized(name) or name) not in _MEMBERS:
             near = difflib.get_close_matches(name, _MEMBERS, 1)
             raise Refusal(f"{name}: no such member" + (f"; did you mean {near[0]}?" if near else ""))
         given.setdefault(name, []).append(value)
@@ -265,7 +265,7 @@ def read_members(pairs: Sequence[str]) -> dict[str, Any]:
 def _typed(name: str, values: list[str]) -> Any:
     if values == [""]:
         return None
-    kind = _MEMBERS[name]
+    kind = _MEMBERS[localized(name) or name]
     if any(get_origin(one) is tuple for one in (kind, *get_args(kind))):
         return values
     if len(values) > 1:

@@ -34,6 +34,7 @@ _LONGEST_NAME: Final = 255
 _IDENTIFIER: Final = re.compile(rf"[\x20-\x7e]{{1,{LONGEST_ID}}}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _LINKS: Final = ("logo_uri", "policy_uri", "tos_uri", "client_uri")
+_LOCALIZED: Final = re.compile(rf"(client_name|{'|'.join(_LINKS)})#[A-Za-z0-9-]{{1,35}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class InvalidMetadata(ValueError):
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}" if field else why)
         self.field = field
+        self.why = why
 
 
 class Metadata(Struct, frozen=True, kw_only=True):
@@ -161,6 +163,24 @@ def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: 
         raise InvalidMetadata(field, why)
 
 
+def localized(name: str) -> str | None:
+    """The member of which that is the one in another language, as `client_name#zh` (RFC 7591 §2.2); None: it is not."""
+    formed = _LOCALIZED.fullmatch(name)
+    return formed[1] if formed is not None else None
+
+
+def check_localized(document: Document) -> None:
+    """Raise InvalidMetadata for what may not stand in the member without a language either."""
+    for name, value in document.items():
+        if (member := localized(name)) is None:
+            continue
+        try:
+            for field, why in _shown_problems(read_metadata({member: value})):
+                raise InvalidMetadata(field, why)
+        except InvalidMetadata as error:
+            raise InvalidMetadata(name, error.why) from None
+
+
 def is_identifier(client_id: str) -> bool:
     """Whether anything could have been registered by that name."""
     return _IDENTIFIER.fullmatch(client_id) is not None
@@ -180,11 +200,7 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
         for uri in uris:
             if why := redirect_problem(uri, metadata.application_type, reverse_domain=not imported):
                 yield field, f"{uri!r} {why}"
-    if len(metadata.client_name) > _LONGEST_NAME or not metadata.client_name.isprintable():
-        yield "client_name", f"must be at most {_LONGEST_NAME} characters that can be shown"
-    for field in _LINKS:
-        if (link := getattr(metadata, field)) and (why := link_problem(link)):
-            yield field, why
+    yield from _shown_problems(metadata)
     if metadata.backchannel_logout_uri and (why := link_problem(metadata.backchannel_logout_uri, https=True)):
         yield "backchannel_logout_uri", why
     if metadata.frontchannel_logout_uri and (why := _frame_problem(metadata.frontchannel_logout_uri, metadata)):
@@ -193,6 +209,14 @@ def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]
         yield "initiate_login_uri", why
     if metadata.sector_identifier_uri and (why := only_https_problem(metadata.sector_identifier_uri)):
         yield "sector_identifier_uri", why
+
+
+def _shown_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:
+    if len(metadata.client_name) > _LONGEST_NAME or not metadata.client_name.isprintable():
+        yield "client_name", f"must be at most {_LONGEST_NAME} characters that can be shown"
+    for field in _LINKS:
+        if (link := getattr(metadata, field)) and (why := link_problem(link)):
+            yield field, why
 
 
 def _fragment_problems(metadata: Metadata) -> Iterable[tuple[str, str]]:

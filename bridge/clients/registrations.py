@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.clients.client import DEFAULT_SCOPES, Client
 from bridge.clients.clients import VERSION, Clients, new_secret, withdrawal
 from bridge.clients.hashes import SecretHashes
-from bridge.clients.metadata import OFFERED, Document, InvalidMetadata, Metadata, Offered, read_metadata
+from bridge.clients.metadata import OFFERED, Document, InvalidMetadata, Metadata, Offered, localized, read_metadata
 from bridge.clients.rows import Row, client_of, draft, has_secret
 from bridge.clock import Chance, Clock, chance
 from bridge.database.database import Database, Tx
@@ -39,9 +39,6 @@ _MANAGING: Final = re.compile(r"lbm_[A-Za-z0-9_-]{43}", re.ASCII)
 _PERSONLESS: Final = frozenset({"client_credentials"})
 _OPERATORS: Final = frozenset({"resource_server"})
 _KNOWN: Final = frozenset({*Metadata.__struct_fields__, "contacts", "software_id", "software_version"}) - _OPERATORS
-# RFC 7591 §2.2: these may come in several languages, as `client_name#zh`.
-_HUMAN: Final = ("client_name", "client_uri", "logo_uri", "policy_uri", "tos_uri")
-_LOCALIZED: Final = re.compile(rf"(?:{'|'.join(_HUMAN)})#[A-Za-z0-9-]{{1,35}}")
 # RFC 7592 §2.2: the server's own, which an update must not hold.
 _OURS: Final = (
     "registration_access_token",
@@ -306,7 +303,7 @@ def effective(document: Document, scopes: Sequence[str]) -> dict[str, Any]:
     """
     if not _within(document, MOST_LEVELS):
         raise InvalidMetadata("", f"the document is deeper than {MOST_LEVELS} levels")
-    kept = {name: value for name, value in document.items() if name in _KNOWN or _LOCALIZED.fullmatch(name)}
+    kept = {name: value for name, value in document.items() if name in _KNOWN or localized(name)}
     metadata = read_metadata(kept)
     asked = metadata.scopes if isinstance(metadata.scope, str) else scopes
     if not (granted := [scope for scope in asked if scope in scopes]):

@@ -10,6 +10,7 @@ from bridge.clients.metadata import (
     InvalidMetadata,
     Offered,
     check_identifier,
+    check_localized,
     check_metadata,
     read_metadata,
 )
@@ -30,6 +31,7 @@ def draft(
     check_identifier(client_id)
     metadata = read_metadata(document)
     check_metadata(metadata, offered=offered, imported=source == "import")
+    check_localized(document)
     hidden = ("client_secret", *EXTENSIONS)
     kept = {name: value for name, value in document.items() if name not in hidden and value is not None}
     return {

@@ -172,6 +172,15 @@ def test_a_public_client_has_no_secret(place: Path, command: Command) -> None:
     assert listed["token_endpoint_auth_method"] == "none"
 
 
+def test_a_member_in_another_language_is_set_by_the_rule_of_the_member(place: Path, command: Command) -> None:
+    """RFC 7591 §2.2."""
+    add = ("client", "add", "--name", "App", "--redirect-uri", URI, "--client-id", "app", "--set")
+    said = command(*add, "logo_uri#de=javascript:alert(1)")
+    assert (said.status, said.err) == (1, "login-bridge: logo_uri#de: must be an https address\n")
+    assert command(*add, "client_name#de=Laden", "--json").json["client_name#de"] == "Laden"
+    assert "client_name#de" not in command("client", "set", "app", "client_name#de=", "--json").json
+
+
 def test_what_is_registered_is_shown_and_changed(place: Path, command: Command) -> None:
     """Members by their names in RFC 7591, each of its type."""
     bye = "backchannel_logout_uri=https://app.example/bye"

@@ -322,6 +322,22 @@ async def test_a_change_that_is_wrong_changes_nothing(clients: Clients) -> None:
     assert await clients.change("nobody", dict) is None and await clients.renew_secret("nobody") is None
 
 
+@pytest.mark.parametrize("member", ["logo_uri#de", "policy_uri#fr", "tos_uri#zh-Hant", "client_uri#en"])
+@pytest.mark.parametrize("value", ["javascript:alert(1)", 5, {"a": 1}])
+async def test_an_address_in_another_language_is_one_that_could_be_shown(
+    clients: Clients, member: str, value: object
+) -> None:
+    """RFC 7591 §2.2: of what is checked in the member itself."""
+    with pytest.raises(InvalidMetadata) as caught:
+        await clients.create(CALLBACK | {member: value})
+    assert caught.value.field == member
+    made = await clients.create(CALLBACK | {member: "https://rp.example/x", "client_name#de": "Laden"})
+    with pytest.raises(InvalidMetadata, match=member):
+        await clients.change(made.client.client_id, lambda now: {**now, member: value})
+    with pytest.raises(InvalidMetadata, match=member):
+        await clients.import_(CALLBACK | {"client_id": "old", "client_secret": "s", member: value})
+
+
 async def test_what_a_client_has_it_keeps_though_it_is_offered_no_more(
     db: Database, ring: Ring, versions: Versions, clock: Hands
 ) -> None:
