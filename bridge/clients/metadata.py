@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -153,11 +154,11 @@ def read_metadata(document: Mapping[str, Any]) -> Metadata:
 
 def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: bool = False) -> None:
     """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme is taken as it is."""
-    problems = (
-        *_problems(metadata, imported=imported),
-        *(() if imported else _fragment_problems(metadata)),
-        *_protocol_problems(metadata, offered),
-        *_key_problems(metadata),
+    problems = chain(  # one after the other: the later ones take the addresses apart that the first found sound
+        _problems(metadata, imported=imported),
+        () if imported else _fragment_problems(metadata),
+        _protocol_problems(metadata, offered),
+        _key_problems(metadata),
     )
     for field, why in problems:
         raise InvalidMetadata(field, why)

@@ -111,6 +111,21 @@ def test_response_types_need_the_grant_types_that_stand_for_them(
     check_metadata(read_metadata(document | {"grant_types": ["authorization_code", "implicit"]}), offered=IMPLICIT)
 
 
+@pytest.mark.parametrize("uri", ["https://rp.example:port/", "https://[rp/"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"grant_types": ["authorization_code", "implicit"]},
+        {"frontchannel_logout_uri": "https://rp.example/out"},
+        {"subject_type": "pairwise"},
+    ],
+)
+def test_what_is_no_address_is_refused_before_it_is_compared_with_anything(uri: str, more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidMetadata) as caught:
+        check_metadata(read_metadata({"redirect_uris": [uri], **more}), offered=IMPLICIT)
+    assert caught.value.field == "redirect_uris"
+
+
 @pytest.mark.parametrize("client_id", ["ACME-INC.SQxOYrZOUTQC8YTkLQuQ0w==", "a", "x" * 255])
 def test_an_imported_id_is_taken_as_it_is(client_id: str) -> None:
     check_identifier(client_id)
