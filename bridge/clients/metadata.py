@@ -12,7 +12,15 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bridge.clients.client import DEFAULT_SCOPES, ApplicationType, AuthMethod, SubjectType
 from bridge.clients.jwks import jwks_problem
-from bridge.clients.redirects import is_loopback, link_problem, only_https_problem, redirect_problem
+from bridge.clients.redirects import (
+    ANSWERS,
+    GOODBYES,
+    clash_problem,
+    is_loopback,
+    link_problem,
+    only_https_problem,
+    redirect_problem,
+)
 
 SYMMETRIC: Final = frozenset({"HS256"})
 WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
@@ -153,7 +161,8 @@ def read_metadata(document: Mapping[str, Any]) -> Metadata:
 
 
 def check_metadata(metadata: Metadata, *, offered: Offered = OFFERED, imported: bool = False) -> None:
-    """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme is taken as it is."""
+    """Raise InvalidMetadata for what no client may register.  `imported`: its private scheme, and what stands in
+    the queries of its addresses, is taken as it is."""
     problems = chain(  # one after the other: the later ones take the addresses apart that the first found sound
         _problems(metadata, imported=imported),
         () if imported else _fragment_problems(metadata),
@@ -194,12 +203,13 @@ def check_identifier(client_id: str) -> None:
 
 
 def _problems(metadata: Metadata, *, imported: bool) -> Iterable[tuple[str, str]]:
-    for field, uris in (
-        ("redirect_uris", metadata.redirect_uris),
-        ("post_logout_redirect_uris", metadata.post_logout_redirect_uris),
+    for field, uris, ours in (
+        ("redirect_uris", metadata.redirect_uris, ANSWERS),
+        ("post_logout_redirect_uris", metadata.post_logout_redirect_uris, GOODBYES),
     ):
         for uri in uris:
-            if why := redirect_problem(uri, metadata.application_type, reverse_domain=not imported):
+            why = redirect_problem(uri, metadata.application_type, reverse_domain=not imported)
+            if why or (not imported and (why := clash_problem(uri, ours))):
                 yield field, f"{uri!r} {why}"
     yield from _shown_problems(metadata)
     if metadata.backchannel_logout_uri and (why := link_problem(metadata.backchannel_logout_uri, https=True)):

@@ -6,7 +6,7 @@ Where a registered address is matched against a requested one is `bridge.oidc.re
 import ipaddress
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from bridge.asgi import origin_of
 from bridge.clients.client import ApplicationType
@@ -19,6 +19,12 @@ _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # A browser runs or shows these itself; some of them with the rights of the page that sent it there.
 _NEVER: Final = frozenset({"javascript", "data", "vbscript", "blob", "file", "filesystem", "about", "view-source"})
+_ERROR: Final = frozenset({"error", "error_description", "error_uri"})
+_TOKENS: Final = frozenset({"access_token", "token_type", "expires_in", "scope", "id_token"})
+ANSWERS: Final = frozenset({"code", "state", "iss", "session_state", "response"}) | _TOKENS | _ERROR
+"""What we may add to a redirect URI (RFC 6749 §4.1.2, §4.2.2; RFC 9207 §2; Session Management 1.0 §3)."""
+GOODBYES: Final = frozenset({"state"})
+"""What we may add to a post-logout redirect URI (RP-Initiated Logout 1.0 §3)."""
 
 
 def redirect_problem(uri: str, application_type: ApplicationType, *, reverse_domain: bool = True) -> str | None:
@@ -46,6 +52,16 @@ def redirect_problem(uri: str, application_type: ApplicationType, *, reverse_dom
             return "must use a scheme of its owner's domain, such as com.example.app:"
         case _:
             return None
+
+
+def clash_problem(uri: str, ours: frozenset[str]) -> str | None:
+    """Which parameter of ours that address has already; None: none.
+
+    No parameter comes twice (RFC 6749 §3.1), and of two the client might read the one that we did not write.
+    """
+    named = {name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
+    twice = sorted(named & ours)
+    return f"must not have the parameter {twice[0]}, which is ours to add" if twice else None
 
 
 def place_of(uri: str) -> str:

@@ -23,6 +23,8 @@ IMPLICIT = Offered(
         ({"redirect_uris": [7]}, "redirect_uris"),
         ({"redirect_uris": ["https://rp.example/cb", "data:,x"]}, "redirect_uris"),
         (CALLBACK | {"post_logout_redirect_uris": ["javascript:x"]}, "post_logout_redirect_uris"),
+        ({"redirect_uris": ["https://rp.example/cb?iss=x"]}, "redirect_uris"),
+        (CALLBACK | {"post_logout_redirect_uris": ["https://rp.example/?state=x"]}, "post_logout_redirect_uris"),
         (CALLBACK | {"token_endpoint_auth_method": "tls_client_auth"}, "token_endpoint_auth_method"),
         (CALLBACK | {"grant_types": ["authorization_code", "password"]}, "grant_types"),
         (CALLBACK | {"grant_types": ["refresh_token"], "response_types": ["code"]}, "response_types"),
@@ -109,6 +111,15 @@ def test_response_types_need_the_grant_types_that_stand_for_them(
         check_metadata(read_metadata(document), offered=IMPLICIT)
     assert caught.value.field == "response_types"
     check_metadata(read_metadata(document | {"grant_types": ["authorization_code", "implicit"]}), offered=IMPLICIT)
+
+
+def test_an_imported_address_keeps_its_parameters() -> None:
+    """What people are sent to today goes on."""
+    addresses = {
+        "redirect_uris": ["https://rp.example/cb?state=x"],
+        "post_logout_redirect_uris": ["https://rp.example/?state=x"],
+    }
+    check_metadata(read_metadata(addresses), imported=True)
 
 
 @pytest.mark.parametrize("uri", ["https://rp.example:port/", "https://[rp/"])

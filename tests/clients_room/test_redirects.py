@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.clients.client import ApplicationType
-from bridge.clients.redirects import link_problem, place_of, redirect_problem
+from bridge.clients.redirects import ANSWERS, GOODBYES, clash_problem, link_problem, place_of, redirect_problem
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,24 @@ def test_an_address_that_is_called_uses_https() -> None:
     assert link_problem("http://127.0.0.1/logout", https=True) is None
     assert link_problem("http://rp.example/logout", https=True)
     assert link_problem("https://rp.example/logout#x", https=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "ours", "clash"),
+    [
+        *((f"{name}=1", ANSWERS, name) for name in sorted(ANSWERS)),
+        ("state", ANSWERS, "state"),
+        ("a=b&st%61te=", ANSWERS, "state"),
+        ("a=state&codes=1&State=2", ANSWERS, None),
+        ("dummy1=lorem&dummy2=ipsum", ANSWERS, None),
+        ("", ANSWERS, None),
+        ("state=1", GOODBYES, "state"),
+        ("code=1&iss=2", GOODBYES, None),
+    ],
+)
+def test_an_address_has_no_parameter_that_is_ours_to_add(query: str, ours: frozenset[str], clash: str | None) -> None:
+    """RFC 6749 §3.1: none comes twice; RFC 9207 §2."""
+    for place in ("https://rp.example/cb", "com.example.app:/cb"):
+        why = clash_problem(f"{place}?{query}", ours)
+        assert (why is None) == (clash is None)
+        assert clash is None or f"parameter {clash}," in (why or "")

@@ -126,6 +126,8 @@ def _nested(levels: int) -> list[Any]:
         ({"redirect_uris": []}, "invalid_redirect_uri"),
         ({"redirect_uris": ["https://new.example/cb#here"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["http://new.example/cb"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": [f"{CALLBACK}?iss=https://evil.example"]}, "invalid_redirect_uri"),
+        ({"post_logout_redirect_uris": ["https://new.example/?state=x"]}, "invalid_client_metadata"),
         ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["data:text/html,x"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["com.example.app:/cb"]}, "invalid_redirect_uri"),
