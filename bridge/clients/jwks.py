@@ -3,11 +3,14 @@
 Here is only seen whether they could be what they say; `bridge.keys` imports them.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _NEEDED: Final = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
+_NUMBER: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+"""In base64url, without padding (RFC 7518 §2)."""
 _MOST: Final = 20
 _RSA_LENGTHS: Final = range(342, 684)
 """Characters of a modulus of 2048 to 4096 bits."""
@@ -33,6 +36,8 @@ def _problem(key: Mapping[str, Any]) -> str | None:
         return None  # of a kind that we do not know: others may
     if not all(isinstance(key.get(name), str) and key[name] for name in needed):
         return f"holds an {key['kty']} key without {', '.join(needed)}"
+    if not all(_NUMBER.fullmatch(key[name]) for name in needed if name != "crv"):
+        return f"holds an {key['kty']} key whose numbers are not base64url"
     if key["kty"] == "RSA" and len(key["n"]) not in _RSA_LENGTHS:
         return "holds an RSA key that has not 2048 to 4096 bits"
     if key["kty"] == "RSA" and len(key["e"]) > _LONGEST_EXPONENT:

@@ -329,6 +329,9 @@ def _response_problems(responses: set[str], grants: set[str], offered: Offered) 
     """Registration 1.0 §2: each word of a response type has its grant type."""
     if unknown := sorted(responses - offered.response_types):
         yield "response_types", f"{unknown[0]!r} is not offered"
+    if grants & {"authorization_code", "implicit"} and not responses:
+        # Also `implicit` alone, with the default left to hold, which is code (RFC 7591 §2): no request could be right.
+        yield "response_types", "at least one is needed for authorization_code or implicit"
     words = {word for response in responses for word in response.split()}
     if "code" in words and "authorization_code" not in grants:
         yield "response_types", "code needs the grant type authorization_code"

@@ -29,6 +29,7 @@ IMPLICIT = Offered(
         (CALLBACK | {"grant_types": ["authorization_code", "password"]}, "grant_types"),
         (CALLBACK | {"grant_types": ["refresh_token"], "response_types": ["code"]}, "response_types"),
         (CALLBACK | {"response_types": ["token"]}, "response_types"),
+        (CALLBACK | {"response_types": []}, "response_types"),
         ({"grant_types": ["client_credentials"], "token_endpoint_auth_method": "none"}, "grant_types"),
         (CALLBACK | {"application_type": "desktop"}, "application_type"),
         (CALLBACK | {"id_token_signed_response_alg": "none"}, "id_token_signed_response_alg"),
@@ -135,6 +136,55 @@ def test_what_is_no_address_is_refused_before_it_is_compared_with_anything(uri: 
     with pytest.raises(InvalidMetadata) as caught:
         check_metadata(read_metadata({"redirect_uris": [uri], **more}), offered=IMPLICIT)
     assert caught.value.field == "redirect_uris"
+
+
+@pytest.mark.parametrize(
+    ("grant_types", "response_types", "right"),
+    [
+        (["implicit"], None, False),
+        (["implicit"], [], False),
+        (["authorization_code"], [], False),
+        (["authorization_code", "implicit"], [], False),
+        (["authorization_code"], None, True),
+        (["authorization_code", "implicit"], None, True),
+        (["implicit"], ["id_token"], True),
+        ([], [], True),
+    ],
+)
+def test_a_grant_that_starts_in_the_browser_needs_a_response_type(
+    grant_types: list[str], response_types: list[str] | None, right: bool
+) -> None:
+    """RFC 7591 §2, §2.1: left out it is code, which `implicit` alone contradicts."""
+    metadata = read_metadata(CALLBACK | {"grant_types": grant_types, "response_types": response_types})
+    if right:
+        check_metadata(metadata, offered=IMPLICIT)
+        return
+    with pytest.raises(InvalidMetadata, match="at least one") as caught:
+        check_metadata(metadata, offered=IMPLICIT)
+    assert caught.value.field == "response_types"
+
+
+@pytest.mark.parametrize(
+    ("key", "right"),
+    [
+        ({"kty": "RSA", "n": "n" * 342, "e": "AQAB"}, True),
+        ({"kty": "RSA", "n": "!" * 342, "e": "AQAB"}, False),
+        ({"kty": "RSA", "n": "n" * 341 + "+", "e": "AQAB"}, False),
+        ({"kty": "RSA", "n": "n" * 342, "e": "AQ=="}, False),
+        ({"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "!!!!"}, False),
+        ({"kty": "OKP", "crv": "Ed25519", "x": "A" * 42 + "\N{FULLWIDTH DIGIT ONE}"}, False),
+        ({"kty": "new", "x": "!!!!"}, True),
+    ],
+)
+def test_the_numbers_of_a_key_are_base64url(key: dict[str, str], right: bool) -> None:
+    """RFC 7518 §2, §6: a decoder that skips other characters would make some key of them, and nobody has that one."""
+    metadata = read_metadata(CALLBACK | {"jwks": {"keys": [key]}})
+    if right:
+        check_metadata(metadata)
+        return
+    with pytest.raises(InvalidMetadata, match="base64url") as caught:
+        check_metadata(metadata)
+    assert caught.value.field == "jwks"
 
 
 @pytest.mark.parametrize("client_id", ["ACME-INC.SQxOYrZOUTQC8YTkLQuQ0w==", "a", "x" * 255])
