@@ -85,6 +85,10 @@ def _about_settings(settings: Config) -> Iterator[Finding]:
         (settings.legacy.enabled and settings.legacy.autoauth == "sha1", "legacy.autoauth: sha1 says nothing of goto"),
         (settings.legacy.enabled and settings.legacy.admin_md5_login, "legacy.admin_md5_login: that md5 is a password"),
         (settings.oidc.registration == "open", "oidc.registration is open: anybody may register apps"),
+        (
+            settings.oidc.registration == "open" and settings.fetch.allow,
+            "fetch.allow: anybody may register an app, and so have the bridge call what is listed there",
+        ),
         (not settings.oidc.registration_require_pkce, "oidc.registration_require_pkce is off: codes can be stolen"),
         (settings.oidc.implicit, "oidc.implicit: tokens lie in the browser's history (RFC 9700)"),
         (settings.oidc.hybrid, "oidc.hybrid: tokens lie in the browser's history (RFC 9700)"),

@@ -14,7 +14,8 @@ class FetchOptions:
     allow: tuple[str, ...] = ()
     """What may be called besides: `app.internal` or `app.internal:8443` (a host, whatever its addresses are),
     `10.1.0.0/16:8443` (whoever has such an address), `*:8443` (any public address, at this port).  Without a port: 443.
-    `http://127.0.0.1:9000` opens plain http, to one host at one port."""
+    `http://127.0.0.1:9000` opens plain http, to one host at one port.
+    It counts for every app: where apps may register themselves, a stranger can have the bridge call what is listed."""
 
     ca_file: Path | None = None
     """A PEM file of certificates to believe beside the system's."""

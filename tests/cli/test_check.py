@@ -67,6 +67,25 @@ def test_what_is_allowed_but_unusual_is_a_warning(
     assert command("check").out.splitlines()[-1] == "0 errors, 1 warning"
 
 
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({"OIDC__REGISTRATION": "open", "FETCH__ALLOW": "app.internal:8443"}, True),
+        ({"OIDC__REGISTRATION": "open", "FETCH__ALLOW": ""}, False),
+        ({"OIDC__REGISTRATION": "token", "FETCH__ALLOW": "app.internal:8443"}, False),
+        ({"OIDC__REGISTRATION": "off", "FETCH__ALLOW": "app.internal:8443"}, False),
+    ],
+)
+def test_what_strangers_can_have_called_is_a_warning(
+    sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], warned: bool
+) -> None:
+    """security §16: the list counts for every app, whoever registered it."""
+    for name, value in settings.items():
+        monkeypatch.setenv(f"BRIDGE__{name}", value)
+    found = [finding["what"].partition(":")[0] for finding in command("check", "--json").json["findings"]]
+    assert ("fetch.allow" in found) == warned
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_tls_proxy_that_is_not_named_is_an_error(
     sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch, host: str
