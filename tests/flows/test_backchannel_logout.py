@@ -286,7 +286,10 @@ async def test_what_ends_tokens_alone_is_no_sign_out_and_tells_nobody(street: St
     assert await told() == 1
 
 
-async def test_the_session_that_stays_is_not_said_to_have_ended(street: Street, visit: Visit) -> None:
+async def test_the_session_that_stays_is_not_said_to_have_ended(
+    street: Street, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restamped, "PATIENCE", 2.0)  # it has a second, as always, in which to get its new stamp
     phone, gone = await street.person(visit, "good")
     here, _ = await street.again(visit, phone.headers["x-email"])
     await here.open(f"/oauth/authorize?{urlencode(asked('also'))}")
