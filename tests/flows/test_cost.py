@@ -23,14 +23,18 @@ SIGN_IN_PAGE, SIGN_IN_PAGE_ANEW = 157, 1_060
 
 
 async def _entered(party: Party, door: str, given: str | tuple[str, str]) -> Counter[str]:
-    """How often each function was entered by one request, once everything is in its cache."""
-    entered: Counter[str] = Counter()
+    """How often each function was entered by one request, once everything is in its cache.
+
+    The least of several times: now and then a cache is read anew, or something else has its turn in the loop.
+    """
+    times: list[Counter[str]] = []
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         if event == "call":
-            entered[f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}"] += 1
+            times[-1][f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_code.co_name}"] += 1
 
     async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        times.append(Counter())
         before = sys.getprofile()
         sys.setprofile(note)
         try:
@@ -38,10 +42,10 @@ async def _entered(party: Party, door: str, given: str | tuple[str, str]) -> Cou
         finally:
             sys.setprofile(before)
 
-    for app in (party.app, party.app, watched):
+    for app in (party.app, party.app, watched, watched, watched):
         request: Callable[[Any], Awaitable[Heard]] = getattr(replace(party, app=app), door)
         assert (await request(given)).status == 200
-    return entered
+    return min(times, key=Counter.total)
 
 
 async def test_introspection_costs_no_more_than_it_did(site: Site) -> None:
