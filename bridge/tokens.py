@@ -130,6 +130,10 @@ class Names:
         """Who owns this instance's part of the store (security §6)."""
         return Key(f"{self.prefix}{{owner}}")
 
+    def version(self, name: str) -> Key:
+        """The version of everything of that name that is cached (security §20)."""
+        return Key(f"{self.prefix}ver:{{versions}}:{name}")
+
     def canary(self) -> Key:
         """Written to see whether the store takes anything."""
         return Key(f"{self.prefix}canary:{{canary}}")

@@ -24,8 +24,7 @@ from bridge.config.config import PROXY_UNNAMED
 from bridge.config.keyfiles import others_may_read
 from bridge.database.revision import check_revision
 from bridge.errors import BridgeError, ConfigError
-from bridge.sessions.reconciler import CANARY_SECONDS
-from bridge.stores.store import Put
+from bridge.stores.canary import try_writing
 
 Level = Literal["error", "warning"]
 
@@ -160,7 +159,7 @@ async def _about_store(rooms: Rooms) -> AsyncIterator[Finding]:
         await rooms.raw_store.open()
         if dropping := await drops(rooms.raw_store):
             yield Finding("error", dropping)
-        await rooms.raw_store.commit(Put(rooms.names.canary(), b"tweet", CANARY_SECONDS))
+        await try_writing(rooms.raw_store, rooms.names)
     except BridgeError as error:
         yield Finding("error", f"store: {error}")
 

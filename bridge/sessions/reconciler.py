@@ -17,7 +17,8 @@ from bridge.sessions.ending import before_the_end, end_born_under, known_to, loo
 from bridge.sessions.record import Ended, SessionRecord, known_reason
 from bridge.sessions.stamp import stamp_value
 from bridge.sessions.truth import EndedKey, EndedSession, RecentEndings, Truth
-from bridge.stores.store import Put, Store
+from bridge.stores.canary import try_writing
+from bridge.stores.store import Store
 from bridge.types import Standing
 
 EVERY = 1.0
@@ -27,7 +28,6 @@ WIDE = 10
 AT_ONCE = 200
 MOST_KNOWN: Final = 30_000
 """Sessions of which it is remembered what to look at: fifty that end in each second of the window, about 15 MB."""
-CANARY_SECONDS: Final = 60.0
 
 Recent = TypeVar("Recent", bound=RecentEndings)
 Recent_co = TypeVar("Recent_co", bound=RecentEndings, covariant=True)
@@ -135,7 +135,7 @@ class Reconciler(Generic[Recent]):
 
     async def _writable(self) -> bool:
         try:
-            await self._store.commit(Put(self._tools.names.canary(), b"tweet", CANARY_SECONDS))
+            await try_writing(self._store, self._tools.names)
         except Unavailable:
             return False
         return True

@@ -16,6 +16,7 @@ from bridge.errors import ConfigError, Unavailable
 from bridge.stores.publish import publish, step_to
 from bridge.stores.store import LONGEST_TTL, Store
 from bridge.tokens import Names
+from bridge.types import Key
 
 NAMES: Final[tuple[str, ...]] = ("users", "clients", "credentials", "keys", "accounts", "profiles")
 POLL_SECONDS: Final = 0.5
@@ -55,8 +56,8 @@ class Versions:
         self._asked = float("-inf")
 
     @property
-    def _keys(self) -> dict[str, str]:
-        return {name: f"{self._names.prefix}ver:{{versions}}:{name}" for name in NAMES}
+    def _keys(self) -> dict[str, Key]:
+        return {name: self._names.version(name) for name in NAMES}
 
     def token(self, name: str) -> bytes | None:
         """What stands for the version of `name` now; None: not known well enough to believe any cache."""

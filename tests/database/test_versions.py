@@ -30,7 +30,7 @@ from tests.database.rows import add_user
 from tests.databases import opened
 
 NAMES = Names("https://login.example.org")
-KEY = f"{NAMES.prefix}ver:{{versions}}:users"
+KEY = NAMES.version("users")
 
 
 class Numbers:
@@ -91,6 +91,12 @@ class Worker:
     async def _load(self, key: str) -> str | None:
         self.loads.append(key)
         return self.rows.get(key)
+
+
+async def _another_changes(store: Store, truth: Numbers) -> None:
+    """Another worker changes the users, for the second time, and publishes it."""
+    truth.versions["users"] = 2
+    await Worker(store, truth, Hands()).versions.publish("users")
 
 
 @pytest.fixture
@@ -312,12 +318,8 @@ async def test_whatever_the_store_has_not_it_gets_at_once(
 async def test_one_that_another_publishes_meanwhile_is_not_lowered_and_the_rest_is_published(
     worker: Worker, store: SlowStore, truth: Numbers
 ) -> None:
-    async def overtaken() -> None:
-        truth.versions["users"] = 2
-        await Worker(store, truth, Hands()).versions.publish("users")
-
     truth.versions.update(users=1, keys=1)
-    store.on_its_way = overtaken
+    store.on_its_way = lambda: _another_changes(store, truth)
     await worker.versions.republish()
     assert await store.read(KEY, KEY.replace("users", "keys")) == [b"2", b"1"]
     assert worker.versions.token("users") == b"2"
@@ -336,12 +338,8 @@ async def test_whom_others_always_overtake_gives_up(worker: Worker, store: SlowS
 async def test_publishing_never_lowers_a_version(worker: Worker, store: SlowStore, truth: Numbers) -> None:
     """Of two that publish, the slower one read SQL before the other's change; compare-and-swap makes it look again."""
 
-    async def overtaken() -> None:
-        truth.versions["users"] = 2
-        await Worker(store, truth, Hands()).versions.publish("users")
-
     truth.versions["users"] = 1
-    store.on_its_way = overtaken
+    store.on_its_way = lambda: _another_changes(store, truth)
     await worker.versions.publish("users")
     assert await store.read(KEY) == [b"2"]
 
@@ -404,12 +402,8 @@ async def test_a_truth_that_is_older_than_the_store_is_refused(
 async def test_a_change_on_its_way_is_no_older_truth(worker: Worker, store: SlowStore, truth: Numbers) -> None:
     """Committed and published by another, between the two looks."""
 
-    async def overtaken() -> None:
-        truth.versions["users"] = 2
-        await Worker(store, truth, Hands()).versions.publish("users")
-
     truth.versions["users"] = 1
-    store.on_its_way = overtaken
+    store.on_its_way = lambda: _another_changes(store, truth)
     await worker.versions.refuse_an_older_truth()
 
 

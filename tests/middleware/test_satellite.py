@@ -179,7 +179,7 @@ async def test_a_satellite_touches_through_the_api_and_learns_who_it_is(world: W
 async def test_the_bridge_is_asked_again_only_when_users_changed(world: World, reader_url: str) -> None:
     """A profile is believed while the version of the users, which changes with each of them, is what it was."""
     born, bridge = await world.login(), Bridge(world)
-    version = f"{world.names.prefix}ver:{{versions}}:users"
+    version = world.names.version("users")
     await world.store.commit(Put(version, b"1", 60))
     async with bridge.serving() as url, satellite(world, reader_url, url) as app:
         for _ in range(5):
