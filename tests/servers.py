@@ -57,6 +57,12 @@ class Server:
     folder: Path
     process: subprocess.Popen[bytes]
 
+    def tell(self, words: str) -> None:
+        """A command to a Redis or Valkey, which must say OK."""
+        with socket.create_connection((LOOPBACK, self.port), timeout=5) as connection:
+            connection.sendall(f"{words}\r\n".encode())
+            assert connection.recv(64).startswith(b"+OK"), words
+
 
 @contextmanager
 def redis(binary: str, *arguments: str) -> Iterator[Server]:

@@ -1,6 +1,6 @@
 """Bridges that nobody opened yet, on databases with people, clients and keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 
 from bridge.app import Bridge
 from bridge.config import Config
+from tests import servers
 from tests.databases import sqlite_template
 from tests.running import PRODUCTION, QUICK, SECRETS, Furnished, Told, furnished
 
@@ -46,6 +47,13 @@ def make(house: Furnished, database: Path) -> Make:
         return bridge
 
     return made
+
+
+@pytest.fixture
+def own_redis() -> Iterator[servers.Server]:
+    """A Redis that is this test's alone: it may be emptied, and told to be otherwise."""
+    with servers.redis(servers.redis_binary()) as server:
+        yield server
 
 
 @pytest.fixture

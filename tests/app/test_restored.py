@@ -1,8 +1,6 @@
 """A database that came back from a backup, as docs/operating.md says — security §3."""
 
 import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +8,11 @@ import pytest
 from bridge.app import Bridge
 from bridge.errors import ConfigError
 from bridge.secret import Secret
-from tests import servers
 from tests.app.conftest import Make
 from tests.app.scene import request
 from tests.app.test_claim import on
 from tests.running import ADA, PASSWORD
-from tests.servers import LOOPBACK, Server
+from tests.servers import Server
 
 LOST = "lost@example.com"
 
@@ -29,17 +26,10 @@ async def _is_alive(bridge: Bridge, token: str) -> bool:
     return (await bridge.who(request("/", headers={"cookie": f"__Host-login_auth_tk={token}"}))).alive is not None
 
 
-@pytest.fixture
-def store() -> Iterator[Server]:
-    """A Redis that is this test's alone: it is emptied."""
-    with servers.redis(servers.redis_binary()) as server:
-        yield server
-
-
 async def test_what_the_backup_does_not_know_is_over_when_the_store_was_emptied(
-    make: Make, database: Path, store: Server, tmp_path: Path
+    make: Make, database: Path, own_redis: Server, tmp_path: Path
 ) -> None:
-    where = on(store)
+    where = on(own_redis)
     bridge = make(where)
     async with bridge.running():
         rooms = bridge.rooms
@@ -57,14 +47,8 @@ async def test_what_the_backup_does_not_know_is_over_when_the_store_was_emptied(
     shutil.copy(backup, database)
     with pytest.raises(ConfigError, match=r"older than the store \(users\).*docs/operating\.md"):
         await make(where).open()
-    _empty(store)
+    own_redis.tell("FLUSHDB")
     bridge = make(where)
     async with bridge.running():
         assert not await _is_alive(bridge, stolen) and not await _is_alive(bridge, lost)
         assert await _is_alive(bridge, await _signed_in(bridge, ADA))
-
-
-def _empty(store: Server) -> None:
-    with socket.create_connection((LOOPBACK, store.port), timeout=5) as connection:
-        connection.sendall(b"FLUSHDB\r\n")
-        assert connection.recv(64).startswith(b"+OK")

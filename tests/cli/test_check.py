@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -165,11 +164,11 @@ def test_a_redis_that_evicts_is_refused(
 ) -> None:
     monkeypatch.setenv("BRIDGE__STORE__URL", valkey_server.url)
     assert command("check").status == 0
-    _tell(valkey_server, "CONFIG SET maxmemory-policy allkeys-lru")
+    valkey_server.tell("CONFIG SET maxmemory-policy allkeys-lru")
     try:
         said = command("check")
     finally:
-        _tell(valkey_server, "CONFIG SET maxmemory-policy noeviction")
+        valkey_server.tell("CONFIG SET maxmemory-policy noeviction")
     assert said.status == 1
     assert said.out.startswith("error: store: maxmemory-policy is allkeys-lru")
 
@@ -178,11 +177,11 @@ def test_a_store_that_takes_no_writes_is_an_error(
     sound: Path, command: Command, monkeypatch: pytest.MonkeyPatch, valkey_server: servers.Server
 ) -> None:
     monkeypatch.setenv("BRIDGE__STORE__URL", valkey_server.url)
-    _tell(valkey_server, "CONFIG SET maxmemory 1")
+    valkey_server.tell("CONFIG SET maxmemory 1")
     try:
         said = command("check")
     finally:
-        _tell(valkey_server, "CONFIG SET maxmemory 0")
+        valkey_server.tell("CONFIG SET maxmemory 0")
     assert said.status == 1 and said.out.startswith("error: store: ")
     assert command("check").status == 0
 
@@ -242,9 +241,3 @@ def sound(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BRIDGE__LEGACY__ALLOW_GET", "false")
     monkeypatch.setenv("BRIDGE__SERVER__TRUSTED_PROXIES", "127.0.0.1")
     return place
-
-
-def _tell(server: servers.Server, words: str) -> None:
-    with socket.create_connection((servers.LOOPBACK, server.port), timeout=5) as connection:
-        connection.sendall(f"{words}\r\n".encode())
-        assert connection.recv(64).startswith(b"+OK")
