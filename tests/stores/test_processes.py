@@ -30,6 +30,7 @@ async def test_two_processes_on_one_redis(redis_server: Server) -> None:
 
 
 async def _race(url: str) -> None:
+    """The racers wait for one another in each round; who wins is the scheduler's choice, and may always be the same."""
     racer = [sys.executable, "-m", "tests.stores.racer", url, str(PROCESSES), str(ROUNDS)]
     pipe = asyncio.subprocess.PIPE
     racers = [await asyncio.create_subprocess_exec(*racer, stdout=pipe, stderr=pipe) for _ in range(PROCESSES)]
@@ -43,6 +44,5 @@ async def _race(url: str) -> None:
     finally:
         await store.close()
     assert sorted(number for result in results for number in result["won"]) == list(range(ROUNDS))
-    assert all(result["won"] for result in results), "they did not meet"
     assert total == b"%d" % sum(result["added"] for result in results)
     assert sum(result["admitted"] for result in results) == ROUNDS
