@@ -408,6 +408,7 @@ async def test_what_the_client_may_no_longer_have_is_not_said_to_be_granted(worl
     """RFC 6749 §5.1."""
     tokens = (await world.redeem(await _code(world, scope="openid email"))).json()
     await world.clients.change("shop", lambda document: {**document, "scope": "openid"})
+    _refused(await world.refresh(tokens["refresh_token"], scope="email"), "invalid_scope")
     assert (await world.refresh(tokens["refresh_token"])).json()["scope"] == "openid"
 
 

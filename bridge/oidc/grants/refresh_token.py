@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import assert_never
 
+from bridge.clients.client import Client
 from bridge.grants.rotation import rotate
 from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens, WrongScope
 from bridge.oidc.client_auth import AuthenticatedClient
@@ -34,7 +35,7 @@ class RefreshToken:
                 rotate,
                 token=token,
                 client=client.client.client_id,
-                wanted=_wanted(form),
+                wanted=_wanted(form, client.client),
                 fresh=issuing.fresh(token, client.client),
                 wrap=issuing.wrap,
                 moment=issuing.moment(),
@@ -62,9 +63,11 @@ class RefreshToken:
         return OAuthError("invalid_grant", why)
 
 
-def _wanted(form: Mapping[str, str]) -> tuple[str, ...] | None:
+def _wanted(form: Mapping[str, str], client: Client) -> tuple[str, ...] | None:
     if (scope := form.get("scope")) is None:
         return None
-    if not (wanted := tuple(dict.fromkeys(scope.split()))):
-        raise OAuthError("invalid_scope", "scope names nothing")
+    wanted = tuple(dict.fromkeys(scope.split()))
+    # It may have been granted, and yet nothing of it would be left in the answer (`response`).
+    if set(wanted).isdisjoint(client.scopes):
+        raise OAuthError("invalid_scope", "scope names nothing that this client may have")
     return wanted
