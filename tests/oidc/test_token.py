@@ -421,6 +421,8 @@ async def test_a_client_has_tokens_of_its_own(world: World) -> None:
     assert members["scope"] == "reports:read reports:write"  # `openid` is about a person, and there is none
     narrow = (await world.token("robot", grant_type="client_credentials", scope="reports:read")).json()
     assert narrow["scope"] == "reports:read"
+    # All that this one may have is about a person; introspection leaves the member out as well (RFC 7662 §2.2).
+    assert set((await world.token(grant_type="client_credentials")).json()) == set(members) - {"scope"}
 
 
 @pytest.mark.parametrize("scope", ["openid", "reports:read admin", "offline_access", " ", "   "])
