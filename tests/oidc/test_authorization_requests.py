@@ -42,6 +42,17 @@ async def test_plain_oauth_may_leave_out_the_only_address(world: World) -> None:
         assert (await world.redeem(code, redirect_uri=again)).status_code == 200
 
 
+@pytest.mark.parametrize("other", ["https://two.example/a", CALLBACK + "/", " "])
+async def test_the_only_address_is_the_one_that_may_be_named_again(world: World, other: str) -> None:
+    """RFC 6749 §4.1.3, §12 no. 14: whoever names another one did not get the code there; nothing is used up."""
+    await world.allow("shop", "email")
+    browser = await world.sign_in()
+    code = answer(await browser.authorize(scope="email", redirect_uri=None))["code"]
+    refused = await world.redeem(code, redirect_uri=other)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert (await world.redeem(code)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("request_", "error"),
     [

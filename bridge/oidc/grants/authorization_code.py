@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import assert_never
 
+from bridge.clients.client import Client
 from bridge.grants.records import Code
 from bridge.grants.redemption import redeem
 from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens
@@ -36,7 +37,7 @@ class AuthorizationCode:
                 redeem,
                 token=token,
                 client=client_id,
-                objection=partial(_objection, form),
+                objection=partial(_objection, form, client.client),
                 fresh=issuing.fresh(token, client.client),
                 epoch=issuing.epoch(),
                 moment=issuing.moment(),
@@ -63,12 +64,13 @@ class AuthorizationCode:
         return OAuthError("invalid_grant", why)
 
 
-def _objection(form: Mapping[str, str], code: Code) -> str | None:
+def _objection(form: Mapping[str, str], client: Client, code: Code) -> str | None:
     """What the protocol has against this request for this code; nothing is used up by it."""
     given, asked = form.get("redirect_uri"), code.redirect_uri
     # OAuth 2.1 drops the parameter; without PKCE it is what binds the code to the browser's request (RFC 6749 §4.1.3).
     if given is None and asked is not None and code.challenge is None:
         return "redirect_uri is missing"
-    if given is not None and asked is not None and given != asked:
+    # Where the request named none, the answer went to the only one that is registered.
+    if given is not None and given not in (client.redirect_uris if asked is None else (asked,)):
         return "redirect_uri is not the one of the authorization request"
     return pkce.objection(code.challenge, form.get("code_verifier"))
