@@ -99,7 +99,7 @@ def target_of(parameters: Parameters, client: Client) -> RedirectTarget:
     uri = parameters.get("redirect_uri")
     if uri is None:
         # Core §3.1.2.1 demands it; plain OAuth may leave it out where there is no doubt.
-        if "openid" in (parameters.get("scope") or "").split() or len(client.redirect_uris) != 1:
+        if "openid" in (parameters.get("scope") or "").split(" ") or len(client.redirect_uris) != 1:
             raise Shown("redirect_uri", "redirect_uri is missing")
         uri = client.redirect_uris[0]
     try:
@@ -162,7 +162,7 @@ def read_request(
         back=back,
         response=response,
         wanted=wanted,
-        acr=wanted.acr or tuple(values.get("acr_values", "").split()) or client.default_acr_values,
+        acr=wanted.acr or tuple(filter(None, values.get("acr_values", "").split(" "))) or client.default_acr_values,
         redirect_uri=values.get("redirect_uri"),
         scopes=scopes,
         nonce=values.get("nonce"),
@@ -210,7 +210,7 @@ def _check_id_token(values: Mapping[str, str], scopes: tuple[str, ...]) -> None:
 
 
 def _prompt(values: Mapping[str, str], offer: Offer) -> frozenset[str]:
-    prompt = frozenset(values.get("prompt", "").split())
+    prompt = frozenset(filter(None, values.get("prompt", "").split(" ")))
     if not prompt <= prompts_of(offer):
         raise OAuthError("invalid_request", "prompt holds a value that is not offered")
     if "none" in prompt and len(prompt) > 1:
@@ -225,7 +225,7 @@ def _scopes(
     may_refresh = response.code and "refresh_token" in client.grant_types  # Core §11: without a code no refresh token
     # Core §11: for somebody who may be gone only what he was asked for, or what we vouch for ourselves.
     offline = may_refresh and ("consent" in prompt or client.first_party)
-    asked = dict.fromkeys(values.get("scope", "").split())
+    asked = dict.fromkeys(values.get("scope", "").split(" "))
     scopes = [
         scope
         for scope in asked

@@ -72,14 +72,14 @@ def offer_of(options: OidcOptions, *, create: bool = False) -> Offer:
 
 def named(response_type: str) -> str:
     """Its name: the order of its words means nothing."""
-    return " ".join(sorted(response_type.split()))
+    return " ".join(sorted(filter(None, response_type.split(" "))))
 
 
 def usual_mode(response_type: str, offer: Offer) -> ResponseMode:
     """How the answer to such a request travels if it does not say: never a token in a query."""
     if response_type == "code" or "fragment" not in offer.modes:
         return "query"
-    return "query" if {"id_token", "token"}.isdisjoint(response_type.split()) else "fragment"
+    return "query" if {"id_token", "token"}.isdisjoint(response_type.split(" ")) else "fragment"
 
 
 class AnswerPages(Protocol):

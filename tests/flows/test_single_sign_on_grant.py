@@ -105,7 +105,7 @@ async def test_its_token_signs_the_owner_of_the_service_in_once(site: Site, visi
         ("clientarea:sso", "", "/"),
         ("clientarea:sso", "clientarea:sso", "/"),
         ("clientarea:invoices", "", "/bills"),
-        ("clientarea:sso clientarea:product_details clientarea:invoices", "", "/p/{service}"),
+        (" clientarea:sso  clientarea:product_details clientarea:invoices ", "", "/p/{service}"),
         ("clientarea:sso clientarea:product_details clientarea:invoices", "clientarea:invoices", "/bills"),
         ("clientarea:sso", "clientarea:invoices", None),
         ("clientarea:sso clientarea:invoices", "clientarea:invoices openid", None),
@@ -151,6 +151,10 @@ async def test_each_thing_that_is_missing_is_named(site: Site) -> None:
         (shown, (400, "invalid_request", "grant_type is missing")),
         (
             {**grant, **shown, "scope": "openid"},
+            (400, "invalid_scope", f"scope goes beyond what this client may have: {SCOPE}"),
+        ),
+        (
+            {**grant, **shown, "scope": "clientarea:sso\xa0clientarea:invoices"},
             (400, "invalid_scope", f"scope goes beyond what this client may have: {SCOPE}"),
         ),
         (

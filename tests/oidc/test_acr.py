@@ -23,7 +23,14 @@ async def test_the_id_token_says_an_acr_that_was_asked_for_and_keeps_it(world: W
     """The suite's ensure-request-with-acr-values module; Core §12.2 after a refresh."""
     await world.allow("shop", "openid")
     browser = await world.sign_in(amr=OTP)
-    for asked, said in (("phr mfa", "mfa"), ("pwd mfa", "pwd"), ("1 2", "mfa"), (None, None)):
+    for asked, said in (
+        ("phr mfa", "mfa"),
+        ("pwd mfa", "pwd"),
+        ("1 2", "mfa"),
+        (" pwd  phr ", "pwd"),
+        ("pwd\xa0phr", "mfa"),
+        (None, None),
+    ):
         tokens = (await world.redeem(await browser.code(acr_values=asked))).json()
         for _ in range(2):
             claims = await _id_token(world, tokens["id_token"])

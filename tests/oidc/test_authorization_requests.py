@@ -163,6 +163,10 @@ async def test_a_repeated_client_or_address_is_shown(world: World, name: str) ->
         {"login_hint": "buffy@login.example"},
         {"login_hint": "<script>alert(1)</script>"},
         {"acr_values": "1 2 urn:x"},
+        {"acr_values": "  1  2 "},
+        {"response_type": " code  "},
+        {"prompt": "  "},
+        {"scope": "  email  openid "},
         {"scope": "openid unknown"},
         {"scope": "email openid"},
         {"nonce": None},
@@ -178,6 +182,39 @@ async def test_what_is_harmless_changes_nothing(world: World, request_: dict[str
     browser = await world.sign_in()
     back = answer(await browser.authorize(**request_))
     assert set(back) == {"code", "iss"} | ({"state"} if request_.get("state", "st") else set())
+
+
+OTHER_SPACE = ["\xa0", "\t", "\n", "\r", "\x1f", "\u2003", "\u3000"]
+"""What parts words in prose, and none here."""
+
+
+@pytest.mark.parametrize("sign", OTHER_SPACE)
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"scope": "openid{}email"}, "invalid_scope"),
+        ({"scope": "openid{}email", "redirect_uri": None}, "invalid_scope"),
+        ({"prompt": "login{}consent"}, "invalid_request"),
+        ({"prompt": "none{}"}, "invalid_request"),
+        ({"response_type": "code{}"}, "unsupported_response_type"),
+    ],
+)
+async def test_nothing_but_a_space_parts_two_words(
+    world: World, request_: dict[str, str | None], error: str, sign: str
+) -> None:
+    """RFC 6749 §3.3, §3.1.1; Core §3.1.2.1."""
+    browser = await world.sign_in()
+    bent = {name: value and value.format(sign) for name, value in request_.items()}
+    assert answer(await browser.authorize(**bent))["error"] == error
+
+
+@pytest.mark.parametrize("sign", OTHER_SPACE)
+async def test_a_word_with_another_space_in_it_is_unknown(world: World, sign: str) -> None:
+    """Core §3.1.2.1: and ignored, as every scope that is."""
+    await world.allow("shop", "openid", "email")
+    browser = await world.sign_in()
+    code = await browser.code(scope=f"openid profile{sign}email")
+    assert (await world.redeem(code)).json()["scope"] == "openid"
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_what_is_no_response_type_is_refused(given: str) -> None:
         *((each, "query.jwt", "fragment", False) for each in FRONT),
         ("token", "query", "fragment", False),
         ("bogus", None, "query", False),
+        ("code\ttoken", None, "query", False),  # one word, and unknown
     ],
 )
 def test_a_token_never_stands_in_a_query_nor_does_an_error_in_its_place(

@@ -404,6 +404,19 @@ async def test_a_scope_that_names_nothing_is_none(world: World) -> None:
     assert (await world.refresh(tokens["refresh_token"])).json()["scope"] == "openid email"
 
 
+@pytest.mark.parametrize("sign", ["\xa0", "\t", "\n", "\u3000"])
+async def test_nothing_but_spaces_parts_scopes(world: World, sign: str) -> None:
+    """RFC 6749 §3.3: several are as good as one."""
+    tokens = (await world.redeem(await _code(world, scope="openid email"))).json()
+    own = {"client": "robot", "grant_type": "client_credentials"}
+    _refused(await world.refresh(tokens["refresh_token"], scope=f"openid{sign}email"), "invalid_scope")
+    _refused(await world.token(**own, scope=f"reports:read{sign}reports:write"), "invalid_scope")
+    whole = await world.refresh(tokens["refresh_token"], scope=" openid  email ")
+    assert whole.json()["scope"] == "openid email"
+    both = await world.token(**own, scope=" reports:read  reports:write ")
+    assert both.json()["scope"] == "reports:read reports:write"
+
+
 async def test_what_the_client_may_no_longer_have_is_not_said_to_be_granted(world: World) -> None:
     """RFC 6749 §5.1."""
     tokens = (await world.redeem(await _code(world, scope="openid email"))).json()

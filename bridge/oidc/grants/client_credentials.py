@@ -45,7 +45,7 @@ def _scopes(client: Client, asked: str | None) -> tuple[str, ...]:
     allowed = [scope for scope in client.scopes if scope not in _PERSONAL]
     if asked is None:
         return tuple(allowed)
-    if not (scopes := tuple(dict.fromkeys(asked.split()))):
+    if not (scopes := tuple(dict.fromkeys(filter(None, asked.split(" "))))):
         raise OAuthError("invalid_scope", "scope names nothing")
     if not set(scopes) <= set(allowed):
         raise OAuthError("invalid_scope", "scope goes beyond what this client may have")

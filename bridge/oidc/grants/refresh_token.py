@@ -66,7 +66,7 @@ class RefreshToken:
 def _wanted(form: Mapping[str, str], client: Client) -> tuple[str, ...] | None:
     if (scope := form.get("scope")) is None:
         return None
-    wanted = tuple(dict.fromkeys(scope.split()))
+    wanted = tuple(dict.fromkeys(filter(None, scope.split(" "))))
     # It may have been granted, and yet nothing of it would be left in the answer (`response`).
     if set(wanted).isdisjoint(client.scopes):
         raise OAuthError("invalid_scope", "scope names nothing that this client may have")

@@ -119,7 +119,7 @@ class Either:
 
 
 def _scopes(client: Client, asked: str | None) -> tuple[str, ...]:
-    scopes = tuple(dict.fromkeys((asked or "").split()))
+    scopes = tuple(dict.fromkeys(filter(None, (asked or "").split(" "))))
     if not scopes:
         raise OAuthError("invalid_scope", f"scope is missing: this client may ask for {' '.join(client.scopes)}")
     if not set(scopes) <= set(client.scopes):
