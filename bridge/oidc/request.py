@@ -20,6 +20,7 @@ from bridge.oidc.errors import ErrorCode, OAuthError, Shown
 from bridge.oidc.params import Parameters
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
 from bridge.oidc.response_modes import CODE, Offer, ResponseMode, ResponseType, ReturnPath, named, usual_mode
+from bridge.oidc.words import is_word, words
 from bridge.types import Subject
 
 _NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (
@@ -99,7 +100,7 @@ def target_of(parameters: Parameters, client: Client) -> RedirectTarget:
     uri = parameters.get("redirect_uri")
     if uri is None:
         # Core §3.1.2.1 demands it; plain OAuth may leave it out where there is no doubt.
-        if "openid" in (parameters.get("scope") or "").split(" ") or len(client.redirect_uris) != 1:
+        if "openid" in words(parameters.get("scope")) or len(client.redirect_uris) != 1:
             raise Shown("redirect_uri", "redirect_uri is missing")
         uri = client.redirect_uris[0]
     try:
@@ -162,7 +163,7 @@ def read_request(
         back=back,
         response=response,
         wanted=wanted,
-        acr=wanted.acr or tuple(filter(None, values.get("acr_values", "").split(" "))) or client.default_acr_values,
+        acr=wanted.acr or words(values.get("acr_values")) or client.default_acr_values,
         redirect_uri=values.get("redirect_uri"),
         scopes=scopes,
         nonce=values.get("nonce"),
@@ -210,7 +211,7 @@ def _check_id_token(values: Mapping[str, str], scopes: tuple[str, ...]) -> None:
 
 
 def _prompt(values: Mapping[str, str], offer: Offer) -> frozenset[str]:
-    prompt = frozenset(filter(None, values.get("prompt", "").split(" ")))
+    prompt = frozenset(words(values.get("prompt")))
     if not prompt <= prompts_of(offer):
         raise OAuthError("invalid_request", "prompt holds a value that is not offered")
     if "none" in prompt and len(prompt) > 1:
@@ -225,20 +226,14 @@ def _scopes(
     may_refresh = response.code and "refresh_token" in client.grant_types  # Core §11: without a code no refresh token
     # Core §11: for somebody who may be gone only what he was asked for, or what we vouch for ourselves.
     offline = may_refresh and ("consent" in prompt or client.first_party)
-    asked = dict.fromkeys(values.get("scope", "").split(" "))
     scopes = [
         scope
-        for scope in asked
-        if scope in client.scopes and (offline or scope != "offline_access") and (scope in SCOPES or _is_word(scope))
+        for scope in dict.fromkeys(words(values.get("scope")))
+        if scope in client.scopes and (offline or scope != "offline_access") and (scope in SCOPES or is_word(scope))
     ]
     if not scopes:
         raise OAuthError("invalid_scope", "scope holds nothing that this client may have")
     return tuple(scopes)
-
-
-def _is_word(scope: str) -> bool:
-    """RFC 6749 §3.3."""
-    return scope.isascii() and scope.isprintable() and '"' not in scope and "\\" not in scope
 
 
 def _max_age(values: Mapping[str, str], client: Client) -> int | None:

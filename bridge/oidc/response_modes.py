@@ -14,6 +14,7 @@ from msgspec import Struct
 from bridge.asgi import NO_REFERRER, Reply, Scope, see_other
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.redirect import RedirectTarget
+from bridge.oidc.words import words
 
 ResponseMode = Literal["query", "fragment", "form_post"]
 Fields = Sequence[tuple[str, str]]
@@ -72,14 +73,14 @@ def offer_of(options: OidcOptions, *, create: bool = False) -> Offer:
 
 def named(response_type: str) -> str:
     """Its name: the order of its words means nothing."""
-    return " ".join(sorted(filter(None, response_type.split(" "))))
+    return " ".join(sorted(words(response_type)))
 
 
 def usual_mode(response_type: str, offer: Offer) -> ResponseMode:
     """How the answer to such a request travels if it does not say: never a token in a query."""
     if response_type == "code" or "fragment" not in offer.modes:
         return "query"
-    return "query" if {"id_token", "token"}.isdisjoint(response_type.split(" ")) else "fragment"
+    return "query" if {"id_token", "token"}.isdisjoint(words(response_type)) else "fragment"
 
 
 class AnswerPages(Protocol):

@@ -11,6 +11,7 @@ from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
+from bridge.oidc.words import words
 from bridge.tokens import new_family
 from bridge.types import Visit
 
@@ -45,7 +46,7 @@ def _scopes(client: Client, asked: str | None) -> tuple[str, ...]:
     allowed = [scope for scope in client.scopes if scope not in _PERSONAL]
     if asked is None:
         return tuple(allowed)
-    if not (scopes := tuple(dict.fromkeys(filter(None, asked.split(" "))))):
+    if not (scopes := tuple(dict.fromkeys(words(asked)))):
         raise OAuthError("invalid_scope", "scope names nothing")
     if not set(scopes) <= set(allowed):
         raise OAuthError("invalid_scope", "scope goes beyond what this client may have")

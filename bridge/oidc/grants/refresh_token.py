@@ -12,6 +12,7 @@ from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required
+from bridge.oidc.words import words
 from bridge.types import Visit
 
 
@@ -66,7 +67,7 @@ class RefreshToken:
 def _wanted(form: Mapping[str, str], client: Client) -> tuple[str, ...] | None:
     if (scope := form.get("scope")) is None:
         return None
-    wanted = tuple(dict.fromkeys(filter(None, scope.split(" "))))
+    wanted = tuple(dict.fromkeys(words(scope)))
     # It may have been granted, and yet nothing of it would be left in the answer (`response`).
     if set(wanted).isdisjoint(client.scopes):
         raise OAuthError("invalid_scope", "scope names nothing that this client may have")

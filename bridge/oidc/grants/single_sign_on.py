@@ -16,6 +16,7 @@ from bridge.login.sso import BASE, SingleSignOn, SsoWish
 from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.token import Grant
+from bridge.oidc.words import words
 from bridge.types import AccountId, UserId, Visit
 from bridge.users.user import User
 
@@ -119,7 +120,7 @@ class Either:
 
 
 def _scopes(client: Client, asked: str | None) -> tuple[str, ...]:
-    scopes = tuple(dict.fromkeys(filter(None, (asked or "").split(" "))))
+    scopes = tuple(dict.fromkeys(words(asked)))
     if not scopes:
         raise OAuthError("invalid_scope", f"scope is missing: this client may ask for {' '.join(client.scopes)}")
     if not set(scopes) <= set(client.scopes):
