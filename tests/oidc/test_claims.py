@@ -271,6 +271,18 @@ async def test_a_claim_goes_with_the_scope_that_the_client_may_have(world: World
     assert (await _id_token(world, again["id_token"]))["name"] == "Bob Ross"
 
 
+async def test_who_may_not_ask_for_openid_any_more_is_not_told_who_signed_in(world: World) -> None:
+    await world.allow("shop", "openid", "profile", "email")
+    browser = await world.sign_in()
+    tokens = (await world.redeem(await browser.code(scope="openid profile email"))).json()
+    await world.clients._change("shop", metadata=json.dumps(CLIENTS["shop"] | {"scope": "profile email"}))
+    await world.versions.poll()
+    assert (await world.userinfo(tokens["access_token"])).status_code == 403
+    again = (await world.refresh(tokens["refresh_token"])).json()
+    assert again["scope"] == "profile email"
+    assert "id_token" not in again
+
+
 async def test_accounts_by_name_are_for_whom_they_are_by_scope(world: World) -> None:
     await _account(world, world.bob.id, HOME)
     asked = _claims(userinfo={"clients": None}, id_token={"clients": None})

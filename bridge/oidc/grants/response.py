@@ -26,13 +26,12 @@ class Response:
             "token_type": "Bearer",
             "expires_in": max(tokens.access_exp - int(self._clock.now()), 0),
         }
-        # What the client may no longer have is no part of it, as wherever the token is shown (`introspection`).
-        if scope := " ".join(filter(client.scopes.__contains__, tokens.scopes)):
-            members["scope"] = scope
+        if scopes := client.left_of(tokens.scopes):
+            members["scope"] = " ".join(scopes)
         if tokens.refresh is not None:
             members["refresh_token"] = tokens.refresh.reveal()
         family = tokens.family
-        if family.uid is not None and "openid" in tokens.scopes:
+        if family.uid is not None and "openid" in scopes:
             more = await self._telling.in_id_token(client, family) if family.id_token else NOTHING
             id_token = self._id_tokens.make(client, family, nonce=tokens.nonce, access=tokens.access, more=more)
             members["id_token"] = await self._client_tokens.id_token(client, id_token)
