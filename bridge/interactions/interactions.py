@@ -43,6 +43,17 @@ class Visit:
     record: Interaction
 
 
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """An interaction of this browser from before it signed in, in another tab: nothing of it is answered any more, but
+    what it asked for may be asked anew."""
+
+    id: str
+    key: Key
+    seen: bytes
+    record: Interaction
+
+
 class Interactions:
     """All visits of one instance.  Every method that reads or writes raises `Unavailable`."""
 
@@ -53,9 +64,9 @@ class Interactions:
         self._clock = clock
         self._chance = chance
 
-    def new_binding(self) -> str:
-        """A value for `__Host-lb_pre`."""
-        return new_id(self._chance)
+    def new_binding(self, over: str | None = None) -> str:
+        """A value for `__Host-lb_pre`.  `over`: the one that it replaces, whose hash it keeps to know its visits by."""
+        return new_id(self._chance) + (f".{digest(over)}" if over else "")
 
     async def begin_authorization(
         self,
@@ -104,7 +115,7 @@ class Interactions:
             Interaction(kind="ticket", binding=digest(binding), until=self._until(), app=app, ticket=wish)
         )
 
-    async def load(self, interaction: str, binding: str | None) -> Visit | None:
+    async def load(self, interaction: str, binding: str | None) -> Visit | Overtaken | None:
         """The visit, for the browser that it belongs to; None: unknown, over, finished, or another browser's."""
         key = self._names.interaction(interaction)
         (raw,) = await self._store.read(key)
@@ -133,7 +144,7 @@ class Interactions:
 
         def decide(raw: bytes | None) -> Decision[Visit | None]:
             visit = self._mine(interaction, key, raw, binding)
-            if visit is None or raw is None:
+            if not isinstance(visit, Visit) or raw is None:
                 return Decision((), None)
             answers = {**visit.record.answers, step: Answer(session=session, at=int(now))}
             record = replace(visit.record, answers=answers, binding=digest(rebind or binding))
@@ -145,8 +156,8 @@ class Interactions:
 
         return await decide_on(self._store, [key], decide)
 
-    async def finish(self, visit: Visit) -> bool:
-        """It has led to its end: of all who try, one is told True."""
+    async def finish(self, visit: Visit | Overtaken) -> bool:
+        """It has led to its end, or to a new one: of all who try, one is told True."""
         used = Finished(at=int(self._clock.now()), by=new_id(self._chance))
         return await self._store.commit(Swap(visit.key, visit.seen, encode_finished(used), LIFETIME + MEMORY))
 
@@ -155,12 +166,14 @@ class Interactions:
         await self._store.commit(Add(self._names.interaction(interaction), encode(record), LIFETIME + MEMORY))
         return interaction
 
-    def _mine(self, interaction: str, key: Key, raw: bytes | None, binding: str | None) -> Visit | None:
+    def _mine(self, interaction: str, key: Key, raw: bytes | None, binding: str | None) -> Visit | Overtaken | None:
         record = decode(raw)
         if record is None or raw is None or binding is None or self._clock.now() >= record.until:
             return None
         # Compared as hashes: how far a guess is right cannot be measured.
-        return Visit(interaction, key, raw, record) if record.binding == digest(binding) else None
+        if record.binding == digest(binding):
+            return Visit(interaction, key, raw, record)
+        return Overtaken(interaction, key, raw, record) if record.binding == binding.partition(".")[2] else None
 
     def _until(self) -> int:
         return int(self._clock.now()) + LIFETIME

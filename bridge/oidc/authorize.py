@@ -17,7 +17,7 @@ from bridge.grants.consents import COPY_TTL, ConsentCopy, Consents, read_copy
 from bridge.grants.issue import Asked, Drawn, authorization_births, family_of, witnesses
 from bridge.grants.records import Family
 from bridge.grants.terms import Moment
-from bridge.interactions.interactions import Interactions
+from bridge.interactions.interactions import Interactions, Overtaken
 from bridge.interactions.interactions import Visit as Ongoing
 from bridge.interactions.record import Answer, Step
 from bridge.oidc.acr import acr_for
@@ -57,6 +57,10 @@ _PAGES: Final = {
     AccountNeeded: "/login/continue",
     ConsentNeeded: "/consent",
 }
+
+
+_Begun = Ongoing | Overtaken
+"""A visit that the request comes back from; one that was overtaken is only asked for anew."""
 
 
 class _Seen(Struct, frozen=True):
@@ -150,19 +154,19 @@ class AuthorizationEndpoint:
                 return self._responses.send(scope, sent.back, fields)
             return self._responses.offer(scope, sent.back, fields, text=sent.error.description)
 
-    async def _trusted(self, scope: Scope, client: Client, parameters: Parameters, visit: Ongoing | None) -> bool:
+    async def _trusted(self, scope: Scope, client: Client, parameters: Parameters, visit: _Begun | None) -> bool:
         """Whether an error may take the browser to the client unasked.  Where anybody may register, his address is not
         trusted before somebody has signed in or turned back here (RFC 9700 §4.11.2); `prompt=none` shows no page."""
         if client.source != "registration" or parameters.get("prompt") == "none":
             return True
-        if visit is not None and "deny" in visit.record.answers:
+        if isinstance(visit, Ongoing) and "deny" in visit.record.answers:
             return True
         token = self._browsers.login_token(scope)
         if token is None:
             return False
         return isinstance(await self._sessions.resolve(token, "issuer", self._browsers.visit(scope).ip), Alive)
 
-    async def _resumed(self, scope: Scope, interaction: str) -> Ongoing:
+    async def _resumed(self, scope: Scope, interaction: str) -> _Begun:
         visit = await self._interactions.load(interaction, self._browsers.binding(scope))
         if visit is None or visit.record.kind != "authorize":
             raise Shown(
@@ -193,13 +197,14 @@ class AuthorizationEndpoint:
         return client
 
     async def _settle(
-        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: Ongoing | None
+        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: _Begun | None
     ) -> Reply:
         """Decide, and commit what was decided; if somebody was first, read and decide again."""
         token, finished = self._browsers.login_token(scope), False
+        answers = visit.record.answers if isinstance(visit, Ongoing) else {}
         for _ in range(_TRIES):
             seen = await self._look(scope, token, request.client)
-            step = self._decide(request, seen, visit.record.answers if visit else {})
+            step = self._decide(request, seen, answers)
             if not isinstance(step, Granted) or seen is None:
                 return await self._ask(scope, request, parameters, visit, page=_PAGES[type(step)])
             made = await self._make(request, seen)
@@ -300,18 +305,20 @@ class AuthorizationEndpoint:
             issuing.tell_issued(made.family, "implicit", visit)
         return True
 
-    async def _finish(self, visit: Ongoing) -> None:
+    async def _finish(self, visit: _Begun) -> None:
         """A visit leads to one code only: it lies in another slot, so it is its own commit, and comes first."""
         if not await self._interactions.finish(visit):
             raise Shown("interaction", "This sign-in is over already. Please go back to the application.")
 
     async def _ask(
-        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: Ongoing | None, *, page: str
+        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: _Begun | None, *, page: str
     ) -> Reply:
         """On to a page, in the visit that there is or a new one."""
-        if visit is not None:
+        if isinstance(visit, Ongoing):
             return self._browsers.to_page(page, visit.id)
         await self._browsers.admit(scope)
+        if visit is not None:
+            await self._finish(visit)
         binding, cookie = self._browsers.bound(scope)
         interaction = await self._interactions.begin_authorization(
             binding,

@@ -28,7 +28,7 @@ from bridge.sessions.cookie import Ambiguous, Cookies
 from bridge.tokens import LoginToken
 from bridge.types import Visit
 
-_BINDING: Final = re.compile(r"[0-9A-Za-z]{22}", re.ASCII)
+_BINDING: Final = re.compile(r"[0-9A-Za-z]{22}(\.[0-9a-f]{64})?", re.ASCII)
 _LONGEST_QUERY: Final = 6_000
 
 

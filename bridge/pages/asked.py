@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bridge.asgi import Scope, header
 from bridge.i18n import Languages
+from bridge.interactions.interactions import Overtaken
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.pages.paths import Paths
 from bridge.sessions.cookie import Cookies
@@ -54,6 +55,8 @@ class Asked:
     """The value of `__Host-lb_pre`: from the cookie, or new."""
     interaction: Interaction | None
     """A visit of this very browser, of the kind that the page is for."""
+    overtaken: Overtaken | None = None
+    """Such a visit from before it signed in."""
     session: Alive | Dead | None
     """The person at the issuer; None: no cookie."""
     user: User | None

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from bridge.asgi import Proxies, Receive, Reply, Scope, header, origin_of, query, read_form, see_other
 from bridge.clients.redirects import is_loopback
 from bridge.clock import Clock
-from bridge.interactions.interactions import Interactions
+from bridge.interactions.interactions import Interactions, Overtaken
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.interactions.record import InteractionKind
 from bridge.pages.asked import Asked, Heard, kept_language, reads_html
@@ -82,13 +82,13 @@ class Desk:
 
         Raises `Unavailable` when the store or the database does not answer.
         """
-        interaction = None
+        found = None
         if heard.interaction and heard.pre:
-            interaction = await self.interactions.load(heard.interaction, heard.pre)
-        if interaction is not None and interaction.record.kind not in kinds:
-            interaction = None
+            found = await self.interactions.load(heard.interaction, heard.pre)
+        if found is not None and found.record.kind not in kinds:
+            found = None
         session, user = await self._person(heard)
-        return self._asked(heard, interaction, session, user)
+        return self._asked(heard, found, session, user)
 
     def unknown(self, heard: Heard) -> Asked:
         """The same while nobody can be asked: as if nobody were behind it."""
@@ -117,6 +117,10 @@ class Desk:
         page = Error(kind="stale", detail=detail, reference=None)
         return self.page(asked, page, status=page.status, cookies=cookies)
 
+    def lost(self, asked: Asked) -> Reply:
+        """Its visit cannot be answered.  One that only a sign-in in another tab overtook is asked for anew."""
+        return self.stale(asked) if asked.overtaken is None else self.back(asked, asked.overtaken)
+
     def go(self, asked: Asked, place: str, *, cookies: Sequence[Header] = (), **parameters: str | None) -> Reply:
         """303 to one of our own pages, which answers by itself and sends nobody on."""
         link = Links(asked.paths, asked.locale if asked.asked_locale else None)
@@ -143,7 +147,7 @@ class Desk:
             return see_other(target, (*self._marks(asked), *cookies))
         return self.page(asked, Onward(target=target), cookies=cookies)
 
-    def back(self, asked: Asked, interaction: Interaction, *, cookies: Sequence[Header] = ()) -> Reply:
+    def back(self, asked: Asked, interaction: Interaction | Overtaken, *, cookies: Sequence[Header] = ()) -> Reply:
         """On to the dispatcher of such visits, which decides anew."""
         dispatcher = asked.paths.root + _DISPATCHERS[interaction.record.kind]
         return self.onward(asked, f"{dispatcher}?interaction={interaction.id}", cookies=cookies)
@@ -209,14 +213,16 @@ class Desk:
         return (*self.signed_out(), *((self.cookies.clear("dev"),) if held else ()))
 
     def _asked(
-        self, heard: Heard, interaction: Interaction | None, session: Alive | Dead | None, user: User | None
+        self, heard: Heard, found: Interaction | Overtaken | None, session: Alive | Dead | None, user: User | None
     ) -> Asked:
         languages = self.pages.languages
+        overtaken = found if isinstance(found, Overtaken) else None
+        interaction = None if isinstance(found, Overtaken) else found
         given, kept = heard.given("lang"), kept_language(heard.scope, self.cookies, languages)
         chosen = (languages.match(given) if given else None) or kept
         locale = chosen or languages.choose(
             user=user.language if user else "",
-            ui_locales=interaction.record.ui_locales if interaction else "",
+            ui_locales=found.record.ui_locales if found else "",
             accept_language=header(heard.scope, b"accept-language") or "",
         )
         return Asked(
@@ -224,6 +230,7 @@ class Desk:
             visit=replace(heard.visit, language=locale),
             binding=heard.pre or self.interactions.new_binding(),
             interaction=interaction,
+            overtaken=overtaken,
             session=session,
             user=user,
             locale=locale,

@@ -83,7 +83,7 @@ class SignIn:
 
     async def _show_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
-            return self.desk.stale(asked)
+            return self.desk.lost(asked)
         if asked.interaction is None and asked.alive is not None and "confirm" not in asked.heard.query:
             return self._onward(asked)
         ended = asked.session.reason if isinstance(asked.session, Dead) else None
@@ -130,7 +130,7 @@ class SignIn:
 
     async def _take_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
-            return self.desk.stale(asked)
+            return self.desk.lost(asked)
         if not self.desk.proven(asked, "login", asked.session_id):
             return self._form(asked, problem="stale", status=403)
         if asked.interaction is not None and asked.form.get("cancel"):
@@ -195,7 +195,7 @@ class SignIn:
         if isinstance(resumed, Over):
             ended: Why = "device-copied" if resumed.why == "copied" else "unknown"
             return self._form(asked, ended=ended, status=422, cookies=self._held_from_now_on(resumed))
-        binding, cookies = self.desk.interactions.new_binding(), self.desk.cookies
+        binding, cookies = self.desk.interactions.new_binding(asked.binding), self.desk.cookies
         given = (
             *self.desk.holding(resumed.token, resumed.child),
             self.desk.staying(resumed.secret.text, resumed.until),
@@ -214,7 +214,7 @@ class SignIn:
         if gone_on is None:
             return self._form(asked, problem="stale", status=403)
         _, born = gone_on
-        binding = self.desk.interactions.new_binding()
+        binding = self.desk.interactions.new_binding(asked.binding)
         cookies = (*self.desk.signed_in(born), self.desk.cookies.set("pre", binding))
         # As with a device: that is no sign-in, and where one is demanded he is asked for it yet.
         return await self._moved_on(asked, "account", born.record.id, binding, cookies)
@@ -222,7 +222,7 @@ class SignIn:
     async def _take_passkey(self, asked: Asked) -> Reply:
         passwordless = self.login.passwordless
         if asked.lost_interaction:
-            return self.desk.stale(asked)
+            return self.desk.lost(asked)
         if passwordless is None or not asked.posted:
             onward = local_path(asked.heard.given("next"))
             return self.desk.go(asked, "login", interaction=asked.interaction_id, next=onward)
@@ -251,7 +251,7 @@ class SignIn:
     ) -> Reply:
         pending = self.desk.token(asked, "pending")
         if asked.lost_interaction:
-            return self.desk.stale(asked)
+            return self.desk.lost(asked)
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
         ways = await self.login.ways(pending) or _USUAL
@@ -306,7 +306,7 @@ class SignIn:
         """He is who he says: new cookies for everything, and on to where he was going."""
         if born is None:
             raise Unavailable("a sign-in without a session")
-        binding = self.desk.interactions.new_binding()
+        binding = self.desk.interactions.new_binding(asked.binding)
         cookies = [*self.desk.signed_in(born), self.desk.cookies.set("pre", binding), self._no_pending()]
         if born.record.kind != "sso":  # nobody gave a password here
             mark = self.devices.mark(user.email, asked.visit.device)

@@ -136,6 +136,10 @@ class Visitor:
         await self.open(path)
         return await self.press("login-submit", email=email, password=password)
 
+    def tab(self) -> "Visitor":
+        """Another tab of it: the cookies are the same ones."""
+        return Visitor(self.http, self.url, self.jar, self.headers, self.set)
+
     def copy(self) -> "Visitor":
         """Another browser with the same cookies: a thief's."""
         return Visitor(self.http, self.url, dict(self.jar), dict(self.headers))

@@ -5,7 +5,7 @@ import secrets
 import anyio
 import pytest
 
-from bridge.interactions.interactions import Interactions
+from bridge.interactions.interactions import Interactions, Overtaken, Visit
 from bridge.interactions.record import LIFETIME, Display, Logout
 from bridge.ring import Ring
 from bridge.stores.memory import MemoryStore
@@ -55,6 +55,25 @@ async def test_the_browser_that_began_it_finds_everything_again(scene: Scene) ->
 async def test_another_browser_finds_nothing(scene: Scene, binding: str | None) -> None:
     """§34 of the checklist: an interaction resumed elsewhere is refused."""
     assert await scene.interactions.load(await scene.begun(), binding) is None
+
+
+async def test_what_a_sign_in_elsewhere_overtook_is_known_and_cannot_be_answered(scene: Scene) -> None:
+    begun, after = await scene.begun(), scene.interactions.new_binding(scene.mine)
+    overtaken = await scene.interactions.load(begun, after)
+    assert isinstance(overtaken, Overtaken) and overtaken.record.parameters == {"client_id": "shop"}
+    assert await scene.interactions.answer(begun, after, "consent", session="s") is None
+    proof = scene.interactions.proof(begun, scene.mine, "consent")
+    assert not scene.interactions.proven(proof, begun, after, "consent")
+    assert await scene.interactions.load(begun, scene.interactions.new_binding(after)) is None, "one sign-in back"
+    assert [await scene.interactions.finish(overtaken) for _ in range(2)] == [True, False]
+    assert await scene.interactions.load(begun, after) is None
+
+
+async def test_a_visit_that_went_along_with_the_sign_in_is_not_overtaken(scene: Scene) -> None:
+    begun, after = await scene.begun(), scene.interactions.new_binding(scene.mine)
+    assert await scene.interactions.answer(begun, scene.mine, "login", session="s", rebind=after) is not None
+    assert isinstance(await scene.interactions.load(begun, after), Visit)
+    assert await scene.interactions.load(begun, scene.mine) is None
 
 
 async def test_two_browsers_visits_do_not_mix(scene: Scene) -> None:

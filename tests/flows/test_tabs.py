@@ -1,0 +1,157 @@
+"""Two tabs of one browser on the way to two applications: who signed in in one goes on in the other — security §26."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from bridge.testing.hands import Hands
+from bridge.tokens import digest
+from tests.flows.elsewhere import FORM_BUTTON, traveller
+from tests.flows.oauth import App
+from tests.flows.visitor import Visitor
+from tests.running import ADA, LI, PASSWORD, SHOP, TOM, Site, code
+
+Visit = Callable[[Site], Visitor]
+Step = Callable[[Visitor], Awaitable[None]]
+PRE, OP = "__Host-lb_pre", "__Host-lb_op"
+
+
+async def two_tabs(site: Site, visit: Visit, email: str = ADA, **second: str) -> tuple[App, Visitor]:
+    """Both are at the sign-in page; then he signs in in the first and is at its application.  Returns the second."""
+    notes, spa, first = App(site), App(site, "spa"), visit(site)
+    await first.open(notes.request())
+    other = first.tab()
+    await other.open(spa.request(**{"state": "of-the-other", **second}))
+    assert urlsplit(other.at).path == "/login" and other.query["interaction"] != first.query["interaction"]
+    await first.press("login-submit", email=email, password=PASSWORD)
+    await first.press("consent-allow")
+    assert notes.answer(first)["state"] == "the-state"
+    return spa, other
+
+
+async def sent_again(other: Visitor) -> None:
+    await other.press("login-submit", email=ADA, password=PASSWORD)
+
+
+async def loaded_again(other: Visitor) -> None:
+    await other.open(other.at)
+
+
+async def cancelled(other: Visitor) -> None:
+    await other.press("login-cancel")
+
+
+@pytest.mark.parametrize("step", [sent_again, loaded_again, cancelled])
+async def test_the_second_tab_goes_on_to_its_own_application(site: Site, visit: Visit, step: Step) -> None:
+    spa, other = await two_tabs(site, visit)
+    before = other.jar[OP]
+    await step(other)
+    assert urlsplit(other.at).path == "/consent"
+    await other.press("consent-allow")
+    answer = spa.answer(other)
+    assert answer["state"] == "of-the-other"
+    assert (await spa.redeem(answer["code"])).status_code == 200
+    assert other.jar[OP] == before, "he was signed in, and nothing that was typed there counted"
+
+
+async def test_what_was_typed_in_the_second_tab_makes_nobody_else_of_him(site: Site, visit: Visit) -> None:
+    spa, other = await two_tabs(site, visit)
+    await other.press("login-submit", email=LI, password=PASSWORD)
+    await other.press("consent-allow")
+    token = (await spa.redeem(spa.answer(other)["code"])).json()["access_token"]
+    assert (await spa.userinfo(token)).json()["sub"] == (await site.user(ADA)).sub
+
+
+async def test_what_was_asked_for_anew_is_asked_for_once(site: Site, visit: Visit) -> None:
+    _, other = await two_tabs(site, visit)
+    here, typed = other.at, other.form("login-submit")
+    await sent_again(other)
+    for again in (other.tab(), other.tab()):
+        await again.open(here)
+        assert again.reply.status_code == 400 and "start again" in again.text
+        await again.post(typed.action, typed.fields)
+        assert again.reply.status_code == 400
+
+
+async def test_of_fifty_who_go_on_at_once_one_is_sent_on(site: Site, visit: Visit) -> None:
+    _, other = await two_tabs(site, visit)
+    tabs = [other.tab() for _ in range(50)]
+    await asyncio.gather(*(tab.open(other.at) for tab in tabs))
+    assert [urlsplit(tab.at).path for tab in tabs].count("/consent") == 1
+
+
+async def test_where_a_fresh_sign_in_is_demanded_the_second_tab_asks_for_it(site: Site, visit: Visit) -> None:
+    spa, other = await two_tabs(site, visit, prompt="login")
+    await sent_again(other)
+    assert urlsplit(other.at).path == "/login"
+    await sent_again(other)
+    await other.press("consent-allow")
+    assert spa.answer(other)["state"] == "of-the-other"
+
+
+async def test_in_the_second_step_of_the_second_tab_too(site: Site, visit: Visit, clock: Hands) -> None:
+    notes, spa, first = App(site), App(site, "spa"), visit(site)
+    await first.open(notes.request())
+    other = first.tab()
+    await other.open(spa.request())
+    for tab in (other, first):
+        await tab.press("login-submit", email=TOM, password=PASSWORD)
+        assert urlsplit(tab.at).path == "/login/code"
+    await first.press("second-factor-submit", code=code(at=clock.now()))
+    await other.press("second-factor-submit", code=code(at=clock.now()))
+    await other.press("consent-allow")
+    assert "code" in spa.answer(other)
+
+
+async def test_on_the_way_to_an_app_on_another_host_too(site: Site, visit: Visit) -> None:
+    async with traveller(site) as ada:
+        await ada.set_out()
+        first = ada.here.tab()
+        await first.open(App(site).request())
+        await first.press("login-submit", email=ADA, password=PASSWORD)
+        here = ada.here.at
+        await ada.here.press("login-submit", email=ADA, password=PASSWORD)
+        assert urlsplit(ada.here.at).path == "/login/continue", "nobody is taken elsewhere without being asked"
+        again = ada.here.tab()
+        await again.open(here)
+        assert again.reply.status_code == 400
+        await ada.here.press("continue-as")
+        assert ada.here.form(FORM_BUTTON).action.startswith(SHOP)
+
+
+async def test_of_two_sign_ins_only_the_last_is_remembered(site: Site, visit: Visit) -> None:
+    _, other = await two_tabs(site, visit)
+    third = other.tab()
+    await third.open("/login?confirm=1")
+    await third.press("login-submit", email=ADA, password=PASSWORD)
+    await loaded_again(other)
+    assert other.reply.status_code == 400
+
+
+@pytest.mark.parametrize("pre", ["{new}", "{new}.", "{old}.{theirs}", "{new}.{theirs}x", "x.{mine}", "{new}.{mine}\n"])
+async def test_no_other_browser_goes_on_with_it(site: Site, visit: Visit, pre: str) -> None:
+    notes, spa, first = App(site), App(site, "spa"), visit(site)
+    await first.open(notes.request())
+    other = first.tab()
+    await other.open(spa.request())
+    old = first.jar[PRE]
+    await first.press("login-submit", email=ADA, password=PASSWORD)
+    thief = await visit(site).sign_in(LI)
+    thief.jar[PRE] = pre.format(new=thief.jar[PRE][:22], old="y" * 22, mine=digest(old), theirs=digest(thief.jar[PRE]))
+    await thief.open(f"/oauth/authorize?interaction={other.query['interaction']}")
+    assert thief.reply.status_code == 400
+
+
+async def test_who_plants_the_hash_of_his_own_cookie_answers_nothing_for_anybody(site: Site, visit: Visit) -> None:
+    """What he gets is what a link to the authorization endpoint gets: the request anew, and its questions."""
+    thief, spa = visit(site), App(site, "spa")
+    await thief.open(spa.request())
+    await thief.press("login-submit", email=LI, password=PASSWORD)
+    at_consent = thief.query["interaction"]
+    ada = await visit(site).sign_in(ADA)
+    ada.jar[PRE] = f"{'A' * 22}.{digest(thief.jar[PRE])}"
+    await ada.open(f"/oauth/authorize?interaction={at_consent}")
+    assert urlsplit(ada.at).path == "/consent" and ada.query["interaction"] != at_consent
+    assert ADA in ada.text
