@@ -1,6 +1,6 @@
 """A registered OAuth client, as its row says — RFC 7591 §2, Registration 1.0 §2."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -93,10 +93,6 @@ class Client:
     def old_secret_until(self) -> int | None:
         """When the older of its two secrets ends, or ended (Unix seconds); None: it has but one."""
         return None if self.secret_hash is None else older_until(self.secret_hash)
-
-    def left_of(self, scopes: Iterable[str]) -> tuple[str, ...]:
-        """Those that it may still have: what it may not ask for any more, its tokens of before do not carry either."""
-        return tuple([scope for scope in scopes if scope in self.scopes])
 
     def may_authenticate_by(self, method: AuthMethod) -> bool:
         """Whether the token endpoint takes that method from this client.

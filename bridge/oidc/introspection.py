@@ -117,12 +117,13 @@ class IntrospectionEndpoint:
         return None if owner is None or owner.disabled else owner
 
     def _said_of(self, found: Bearer | Refresher, owner: Client) -> _Active:
+        """What the client may not ask for any more its tokens do not carry either."""
         family = found.family
         said = _Active(
             active=True,
             iss=self._issuer,
             client_id=family.client,
-            scope=" ".join(owner.left_of(found.scopes)) or None,
+            scope=" ".join([scope for scope in found.scopes if scope in owner.scopes]) or None,
             exp=found.access.exp if isinstance(found, Bearer) else found.refresh.exp,
         )
         if isinstance(found, Bearer):

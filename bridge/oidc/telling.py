@@ -55,7 +55,8 @@ class Telling:
         user = await self._users.by_id(uid, stamp=stamp)
         if user is None:
             return None
-        scopes = frozenset(client.left_of(scopes))
+        # what a client may not ask for any more it is not told either, by tokens of before
+        scopes = frozenset(scopes) & frozenset(client.scopes)
         if names:
             names = [name for name in names if SCOPE_OF.get(name) in client.scopes]
             touched = scopes | {SCOPE_OF[name] for name in names}

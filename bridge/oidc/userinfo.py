@@ -66,11 +66,11 @@ class UserinfoEndpoint:
         bearer, client = found
         if shown.in_query:
             self._weigh_query(scope, client)
-        family, scopes = bearer.family, client.left_of(bearer.access.scopes)
-        if "openid" not in scopes or family.uid is None or family.sub is None:
+        family, granted = bearer.family, bearer.access.scopes
+        if "openid" not in granted or "openid" not in client.scopes or family.uid is None or family.sub is None:
             raise refusal("insufficient_scope", "the access token was not given for this", scope="openid")
         claims = await self._telling.of(
-            family.uid, family.sub, client, scopes, family.userinfo, stamp=bearer.access.stamp
+            family.uid, family.sub, client, granted, family.userinfo, stamp=bearer.access.stamp
         )
         if claims is None:
             raise refusal("invalid_token", "the access token is not valid any more")

@@ -69,6 +69,6 @@ def _wanted(form: Mapping[str, str], client: Client) -> tuple[str, ...] | None:
         return None
     wanted = tuple(dict.fromkeys(words(scope)))
     # It may have been granted, and yet nothing of it would be left in the answer (`response`).
-    if not client.left_of(wanted):
+    if set(wanted).isdisjoint(client.scopes):
         raise OAuthError("invalid_scope", "scope names nothing that this client may have")
     return wanted

@@ -26,7 +26,8 @@ class Response:
             "token_type": "Bearer",
             "expires_in": max(tokens.access_exp - int(self._clock.now()), 0),
         }
-        if scopes := client.left_of(tokens.scopes):
+        # What the client may no longer have is no part of it, as wherever the token is shown (`introspection`).
+        if scopes := [*filter(client.scopes.__contains__, tokens.scopes)]:
             members["scope"] = " ".join(scopes)
         if tokens.refresh is not None:
             members["refresh_token"] = tokens.refresh.reveal()
