@@ -47,6 +47,10 @@ class Screen:
         if message.type in ("error", "warning") and "status of 4" not in message.text:
             self.complaints.append(message.text)
 
+    async def tab(self) -> "Screen":
+        """Another tab of it, with the same cookies."""
+        return Screen(self.context, await self.context.new_page(), self.url, script=self.script)
+
     @property
     def path(self) -> str:
         """Where it is, on the bridge's own host."""

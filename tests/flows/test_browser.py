@@ -109,6 +109,26 @@ async def test_an_application_signs_somebody_in_and_goes_on_to_another_origin(
     assert browser.path == "/login" and browser.complaints == []
 
 
+@ways("phone-zh-noscript")
+async def test_a_second_tab_goes_on_after_the_sign_in_in_the_first(
+    served: Site, window: Open, app: RelyingParty, way: dict[str, Any]
+) -> None:
+    email = somebody()
+    await served.person(email, first_name="Ada", last_name="Lovelace")
+    first = await window(**way)
+    second = await first.tab()
+    for tab in (first, second):
+        await tab.open(f"{app.url}/start")
+        assert tab.path == "/login"
+    await first.fill(email=email, password=PASSWORD)
+    await first.press("login-submit", "/consent")
+    await first.press("consent-allow", "/home")
+    await second.fill(email=email, password="whatever")
+    await second.press("login-submit", "/home")
+    assert await second.page.inner_text("#facts") == "name=Ada Lovelace"
+    assert first.complaints == second.complaints == []
+
+
 @ways()
 async def test_turning_back_tells_the_application(
     served: Site, window: Open, app: RelyingParty, way: dict[str, Any]
