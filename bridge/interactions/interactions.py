@@ -45,8 +45,8 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """An interaction of this browser from before it signed in, in another tab: nothing of it is answered any more, but
-    what it asked for may be asked anew."""
+    """An interaction of this browser from before it signed in, in another tab, and that nobody had answered: it is not
+    answered any more, but what it asked for may be asked anew."""
 
     id: str
     key: Key
@@ -173,7 +173,9 @@ class Interactions:
         # Compared as hashes: how far a guess is right cannot be measured.
         if record.binding == digest(binding):
             return Visit(interaction, key, raw, record)
-        return Overtaken(interaction, key, raw, record) if record.binding == binding.partition(".")[2] else None
+        # What somebody has answered on stays his: it is not handed to who signed in since.
+        before = not record.answers and record.binding == binding.partition(".")[2]
+        return Overtaken(interaction, key, raw, record) if before else None
 
     def _until(self) -> int:
         return int(self._clock.now()) + LIFETIME

@@ -159,7 +159,7 @@ class AuthorizationEndpoint:
         trusted before somebody has signed in or turned back here (RFC 9700 §4.11.2); `prompt=none` shows no page."""
         if client.source != "registration" or parameters.get("prompt") == "none":
             return True
-        if isinstance(visit, Ongoing) and "deny" in visit.record.answers:
+        if visit is not None and "deny" in visit.record.answers:
             return True
         token = self._browsers.login_token(scope)
         if token is None:
@@ -201,10 +201,9 @@ class AuthorizationEndpoint:
     ) -> Reply:
         """Decide, and commit what was decided; if somebody was first, read and decide again."""
         token, finished = self._browsers.login_token(scope), False
-        answers = visit.record.answers if isinstance(visit, Ongoing) else {}
         for _ in range(_TRIES):
             seen = await self._look(scope, token, request.client)
-            step = self._decide(request, seen, answers)
+            step = self._decide(request, seen, visit.record.answers if visit else {})
             if not isinstance(step, Granted) or seen is None:
                 return await self._ask(scope, request, parameters, visit, page=_PAGES[type(step)])
             made = await self._make(request, seen)

@@ -148,10 +148,19 @@ async def test_who_plants_the_hash_of_his_own_cookie_answers_nothing_for_anybody
     """What he gets is what a link to the authorization endpoint gets: the request anew, and its questions."""
     thief, spa = visit(site), App(site, "spa")
     await thief.open(spa.request())
-    await thief.press("login-submit", email=LI, password=PASSWORD)
-    at_consent = thief.query["interaction"]
+    his = thief.query["interaction"]
     ada = await visit(site).sign_in(ADA)
     ada.jar[PRE] = f"{'A' * 22}.{digest(thief.jar[PRE])}"
-    await ada.open(f"/oauth/authorize?interaction={at_consent}")
-    assert urlsplit(ada.at).path == "/consent" and ada.query["interaction"] != at_consent
+    await ada.open(f"/oauth/authorize?interaction={his}")
+    assert urlsplit(ada.at).path == "/consent" and ada.query["interaction"] != his
     assert ADA in ada.text
+
+
+async def test_his_own_answers_are_not_taken_over(site: Site, visit: Visit) -> None:
+    thief, spa = visit(site), App(site, "spa")
+    await thief.open(spa.request())
+    await thief.press("login-submit", email=LI, password=PASSWORD)
+    ada = await visit(site).sign_in(ADA)
+    ada.jar[PRE] = f"{'A' * 22}.{digest(thief.jar[PRE])}"
+    await ada.open(f"/oauth/authorize?interaction={thief.query['interaction']}")
+    assert ada.reply.status_code == 400

@@ -69,6 +69,12 @@ async def test_what_a_sign_in_elsewhere_overtook_is_known_and_cannot_be_answered
     assert await scene.interactions.load(begun, after) is None
 
 
+async def test_a_visit_that_somebody_answered_on_is_not_handed_to_who_signed_in_since(scene: Scene) -> None:
+    begun = await scene.begun()
+    await scene.interactions.answer(begun, scene.mine, "login", session="s")
+    assert await scene.interactions.load(begun, scene.interactions.new_binding(scene.mine)) is None
+
+
 async def test_a_visit_that_went_along_with_the_sign_in_is_not_overtaken(scene: Scene) -> None:
     begun, after = await scene.begun(), scene.interactions.new_binding(scene.mine)
     assert await scene.interactions.answer(begun, scene.mine, "login", session="s", rebind=after) is not None
