@@ -328,7 +328,9 @@ class AuthorizationEndpoint:
             login_hint=request.login_hint,
             ui_locales=request.ui_locales,
         )
-        return self._browsers.to_page(page, interaction, cookie)
+        # The session's cookie may not have come with a POST from another site: then the GET that follows looks again.
+        unseen = scope["method"] == "POST" and self._browsers.login_token(scope) is None
+        return self._browsers.to_page(PATH if unseen else page, interaction, cookie)
 
 
 def _changed_lately(client: Client, now: float) -> bool:

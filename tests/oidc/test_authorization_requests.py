@@ -275,10 +275,16 @@ async def test_what_is_posted_never_becomes_a_header_line(world: World, path: st
     assert parse_qsl(urlsplit(location).query, keep_blank_values=True) == parse_pairs(body)
 
 
-async def test_a_post_that_is_too_long_for_an_address_is_answered_at_once(world: World) -> None:
+async def test_a_post_that_is_too_long_for_an_address_finds_the_session_too(world: World) -> None:
+    """What it asks for is remembered; the GET that follows has the cookies that a POST from another site lacks."""
+    await world.allow("shop", "openid")
     form = {name: values[0] for name, values in parse_qs(urlsplit(authorize_path()).query).items()}
-    browser = Browser(world)
-    assert page(await browser.post("/oauth/authorize", {**form, "extra": "x" * 7000}), "/login")
+    for browser in (await world.sign_in(), Browser(world)):
+        known = len(browser.jar) > 0
+        reply = await browser.post("/oauth/authorize", {**form, "extra": "x" * 7000}, cross_site=True)
+        assert page(reply, "/oauth/authorize")
+        after = await browser.get(reply.headers["location"])
+        assert "code" in answer(after) if known else page(after, "/login")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS"])
