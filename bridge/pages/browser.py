@@ -118,8 +118,11 @@ class Desk:
         return self.page(asked, page, status=page.status, cookies=cookies)
 
     def lost(self, asked: Asked) -> Reply:
-        """Its visit cannot be answered.  One that only a sign-in in another tab overtook is asked for anew."""
-        return self.stale(asked) if asked.overtaken is None else self.back(asked, asked.overtaken)
+        """Its visit cannot be answered.  One that only a sign-in in another tab overtook is asked for anew, unless he
+        has just said no to it."""
+        if asked.overtaken is None or asked.turned_back:
+            return self.stale(asked)
+        return self.back(asked, asked.overtaken)
 
     def go(self, asked: Asked, place: str, *, cookies: Sequence[Header] = (), **parameters: str | None) -> Reply:
         """303 to one of our own pages, which answers by itself and sends nobody on."""

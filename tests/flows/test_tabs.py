@@ -39,11 +39,7 @@ async def loaded_again(other: Visitor) -> None:
     await other.open(other.at)
 
 
-async def cancelled(other: Visitor) -> None:
-    await other.press("login-cancel")
-
-
-@pytest.mark.parametrize("step", [sent_again, loaded_again, cancelled])
+@pytest.mark.parametrize("step", [sent_again, loaded_again])
 async def test_the_second_tab_goes_on_to_its_own_application(site: Site, visit: Visit, step: Step) -> None:
     spa, other = await two_tabs(site, visit)
     before = other.jar[OP]
@@ -54,6 +50,28 @@ async def test_the_second_tab_goes_on_to_its_own_application(site: Site, visit: 
     assert answer["state"] == "of-the-other"
     assert (await spa.redeem(answer["code"])).status_code == 200
     assert other.jar[OP] == before, "he was signed in, and nothing that was typed there counted"
+
+
+async def test_who_turns_back_in_the_second_tab_is_not_led_on(site: Site, visit: Visit) -> None:
+    _, other = await two_tabs(site, visit)
+    await other.press("login-cancel")
+    assert other.reply.status_code == 400 and "go back" in other.text
+
+
+async def test_who_says_no_after_he_showed_again_who_he_is_has_allowed_nothing(site: Site, visit: Visit) -> None:
+    spa, asked = App(site, "spa"), visit(site)
+    await asked.sign_in(ADA)
+    await asked.open(spa.request())
+    assert urlsplit(asked.at).path == "/consent"
+    again = asked.tab()
+    await again.open("/login?confirm=1")
+    await again.press("login-submit", email=ADA, password=PASSWORD)
+    deny = asked.form("consent-deny")
+    await asked.press("consent-allow")
+    assert urlsplit(asked.at).path == "/consent", "his answer was to another question: he is asked anew"
+    await asked.post(deny.action, deny.fields)
+    assert asked.reply.status_code == 400
+    assert await site.bridge.rooms.consents.list_of((await site.user(ADA)).id) == []
 
 
 async def test_what_was_typed_in_the_second_tab_makes_nobody_else_of_him(site: Site, visit: Visit) -> None:
