@@ -6,6 +6,7 @@ it is a failure.
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,8 @@ import pytest
 from aiosmtpd.controller import Controller
 
 LOOPBACK = "127.0.0.1"
+PORTS = range(10_000, 32_000, 2)
+"""Below those that systems give to outgoing connections, one of which might take a port before its server does."""
 START_SECONDS = 60  # a first start of MariaDB on a busy machine
 STOP_SECONDS = 20
 
@@ -42,10 +45,20 @@ def need(binary: str, how_to_get: str) -> str:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
+    """A loopback port that nobody listened on a moment ago, nor on the next one, where the demo has its app."""
+    while True:
+        port = secrets.choice(PORTS)
+        if _unused(port) and _unused(port + 1):
+            return port
+
+
+def _unused(port: int) -> bool:
     with closing(socket.socket()) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The servers that the tests stand on: each answers, and each that is missing says how to get it."""
 
 import smtplib
+import socket
 from collections import Counter
 from email.message import EmailMessage
 from pathlib import Path
@@ -15,7 +16,7 @@ from playwright.async_api import Browser
 from sqlalchemy.engine import make_url
 
 from tests import databases
-from tests.servers import Server, SmtpSink, need
+from tests.servers import LOOPBACK, Server, SmtpSink, _unused, free_port, need
 
 
 def test_a_missing_program_is_a_skip_that_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +29,14 @@ def test_a_missing_program_is_a_failure_where_all_was_installed(monkeypatch: pyt
     monkeypatch.setenv("BRIDGE_TEST_REQUIRE_ALL", "1")
     with pytest.raises(pytest.fail.Exception, match="no-such-program is missing: apt install it"):
         need("no-such-program", "apt install it")
+
+
+def test_a_free_port_is_one_that_no_server_and_no_outgoing_connection_has() -> None:
+    ports = {free_port() for _ in range(200)}
+    assert len(ports) > 150 and max(ports) < 32_768
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, free_port() + 1))
+        assert not _unused(taken.getsockname()[1])
 
 
 def test_debians_redis_answers(redis_server: Server) -> None:
