@@ -30,6 +30,7 @@ from bridge.secret import Secret
 from bridge.types import UserId
 from bridge.users.user import User
 from tests.servers import LOOPBACK, SmtpSink
+from tests.stores.servers import patient
 
 T = TypeVar("T")
 Given = Mapping[tuple[str, ...], Any]
@@ -198,14 +199,24 @@ def _settings(file: Path) -> dict[tuple[str, ...], Any]:
 
 @contextlib.asynccontextmanager
 async def in_process(
-    database: Furnished, *, given: Given = PRODUCTION, more: Given | None = None, clock: Clock | None = None
+    database: Furnished,
+    *,
+    given: Given = PRODUCTION,
+    more: Given | None = None,
+    clock: Clock | None = None,
+    impatient: bool = False,
 ) -> AsyncIterator[Site]:
-    """A bridge in this very loop, asked through ASGI; by default of the production profile, at PUBLIC_URL."""
+    """A bridge in this very loop, asked through ASGI; by default of the production profile, at PUBLIC_URL.
+
+    `impatient`: its Redis must answer as promptly as in production, since the test is about one that does not.
+    """
     settings = {**_settings(database.file), ("store", "url"): "memory://", **given, **(more or {})}
     config, told = Config.load(None, {}, settings), Told()
     bridge = Bridge(config, clock=clock or SystemClock(), listeners=[told])
     bridge.rooms.keyring._keys = dict(database.keys)
     bridge.rooms.database._patience = 30.0  # fifty writers on a busy machine are no outage
+    if not impatient:
+        patient(bridge.rooms.raw_store)
     bridge.rooms.names.prefix = f"lb:{secrets.token_hex(4)}:"  # many share one Redis
     async with bridge.running():
         yield Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop())

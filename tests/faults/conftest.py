@@ -26,7 +26,7 @@ def machine() -> Iterator[RedisMachine]:
 async def site(database: Furnished, mailbox: Mailbox, machine: RedisMachine) -> AsyncIterator[Site]:
     """A bridge on it."""
     more: Given = {("mail", "url"): f"file:{mailbox.folder}", ("store", "url"): machine.url}
-    async with in_process(database, more=more) as site:
+    async with in_process(database, more=more, impatient=True) as site:
         yield site
 
 

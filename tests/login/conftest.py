@@ -9,6 +9,7 @@ from bridge.clock import SystemClock, chance
 from bridge.stores.url import guard_on, open_store
 from tests.databases import opened, sqlite_template, sqlite_url
 from tests.login.house import House
+from tests.stores.servers import early_in_a_slot, patient
 
 __all__ = ["sqlite_template", "sqlite_url"]
 
@@ -26,7 +27,8 @@ async def racing(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path
     """The same on each store, with counters that lie in it."""
     kind = request.param
     url = request.getfixturevalue("redis_url") if kind == "redis" else f"{kind}:///{tmp_path / 'store.db'}"
-    store = open_store("memory://" if kind == "memory" else url, clock=SystemClock())
+    store = patient(open_store("memory://" if kind == "memory" else url, clock=SystemClock()))
+    await early_in_a_slot(300)
     await store.open()
     async with opened(sqlite_url) as db:
         house = House(

@@ -30,6 +30,7 @@ from bridge.testing.user_backend_suite import HOSTILE
 from bridge.types import Visit
 from tests.databases import opened
 from tests.login.house import BROWSER, EMAIL, IP, NEW, PASSWORD, PORTAL, WRONG, House, born
+from tests.stores.servers import patient
 from tests.users.scripted import ELSEWHERE_URL, ScriptedUsers
 
 
@@ -348,7 +349,7 @@ async def test_a_portals_login_is_three_writes_to_the_store(
     sqlite_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SystemClock()
-    store = open_store(redis_url, clock=clock)
+    store = patient(open_store(redis_url, clock=clock))
     assert isinstance(store, RedisStore)
     await store.open()
     async with opened(sqlite_url) as db:

@@ -18,6 +18,7 @@ from bridge.stores.url import open_store
 from bridge.testing.hands import Hands
 from tests.databases import sqlite_template
 from tests.oidc.world import EVERY_FLOW, World, furnish
+from tests.stores.servers import patient
 
 __all__ = ["sqlite_template"]
 
@@ -68,7 +69,7 @@ async def any_world(request: pytest.FixtureRequest, furnished: Furnished, tmp_pa
             url = f"sqlite:///{tmp_path / 'store.db'}"
         case _:
             url = "memory://"
-    async with _world(furnished, tmp_path, open_store(url, clock=clock), clock) as world:
+    async with _world(furnished, tmp_path, patient(open_store(url, clock=clock)), clock) as world:
         yield world
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from bridge.app import Bridge
 from bridge.config import Config
 from tests.running import PRODUCTION, QUICK, SECRETS, Furnished, Given, Site, Told
+from tests.stores.servers import patient
 
 
 @asynccontextmanager
@@ -16,5 +17,7 @@ async def worker(database: Furnished, more: Given) -> AsyncIterator[Site]:
     config, told = Config.load(None, {}, settings), Told()
     bridge = Bridge(config, listeners=[told])
     bridge.rooms.keyring._keys = dict(database.keys)
+    bridge.rooms.database._patience = 30.0
+    patient(bridge.rooms.raw_store)
     async with bridge.running():
         yield Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop())

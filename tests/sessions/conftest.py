@@ -10,6 +10,7 @@ from bridge.stores.memory import MemoryStore
 from bridge.stores.store import Store
 from bridge.stores.url import open_store
 from tests.sessions.world import World
+from tests.stores.servers import patient
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
@@ -22,7 +23,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             url = f"sqlite:///{tmp_path / 'store.db'}"
         case _:
             url = request.getfixturevalue("redis_url")
-    opened = open_store(url, clock=SystemClock())
+    opened = patient(open_store(url, clock=SystemClock()))
     await opened.open()
     yield opened
     await opened.close()

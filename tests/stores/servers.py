@@ -1,5 +1,6 @@
 """What the tests of the stores do to real servers."""
 
+import asyncio
 import socket
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from bridge.stores.address import Address
 from bridge.stores.lines import Lines
 from bridge.stores.redis import RedisStore
+from bridge.stores.store import Store
 from tests.servers import LOOPBACK, Server, need, running
 
 PATIENT = 5.0
@@ -45,6 +47,26 @@ def started(binary: str, port: int, folder: Path, *arguments: str) -> Iterator[s
     command = [binary, "--port", str(port), "--bind", LOOPBACK, "--dir", str(folder), *arguments]
     with running(command, folder=folder, ready=lambda: answers(port)) as process:
         yield process
+
+
+def patient(store: Store) -> Store:
+    """The same store, not yet open; if it has a server, that one is given time to answer.
+
+    A guard asks only once: where an answer is late, it counts for itself.
+    """
+    if isinstance(store, RedisStore):
+        address = store._lines._server
+        assert isinstance(address, Address)
+        address.seconds = PATIENT
+        address._arguments |= address._timing()
+    return store
+
+
+async def early_in_a_slot(seconds: float) -> None:
+    """Wait past the end of a guard's window of that length, if it is near: across it, five may become six."""
+    left = seconds - time.time() % seconds
+    if left < 10:
+        await asyncio.sleep(left)
 
 
 @asynccontextmanager
