@@ -1,7 +1,6 @@
 """The login guard's windows: parallel guesses do not slip through — sessions-and-accounts.md §8.1, §8.2."""
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -9,20 +8,23 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigError, Unavailable
+from bridge.stores import redis_guard
 from bridge.stores.gate import Gate
 from bridge.stores.guard import FallbackGuard, Guard, MemoryGuard, Window
 from bridge.stores.memory import MemoryStore
-from bridge.stores.redis_guard import RedisGuard
+from bridge.stores.scripts import Script
 from bridge.stores.sqlite import SqliteStore
 from bridge.stores.sqlite_guard import SqliteGuard
 from bridge.stores.url import guard_on, open_store
 from bridge.testing.hands import Hands
 from tests.servers import Server
-from tests.stores.servers import emptied, opened, say
+from tests.stores.servers import early_in_a_slot, emptied, opened, patient, say
 
 HOUR = Window("lb:i:rl:{account}", 5, 3600)
 OTHER = Window("lb:i:rl:{address}", 3, 3600)
 TIGHT = Window("lb:i:rl:{tight}", 1, 3600)
+BEGINNING = 1_800_000_000 // 3600 * 3600
+"""Of an hour."""
 
 
 class GuardSuite:
@@ -96,7 +98,7 @@ class MovedGuardSuite(GuardSuite):
 
     @pytest.fixture
     def hands(self) -> Hands:
-        return Hands(math.floor(1_800_000_000 / 3600) * 3600)
+        return Hands(BEGINNING)
 
     async def test_the_wait_is_the_rest_of_the_slot(self, guard: Guard, hands: Hands) -> None:
         hands.move(600)
@@ -111,6 +113,13 @@ class MovedGuardSuite(GuardSuite):
         hands.move(720)  # a fifth of the window: one of five has faded
         assert await guard.count(HOUR) == 4
         assert [bool(await guard.admit([HOUR])) for _ in range(2)] == [False, True]
+
+    async def test_a_part_of_one_is_none(self, guard: Guard, hands: Hands) -> None:
+        two = Window("lb:i:rl:{two}", 2, 3600)
+        assert [await guard.admit([two]) for _ in range(2)] == [0.0, 0.0]
+        hands.move(3600 + 2520)
+        assert await guard.count(two) == 0
+        assert [bool(await guard.admit([two])) for _ in range(2)] == [False, True]
 
     async def test_two_slots_later_nothing_is_left(self, guard: Guard, hands: Hands) -> None:
         for _ in range(5):
@@ -180,22 +189,24 @@ class ServedGuardSuite(GuardSuite):
 
     @pytest.fixture
     async def guards(self, server: Server) -> AsyncIterator[Sequence[Guard]]:
-        stores = [open_store(server.url, clock=Hands()) for _ in range(4)]
+        stores = [patient(open_store(server.url, clock=Hands())) for _ in range(4)]
         yield [guard_on(store, clock=Hands(), workers=4) for store in stores]
         for store in stores:
             await store.close()
 
     @pytest.fixture
     async def guard(self, guards: Sequence[Guard]) -> Guard:
-        # Not across the end of a slot, where five may become six.
-        if 3600 - time.time() % 3600 < 5:
-            await asyncio.sleep(5)
+        await early_in_a_slot(3600)
         return guards[0]
+
+    async def test_the_time_is_the_server_s(self, guard: Guard) -> None:
+        await guard.admit([TIGHT])
+        assert await guard.admit([TIGHT]) == pytest.approx(3600 - time.time() % 3600, abs=60)
 
     async def test_a_count_ends_after_two_windows(self, guard: Guard, server: Server) -> None:
         await guard.admit([HOUR])
         left = int(say(server.port, "PTTL", HOUR.key)[1:])
-        assert 7_190_000 < left <= 7_200_000
+        assert 7_140_000 < left <= 7_200_000
 
 
 class TestRedisGuard(ServedGuardSuite):
@@ -210,27 +221,39 @@ class TestValkeyGuard(ServedGuardSuite):
         return emptied(valkey_server)
 
 
-async def test_a_server_s_counts_fade_too(valkey_server: Server) -> None:
-    """One second long, so that a busy machine still meets the halves of its slots."""
-    async with opened(emptied(valkey_server).url) as store:
-        guard, window = RedisGuard(store), Window("lb:i:rl:{second}", 2, 1.0)
-        await guard.clear(window.key)
-        await _at(0.0)
-        assert [await guard.admit([window]) for _ in range(2)] == [0.0, 0.0]
-        assert 0 < await guard.admit([window]) <= 1
-        await _at(0.0)
-        assert await guard.admit([window]) > 0, "what was counted in the slot before still weighs"
-        await _at(0.7)
-        assert await guard.count(window) == 0, "a part of one is none"
-        assert [bool(await guard.admit([window])) for _ in range(2)] == [False, True]
-        await _at(0.0)
-        await _at(0.0)
-        assert await guard.admit([window]) == 0
+class Told(Hands):
+    """A clock that a server goes by too, whose scripts ask a key for the time."""
+
+    def __init__(self, server: Server, start: float) -> None:
+        super().__init__(start)
+        self._server = server
+        self.move(0)
+
+    def move(self, seconds: float) -> None:
+        super().move(seconds)
+        assert say(self._server.port, "SET", "lb:hands", str(self.now())) == b"+OK\r\n"
 
 
-async def _at(part: float) -> None:
-    """Sleep to that part of the next second that has it before it."""
-    await asyncio.sleep((part - time.time()) % 1.0)
+class TestMovedServerGuard(MovedGuardSuite):
+    """Lua counts as the others do."""
+
+    @pytest.fixture
+    def hands(self, valkey_server: Server, monkeypatch: pytest.MonkeyPatch) -> Hands:
+        for name in ("_ADMIT", "_REFUND", "_COUNT"):
+            text: str = getattr(redis_guard, name).text
+            assert text.count("redis.call('TIME')") == 1
+            moved = text.replace("redis.call('TIME')", "{redis.call('GET', 'lb:hands'), '0'}")
+            monkeypatch.setattr(redis_guard, name, Script(moved))
+        return Told(emptied(valkey_server), BEGINNING)
+
+    @pytest.fixture
+    async def guards(self, hands: Hands, valkey_server: Server) -> AsyncIterator[Sequence[Guard]]:
+        async with opened(valkey_server.url) as store:
+            yield [guard_on(store, clock=hands)]
+
+    @pytest.fixture
+    async def guard(self, guards: Sequence[Guard]) -> Guard:
+        return guards[0]
 
 
 class Down:
