@@ -15,6 +15,7 @@ from bridge.stores.guard import MemoryGuard, Window
 from bridge.types import IPAddress, Visit
 from tests.databases import opened
 from tests.login.house import BROWSER, EMAIL, PORTAL, WRONG, House
+from tests.patience import until
 
 
 def at(address: str) -> IPAddress:
@@ -270,7 +271,8 @@ async def slow(sqlite_url: str) -> AsyncIterator[Slow]:
 
 async def test_s23_beyond_the_cap_fifty_at_once_stand_in_one_line(slow: Slow) -> None:
     tasks = [asyncio.create_task(slow.attempt(WRONG, visit=portal(f"10.{n}.1.1"))) for n in range(50)]
-    await asyncio.sleep(0.1)
+    await until(lambda: slow.pauses and sum(task.done() for task in tasks) >= 29)
+    await asyncio.sleep(0.05)
     refused = [task.result() for task in tasks if task.done()]
     assert slow.pauses == [2], "one at a time"
     assert len(refused) == 29 and all(isinstance(each, TooMany) and each.retry_after >= 40 for each in refused)
@@ -286,7 +288,7 @@ async def test_s23_beyond_the_cap_fifty_at_once_stand_in_one_line(slow: Slow) ->
 
 async def test_who_hangs_up_leaves_the_line(slow: Slow) -> None:
     tasks = [asyncio.create_task(slow.attempt(WRONG, visit=portal(f"10.{n}.1.1"))) for n in range(21)]
-    await asyncio.sleep(0.05)
+    await until(lambda: slow.pauses)
     for task in tasks:
         task.cancel()
     assert all(
@@ -361,13 +363,17 @@ async def test_fifty_right_and_fifty_wrong_at_once_the_right_ones_are_not_punish
 async def test_who_hangs_up_has_guessed_all_the_same(house: House) -> None:
     await house.ada()
 
+    hanging = asyncio.Event()
+
     async def hang() -> None:
+        hanging.set()
         await asyncio.sleep(60)
 
     for _ in range(5):
         house.backend.then = hang
         guess = asyncio.create_task(house.attempt(WRONG, visit=browser()))
-        await asyncio.sleep(0.05)
+        await until(hanging.is_set)
+        hanging.clear()
         guess.cancel()
         with pytest.raises(asyncio.CancelledError):
             await guess

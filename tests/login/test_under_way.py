@@ -6,6 +6,7 @@ import pytest
 
 from bridge.errors import Unavailable
 from bridge.login.under_way import UnderWay
+from tests.patience import until
 
 
 class Places:
@@ -71,11 +72,11 @@ async def test_only_so_many_wait() -> None:
     under_way, places = UnderWay(most=2), Places(1)
     assert await under_way.admit(["a"], places.ask) == 0
     waiting = [asyncio.create_task(under_way.admit(["a"], places.ask)) for _ in range(3)]
-    await asyncio.sleep(0.01)
+    await until(waiting[2].done)
     assert [task.done() for task in waiting] == [False, False, True]
     places.free += 1
     under_way.land(["a"], freed=True)
-    await asyncio.sleep(0.01)
+    await until(waiting[0].done)
     assert [task.done() for task in waiting] == [True, False, True]
     under_way.land(["a"], freed=False)
     assert await waiting[1] == 7.0
@@ -98,7 +99,7 @@ async def test_an_answer_that_is_still_on_its_way_counts() -> None:
     early = asyncio.create_task(under_way.admit(["a"], slow))
     await asyncio.sleep(0)
     late = asyncio.create_task(under_way.admit(["a"], quick))
-    await asyncio.sleep(0.01)
+    await until(lambda: under_way._waiters == 1)
     assert not late.done()
     on_its_way.set()
     assert await early == 0
@@ -133,7 +134,7 @@ async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
     under_way, places = UnderWay(), Places(1)
     assert await under_way.admit(["a"], places.ask) == 0
     first, second = (asyncio.create_task(under_way.admit(["a"], places.ask)) for _ in range(2))
-    await asyncio.sleep(0.01)
+    await until(lambda: under_way._waiters == 2)
     first.cancel()
     await asyncio.sleep(0)
     places.free += 1
