@@ -9,6 +9,7 @@ from bridge.errors import Unavailable
 from bridge.outbox import patient
 from bridge.outbox.patient import PatientOutbox
 from bridge.types import UserId
+from tests.patience import PATIENCE, until
 
 ADA = UserId(7)
 FACTS = {"at": "1"}
@@ -80,7 +81,7 @@ async def test_nobody_waits_for_a_database_that_hangs(
 ) -> None:
     monkeypatch.setattr(patient, "PATIENCE", 0.05)
     queue.hangs = True
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await leave(letters, "one", "two")
     queue.hangs = False
     await letters.flush()
@@ -96,8 +97,7 @@ async def test_they_are_tried_again_by_themselves(
     running = asyncio.create_task(letters.run())
     await asyncio.sleep(0.05)
     queue.down = False
-    async with asyncio.timeout(10):
-        await queue.came.wait()
+    await until(queue.came.is_set)
     running.cancel()
     assert queue.taken == ["one"]
 

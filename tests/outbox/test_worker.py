@@ -32,6 +32,7 @@ from bridge.testing.mailer_suite import LETTER
 from bridge.types import UserId, Visit
 from tests import servers
 from tests.databases import opened
+from tests.patience import PATIENCE, until
 
 DAY = 86_400
 
@@ -43,10 +44,14 @@ class Sender:
         self.given: list[Delivery] = []
         self.then: Callable[[], Exception | None] = lambda: None
         self.seconds = 0.0
+        self.held: anyio.Event | None = None
+        """If there is one, nothing is delivered before it is set."""
 
     async def __call__(self, delivery: Delivery) -> None:
         self.given.append(delivery)
         await anyio.sleep(self.seconds)
+        if self.held is not None:
+            await self.held.wait()
         if (error := self.then()) is not None:
             raise error
 
@@ -151,9 +156,7 @@ async def test_a_job_that_another_process_left_is_sent_with_the_next_poll(
         group.start_soon(office.worker.run)
         await anyio.sleep(0.15)  # it has found nothing, more than once
         await Outbox(there, office.hands).put(None, "reset", None, {})
-        with anyio.fail_after(2):
-            while not office.sender.given:  # noqa: ASYNC110  a sender rings no bell
-                await anyio.sleep(0.01)
+        await until(lambda: office.sender.given)
         office.worker.stop()
 
 
@@ -336,9 +339,9 @@ async def test_a_job_that_kills_its_worker_every_time_is_given_up(office: Office
 
 async def test_a_sender_that_never_ends_is_ended(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.outbox.worker.SEND_SECONDS", 0.1)
-    office.sender.seconds = 60
     await office.outbox.put(None, "reset", None, {})
-    with anyio.fail_after(3):
+    office.sender.seconds = 3_600
+    with anyio.fail_after(PATIENCE):
         await office.worker.work()
     assert (await office.row())["last_error"].startswith("TimeoutError")
 
@@ -361,9 +364,7 @@ async def test_a_worker_runs_until_it_is_stopped_and_finishes_what_it_began(offi
     async with anyio.create_task_group() as group:
         group.start_soon(office.worker.run)
         await office.outbox.put(None, "reset", None, {})
-        with anyio.fail_after(5):
-            while not office.sender.given:  # noqa: ASYNC110  the sender is on the other side of a database
-                await anyio.sleep(0.02)
+        await until(lambda: office.sender.given)
         office.worker.stop()
     assert (await office.row())["state"] == "sent"
 
@@ -371,15 +372,17 @@ async def test_a_worker_runs_until_it_is_stopped_and_finishes_what_it_began(offi
 async def test_a_database_that_is_away_does_not_end_the_worker(sqlite_url: str) -> None:
     async with opened(sqlite_url) as holder, opened(sqlite_url, patience=0.1) as db:
         office = Office(db)
+
+        async def sent() -> bool:
+            return bool((await office.row())["state"] == "sent")
+
         await office.outbox.put(None, "reset", None, {})
         async with anyio.create_task_group() as group:
             async with holder.begin():
                 group.start_soon(office.worker.run)
                 await anyio.sleep(0.5)
                 assert office.sender.given == []
-            with anyio.fail_after(5):
-                while (await office.row())["state"] != "sent":  # noqa: ASYNC110  a table rings no bell
-                    await anyio.sleep(0.05)
+            await until(sent)
             office.worker.stop()
 
 
@@ -510,15 +513,17 @@ async def test_what_is_hurried_is_sent_now_and_not_waited_for_longer_than_said(o
     async with office.db.begin() as tx:
         for name in ("a", "b"):
             await office.outbox.put_once(tx, "reset", None, {}, once=name, delay=60)
-    await office.worker.hurry(["a"], 5)
+    await office.worker.hurry(["a"], PATIENCE)
     assert [row["state"] for row in await office.rows()] == ["sent", "waiting"]
-    office.sender.seconds = 0.5
-    with anyio.fail_after(0.4):
+    office.sender.held = anyio.Event()
+    with anyio.fail_after(PATIENCE):
         await office.worker.hurry(["a", "b"], 0.05)
     assert len(office.sender.given) == 2
+    assert [row["state"] for row in await office.rows()] == ["sent", "waiting"]
+    office.sender.held.set()
     await office.worker.settled()
     assert [row["state"] for row in await office.rows()] == ["sent", "sent"]
-    await office.worker.hurry(["a", "b"], 5)
+    await office.worker.hurry(["a", "b"], PATIENCE)
     assert len(office.sender.given) == 2
 
 
@@ -527,7 +532,7 @@ async def test_what_failed_in_a_hurry_waits_for_its_next_try_as_ever(office: Off
     async with office.db.begin() as tx:
         await office.outbox.put_once(tx, "reset", None, {}, once="a")
     for _ in range(2):
-        await office.worker.hurry(["a"], 5)
+        await office.worker.hurry(["a"], PATIENCE)
     assert len(office.sender.given) == 1
     office.hands.move(PAUSES[0])
     assert await office.worker.work() == 1
