@@ -16,6 +16,7 @@ from bridge.stores.store import Add, Change, Drop, Put, Tag
 from bridge.testing.hands import Hands
 from bridge.tokens import LoginToken
 from bridge.types import FamilyId
+from tests.patience import until
 from tests.sessions.world import ANN, VISIT, Ended, Recent, World
 
 
@@ -232,9 +233,11 @@ async def test_the_reconciler_runs_until_it_is_stopped_and_outlives_trouble(
     born = await scene.login()
     await scene.rows.end_session(ANN, born.token.tag, born.record.id, "you", 0)
     scene.raw.down = False
-    async with asyncio.timeout(5):
-        while await scene.why(born.token) == "alive":  # noqa: ASYNC110  # what ends is the session
-            await asyncio.sleep(0.001)
+
+    async def ended() -> bool:
+        return await scene.why(born.token) != "alive"
+
+    await until(ended)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections import Counter
 from statistics import median
@@ -17,6 +18,7 @@ from bridge.errors import Busy, ConfigError
 from bridge.secret import Secret
 from bridge.users.options import UserOptions
 from bridge.users.passwords import Passwords, Verdict, check_library
+from tests.patience import PATIENCE, until
 
 CHEAP = UserOptions(argon2_memory=8, argon2_passes=1)
 PASSWORD = "Grüße & 5 <Körner>"
@@ -255,9 +257,10 @@ async def test_a_flood_is_answered_busy_and_the_loop_stays_awake() -> None:
     lags: list[float] = []
     flood = asyncio.gather(*(passwords.verify(None, Secret("x")) for _ in range(200)), return_exceptions=True)
     while not flood.done():
-        before = time.perf_counter()
+        before, computed = time.perf_counter(), time.process_time()
         await asyncio.sleep(0.005)
-        lags.append(time.perf_counter() - before - 0.005)
+        lag = time.perf_counter() - before - 0.005
+        lags.append(min(lag, time.process_time() - computed))  # not what others' work held up
     answers = await flood
     assert Counter(type(answer) for answer in answers) == {Verdict: 8, Busy: 192}
     assert median(lags) < 0.05
@@ -265,15 +268,24 @@ async def test_a_flood_is_answered_busy_and_the_loop_stays_awake() -> None:
 
 
 async def test_a_check_given_up_while_it_waits_frees_its_place() -> None:
-    passwords = Passwords(UserOptions(threads=1, queue=1))
+    begun, go = threading.Event(), threading.Event()
+
+    def check(_scheme: str) -> None:
+        begun.set()
+        go.wait(PATIENCE)
+
+    passwords = Passwords(UserOptions(threads=1, queue=1), count=check)
     for _ in range(3):
         first = asyncio.ensure_future(passwords.verify(None, Secret("x")))
         waiting = asyncio.ensure_future(passwords.verify(None, Secret("x")))
-        await asyncio.sleep(0.005)
+        await until(begun.is_set)
         waiting.cancel()
+        go.set()
         assert await first == Verdict(ok=False)
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        begun.clear()
+        go.clear()
 
 
 def test_the_original_passlib_stops_the_start() -> None:

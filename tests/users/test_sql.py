@@ -23,6 +23,7 @@ from bridge.users.backend import Authenticated, Refused
 from bridge.users.last_logins import EVERY, LastLogins
 from bridge.users.sql import SqlUsers
 from bridge.users.user import Taken, User
+from tests.patience import until
 from tests.users.conftest import SLOTS, Told, users_of
 from tests.users.test_passwords import OLDER
 from tests.users.test_passwords import PASSWORD as OLD_PASSWORD
@@ -342,7 +343,7 @@ async def test_logins_are_written_within_a_second(clock: Hands, monkeypatch: pyt
     logins = LastLogins(write, clock)
     running = asyncio.create_task(logins.run())
     logins.note(UserId(1), None)
-    await asyncio.wait_for(written.wait(), 5)
+    await until(written.is_set)
     running.cancel()
 
 

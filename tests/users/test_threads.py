@@ -3,22 +3,15 @@
 import asyncio
 import gc
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
 from bridge.users.threads import Threads
+from tests.patience import PATIENCE, until
 
 
 def names() -> list[str]:
     return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("ending-"))
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110  a thread that ends sets no event
-            await asyncio.sleep(0.005)
 
 
 async def test_work_is_done_elsewhere_and_its_result_comes_back() -> None:
@@ -40,13 +33,13 @@ async def test_what_it_raises_is_raised_where_it_is_waited_for_and_the_thread_go
 
 async def test_no_more_works_at_once_than_there_are_threads_and_all_of_them_do() -> None:
     threads, working, most = Threads(3, name="work"), [0], [0]
-    changing = threading.Lock()
+    changing, together = threading.Lock(), threading.Barrier(3)
 
     def work() -> None:
         with changing:
             working[0] += 1
             most[0] = max(most[0], working[0])
-        time.sleep(0.02)
+        together.wait(PATIENCE)
         with changing:
             working[0] -= 1
 
