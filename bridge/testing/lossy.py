@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal, Self
 
@@ -16,7 +17,7 @@ _HANDSHAKE = re.compile(rb"\r\n(?:AUTH|HELLO|CLIENT|SELECT|INFO|PING)\r\n", re.I
 class LossyProxy:
     """Stands between a store and its server, on a free loopback port.
 
-    `seen`: what clients sent, chunk by chunk, handshakes left out.
+    `seen`: what clients sent, chunk by chunk, handshakes left out.  `hung`: called where silence begins.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -27,6 +28,7 @@ class LossyProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self.port: int = 0
         self.seen: list[bytes] = []
+        self.hung: Callable[[], None] = lambda: None
 
     def lose(self, *losses: Loss) -> None:
         """These happen to the next requests, one each, in this order."""
@@ -99,6 +101,8 @@ class LossyProxy:
                     await to_reader.read(65536)  # the server has acted
                 if loss == "cut":
                     return
+                if loss == "hang":
+                    self.hung()
         finally:
             answers.cancel()
             to_writer.close()

@@ -1,6 +1,8 @@
 """What every store promises about indexes and about time, as tests to inherit — spec/store.md §1, §8."""
 
 import asyncio
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -61,15 +63,22 @@ class StoreTimes:
 
     async def test_every_write_lasts_as_long_as_it_says(self, store: Store) -> None:
         swapped = "lb:s:{t}"
-        await store.commit(Put(swapped, b"old", LONG))
-        await store.commit(Add(A, b"v", SHORT), Put(B, b"v", SHORT), Swap(swapped, b"old", b"v", SHORT))
-        assert list(await store.read(A, B, swapped)) == [b"v"] * 3
+        for begun in _tries():
+            await store.commit(Put(swapped, b"old", LONG), Drop(A))
+            await store.commit(Add(A, b"v", SHORT), Put(B, b"v", SHORT), Swap(swapped, b"old", b"v", SHORT))
+            held = list(await store.read(A, B, swapped))
+            if _in_time(begun):
+                assert held == [b"v"] * 3
+                break
         await self.wait(LATER)
         assert list(await store.read(A, B, swapped)) == [None] * 3
 
     async def test_writing_again_gives_a_new_life(self, store: Store) -> None:
-        await store.commit(Put(A, b"v", SHORT), Put(B, b"v", SHORT))
-        await store.commit(Put(A, b"v", LONG), Swap(B, b"v", b"v", LONG))
+        for begun in _tries():
+            await store.commit(Put(A, b"v", SHORT), Put(B, b"v", SHORT))
+            done = await store.commit(Put(A, b"v", LONG), Swap(B, b"v", b"v", LONG))
+            if done or _in_time(begun):
+                break
         await self.wait(LATER)
         assert list(await store.read(A, B)) == [b"v", b"v"]
 
@@ -83,8 +92,12 @@ class StoreTimes:
         assert await store.commit(Add(A, b"new", LONG)) is True
 
     async def test_a_member_leaves_when_its_time_is_over(self, store: Store) -> None:
-        await store.commit(Tag(INDEX, "short", SHORT), Tag(INDEX, "long", LONG))
-        assert await store.members(INDEX) == ["long", "short"]
+        for begun in _tries():
+            await store.commit(Tag(INDEX, "short", SHORT), Tag(INDEX, "long", LONG))
+            members = await store.members(INDEX)
+            if _in_time(begun):
+                assert members == ["long", "short"]
+                break
         await self.wait(LATER)
         assert await store.members(INDEX) == ["long"]
 
@@ -112,3 +125,15 @@ class StoreTimes:
         await store.commit(Untag(INDEX, "m"), Tag(INDEX, "m", SHORT))
         await self.wait(LATER)
         assert await store.members(INDEX) == ["other"]
+
+
+def _tries() -> Iterator[float]:
+    """When each began.  On a busy machine we may stand still until what lives `SHORT` is rightly gone: then again."""
+    for _ in range(20):
+        yield time.monotonic()
+    raise AssertionError("the machine is too busy to tell what lives for a moment")
+
+
+def _in_time(begun: float) -> bool:
+    """Whether what was written since then must still be there."""
+    return time.monotonic() - begun < SHORT

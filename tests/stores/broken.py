@@ -12,6 +12,7 @@ from bridge.stores.batch import witness
 from bridge.stores.memory import MemoryStore
 from bridge.stores.scripts import COMMIT, written
 from bridge.stores.store import Add, Change, Drop, Expect, Put, Store, Swap, Tag, Take, Untag, check
+from tests.stores.servers import PATIENT
 
 
 class AddOverwrites(MemoryStore):
@@ -162,9 +163,14 @@ class CancelFailsAll(MemoryStore):
         check(changes)
         batch = self._batch
         if batch is None or batch.done():
-            batch = self._batch = asyncio.ensure_future(asyncio.sleep(0.001))
+            batch = self._batch = asyncio.ensure_future(_some_ticks())
         await batch
         return await super().commit(*changes)
+
+
+async def _some_ticks() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 BROKEN: dict[str, type[MemoryStore]] = {
@@ -196,7 +202,7 @@ class LibraryRetries:
     lost = False
 
     def __init__(self, host: str, port: int) -> None:
-        self._client = redis.asyncio.Redis(host=host, port=port, socket_timeout=0.5)
+        self._client = redis.asyncio.Redis(host=host, port=port, socket_timeout=PATIENT)
 
     def regained(self, identity: str | None = None) -> None:
         pass

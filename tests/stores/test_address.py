@@ -281,7 +281,8 @@ async def test_tls_is_checked(secured: tuple[int, Path], url: str) -> None:
     async with opened(url.format(port=port, folder=folder)) as store:
         with pytest.raises(Unavailable):
             await store.open()
-        await asyncio.sleep(0.2)  # redis-py does not wait for the end of a connection that was refused
+        for _ in range(20):  # redis-py does not wait for the end of a connection that was refused
+            await asyncio.sleep(0.01)
 
 
 # ── Sentinel ──

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from bridge.stores.address import Address
+from bridge.stores.line import Line
 from bridge.stores.lines import Lines
 from bridge.stores.memory import MemoryStore
 from bridge.stores.redis import RedisStore
 from bridge.stores.sqlite import SqliteStore
 from bridge.stores.store import Store
 from bridge.testing.hands import Hands
+from bridge.testing.lossy import LossyProxy
 from bridge.testing.store_suite import StoreLossSuite, StoreSuite
 from tests.servers import Server
 from tests.stores.servers import PATIENT, emptied
@@ -82,12 +84,45 @@ class TestValkeyStore(Served):
 
 
 class Lost(StoreLossSuite):
-    """Lost answers of a server of the test's own."""
+    """Lost answers of a server of the test's own.
+
+    Whoever waits for one that will not come gives up at once, and nobody gives up on one that is only late.
+    """
+
+    @pytest.fixture
+    async def proxy(self, server: tuple[str, int]) -> AsyncIterator[LossyProxy]:
+        self.made: list[Held] = []
+        async with LossyProxy(*server) as proxy:
+            proxy.hung = self.give_up
+            yield proxy
 
     async def connect(self, host: str, port: int) -> Store:
-        store = RedisStore(Lines(Address(f"redis://{host}:{port}", seconds=0.2)))
+        lines = Held(Address(f"redis://{host}:{port}", seconds=PATIENT))
+        self.made.append(lines)
+        store = RedisStore(lines)
         await store.open()
         return store
+
+    def give_up(self) -> None:
+        for line in [line for lines in self.made for line in lines.held]:
+            line._break()
+
+
+class Held(Lines):
+    """Lines of which one knows which are held."""
+
+    def __init__(self, server: Address) -> None:
+        super().__init__(server)
+        self.held: set[Line] = set()
+
+    async def take(self) -> Line:
+        line = await super().take()
+        self.held.add(line)
+        return line
+
+    def give(self, line: Line) -> None:
+        self.held.discard(line)
+        super().give(line)
 
 
 @pytest.mark.slow

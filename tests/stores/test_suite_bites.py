@@ -19,7 +19,7 @@ from bridge.testing.store_races import StoreRaces
 from bridge.testing.store_suite import StoreSuite
 from tests.servers import Server
 from tests.stores.broken import BROKEN, LibraryRetries, ReadsThenWrites
-from tests.stores.servers import emptied
+from tests.stores.servers import PATIENT, emptied
 
 
 async def test_the_right_store_passes() -> None:
@@ -42,7 +42,7 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 async def test_a_store_that_reads_and_then_writes_loses_every_race(race: Any, valkey_server: Server) -> None:
-    store = RedisStore(Lines(Address(emptied(valkey_server).url)))
+    store = RedisStore(Lines(Address(emptied(valkey_server).url, seconds=PATIENT)))
     with pytest.raises(AssertionError, match="were told that they had won"):
         await race(StoreRaces(), [ReadsThenWrites(store)])
     await store.close()
