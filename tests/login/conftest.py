@@ -9,7 +9,7 @@ from bridge.clock import SystemClock, chance
 from bridge.stores.url import guard_on, open_store
 from tests.databases import opened, sqlite_template, sqlite_url
 from tests.login.house import House
-from tests.stores.servers import early_in_a_slot, patient
+from tests.stores.servers import patient
 
 __all__ = ["sqlite_template", "sqlite_url"]
 
@@ -28,7 +28,6 @@ async def racing(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path
     kind = request.param
     url = request.getfixturevalue("redis_url") if kind == "redis" else f"{kind}:///{tmp_path / 'store.db'}"
     store = patient(open_store("memory://" if kind == "memory" else url, clock=SystemClock()))
-    await early_in_a_slot(300)
     await store.open()
     async with opened(sqlite_url) as db:
         house = House(
