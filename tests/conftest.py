@@ -6,12 +6,21 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, async_playwright
 
 from bridge.cli.worker import COLLECT_AFTER
 from bridge.database.database import Database
 from bridge.database.migrate import migrate
 from tests import compiled, databases, servers
+
+# An example that took long proves that others were busy.  What fixtures give is empty, or may serve for all examples.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("any machine")
 
 gc.disable()  # what is imported and collected stays to the end: to look through it again and again takes half of it
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.api import Redeem, Touch, endpoints
@@ -201,7 +201,7 @@ async def test_what_is_no_call_is_a_clear_error(api: Api, body: bytes, status: i
     assert isinstance(answer.json["error"], str)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.binary(max_size=200) | st.text(max_size=50).map(lambda text: json.dumps({"token": text}).encode()))
 async def test_nothing_that_is_sent_breaks_it(api: Api, body: bytes) -> None:
     assert (await api.post(body, basic())).status in (200, 400)

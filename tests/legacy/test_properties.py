@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes, urlencode
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.clients.credential import Credential
@@ -102,7 +102,7 @@ def parts(pairs: list[tuple[str, bytes]]) -> bytes:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     pairs=PAIRS | PAIRS.map(lambda pairs: GOOD + pairs),
     query=PAIRS,
@@ -114,19 +114,19 @@ def test_no_parameters_are_too_strange(opened: Open, pairs: Any, query: Any, kin
     assert_an_answer(opened.send(body, query=encoded(query), method=method, kind=kind))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=st.binary(max_size=300), query=st.binary(max_size=100), kind=st.sampled_from(KINDS))
 def test_no_bytes_are_too_strange(opened: Open, body: bytes, query: bytes, kind: str) -> None:
     assert_an_answer(opened.send(body, query=query, kind=kind))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(head=st.binary(max_size=60), size=st.integers(1, 90_000), kind=st.sampled_from(KINDS))
 def test_no_size_is_too_strange(opened: Open, head: bytes, size: int, kind: str) -> None:
     assert_an_answer(opened.send((head * size)[:100_000], kind=kind))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     action=st.sampled_from(["ValidateLogin", "ResetPassword", "WhmcsDetails", "Echo", "Nothing", ""]),
     values=st.dictionaries(

@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -308,7 +308,7 @@ async def test_nothing_that_is_typed_is_an_error(house: House) -> None:
         assert isinstance(outcome, Refused | TooMany)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(email=st.text(max_size=400), typed=st.one_of(st.text(max_size=1100), st.binary(max_size=1100)))
 async def test_no_address_and_no_password_raises(house: House, email: str, typed: str | bytes) -> None:
     for visit in (Visit("pages"), Visit("legacy", caller=email)):

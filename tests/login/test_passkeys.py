@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyotp import totp as authenticator
 from sqlalchemy import text
@@ -573,7 +573,7 @@ async def test_no_response_raises(ada: Person, response: str) -> None:
 PARTS = ("clientDataJSON", "authenticatorData", "signature", "userHandle")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(st.sampled_from(PARTS), st.binary(min_size=1, max_size=200).map(b64) | st.sampled_from(["", "=", "A" * 3_000]))
 async def test_no_response_that_is_nearly_right_opens_anything(ada: Person, part: str, noise: str) -> None:
     response = json.loads(ada.key.sign(ada.asked()))
@@ -582,7 +582,7 @@ async def test_no_response_that_is_nearly_right_opens_anything(ada: Person, part
     ada.house.clock.move(600)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(st.binary(min_size=1, max_size=80), st.integers(0, 300))
 async def test_no_attestation_that_is_nearly_right_raises(noise: bytes, at: int) -> None:
     party, key = RelyingParty(id="login.example.com", origin=ISSUER, name="Acme"), Authenticator(ISSUER)

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyotp import totp as authenticator
 from sqlalchemy import text
@@ -307,7 +307,7 @@ async def test_trouble_in_between_costs_neither_the_login_nor_an_attempt(
     born(await house.finish(pending, house.code()))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(st.text(max_size=200))
 async def test_no_code_that_is_typed_raises(house: House, typed: str) -> None:
     if await house.users.by_email(EMAIL) is None:

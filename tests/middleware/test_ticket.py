@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.clock import SystemClock
@@ -264,7 +264,7 @@ async def test_a_junk_ticket_without_the_cookie_asks_nobody_anything(shop: Shop)
     assert _refused(await shop.arrive("x" * 40), shop) == "other-browser"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=st.binary(max_size=200), held=st.binary(max_size=40).filter(lambda raw: b"\n" not in raw))
 async def test_nothing_that_is_sent_breaks_it(shop: Shop, body: bytes, held: bytes) -> None:
     jar = (b"cookie", b"__Host-lb_begun=" + held)

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oidc.world import CALLBACK, CHALLENGE, World, basic, secret_of
@@ -165,7 +165,7 @@ async def test_much_hostile_input_is_never_a_500(open_world: World, path: str) -
 async def _bombard(world: World, path: str, *, examples: int) -> None:
     cases: list[tuple[str, bytes, bytes, dict[bytes, bytes]]] = []
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+    @settings(max_examples=examples, database=None)
     @given(method=st.sampled_from(["GET", "POST"]), query=BODIES, body=BODIES, headers=HEADERS)
     def sample(method: str, query: bytes, body: bytes, headers: dict[bytes, bytes]) -> None:
         cases.append((method, query, body, headers))

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -247,7 +247,7 @@ def _answer(location: str, registered: list[str]) -> dict[str, str] | None:
 async def _play(world: World, examples: int) -> int:
     cases: list[list[tuple[Any, ...]]] = []
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+    @settings(max_examples=examples, database=None)
     @given(steps=stories())
     def sample(steps: list[tuple[Any, ...]]) -> None:
         cases.append(steps)

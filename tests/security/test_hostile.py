@@ -123,7 +123,6 @@ def cases(site: Site, held: Holdings, count: int) -> list[Sent]:
 
     @settings(
         max_examples=count,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         database=None,
     )

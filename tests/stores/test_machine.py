@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import Phase, assume, given, settings
 
 from bridge.stores.address import Address
 from bridge.stores.lines import Lines
@@ -24,13 +24,13 @@ from tests.stores.servers import emptied
 STATEFUL = [name for name in BROKEN if name not in {"half-commit-on-error", "judges-then-writes", "cancel-fails-all"}]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(histories)
 def test_the_store_in_memory_agrees_with_a_naive_model(history: list[Step]) -> None:
     asyncio.run(_follows_the_rules(history))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories)
 def test_the_store_in_sqlite_agrees(history: list[Step]) -> None:
     async def play() -> None:
@@ -45,14 +45,14 @@ def test_the_store_in_sqlite_agrees(history: list[Step]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(history=histories)
 def test_the_store_in_valkey_agrees(history: list[Step], valkey_server: Server) -> None:
     asyncio.run(_on_server(emptied(valkey_server).url, history))
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(history=histories)
 def test_the_store_in_redis_agrees(history: list[Step], redis_server: Server) -> None:
     asyncio.run(_on_server(emptied(redis_server).url, history))
@@ -61,7 +61,7 @@ def test_the_store_in_redis_agrees(history: list[Step], redis_server: Server) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_broken_store_disagrees(name: str) -> None:
-    @settings(max_examples=2000, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=2000, database=None, derandomize=True, phases=[Phase.generate])
     @given(histories)
     def search(history: list[Step]) -> None:
         hands = Hands()

@@ -218,7 +218,7 @@ async def test_a5_the_upgrade_costs_nothing_on_top(passwords: Passwords, counted
     assert right == counted and right["argon2"] == 1 and right.total() == 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.one_of(st.none(), st.text(max_size=80), st.sampled_from([*BROKEN, *OLDER.values()])),
     st.one_of(st.text(max_size=1200), st.binary(max_size=1200)),
@@ -231,7 +231,7 @@ async def test_nothing_that_is_stored_or_typed_raises(stored: str | None, typed:
 _SHARED = Passwords(CHEAP)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(OLDER)), st.data())
 async def test_no_damaged_hash_raises(name: str, data: st.DataObject) -> None:
     stored = OLDER[name]

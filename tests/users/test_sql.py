@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
@@ -371,7 +371,7 @@ async def test_what_was_noted_is_written_when_the_process_ends(clock: Hands) -> 
     assert written == [(1, int(clock.now()), None)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(email=st.text(max_size=330), typed=st.one_of(st.text(max_size=1100), st.binary(max_size=1100)))
 async def test_nothing_that_is_typed_at_a_login_raises(users: SqlUsers, email: str, typed: str | bytes) -> None:
     assert isinstance(await users.authenticate(email, Secret(typed)), Refused)
