@@ -13,6 +13,7 @@ from bridge.errors import ConfigError, Unavailable
 from bridge.sessions import reconciler
 from tests.app.conftest import Make
 from tests.app.scene import get
+from tests.patience import PATIENCE, until
 
 
 async def test_a_chore_that_fails_begins_again_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -33,7 +34,7 @@ async def test_a_chore_that_fails_begins_again_and_is_told(caplog: pytest.LogCap
     chores = Chores({"the chore": chore, "the other": other}, pause=0.01, monotonic=lambda: now[0])
     await chores.check()
     chores.begin()
-    await asyncio.wait_for(steady.wait(), 5)
+    await asyncio.wait_for(steady.wait(), PATIENCE)
     assert chores.failing() == ["the chore"]
     with pytest.raises(Unavailable, match="the chore"):
         await chores.check()
@@ -113,18 +114,26 @@ async def test_the_turnstile_waits_for_the_last() -> None:
     turnstile, seen = Turnstile(), list[bool]()
     assert await turnstile.emptied(0)
 
-    async def guest(seconds: float) -> None:
+    async def guest(leaves: asyncio.Event) -> None:
         with turnstile:
-            await asyncio.sleep(seconds)
+            await leaves.wait()
 
     async with asyncio.TaskGroup() as group:
-        for seconds in (0.01, 0.03, 0.05):
-            group.create_task(guest(seconds))
+        first, *others = events = [asyncio.Event() for _ in range(4)]
+        for leaves in events[:3]:
+            group.create_task(guest(leaves))
         await asyncio.sleep(0)
         assert turnstile.inside == 3
+        first.set()
         assert not await turnstile.emptied(0.02)
-        group.create_task(guest(0.01))  # who came and went meanwhile does not count
-        seen.append(await turnstile.emptied(5))
+        assert turnstile.inside == 2
+        group.create_task(guest(events[3]))  # who came and went meanwhile does not count
+        emptied = asyncio.create_task(turnstile.emptied(PATIENCE))
+        for leaves in others:
+            await asyncio.sleep(0)
+            assert not emptied.done()
+            leaves.set()
+        seen.append(await emptied)
     assert seen == [True] and turnstile.inside == 0
 
 
@@ -133,7 +142,7 @@ async def test_a_reconciler_that_fails_begins_again_and_readyz_says_so(
 ) -> None:
     """Nobody else repairs what a crash left between SQL and the store."""
     monkeypatch.setattr(reconciler, "EVERY", 0.01)
-    monkeypatch.setattr(health, "FRESH", 0.01)
+    monkeypatch.setattr(health, "FRESH", 0.0)
     bridge, ticks, broken = make(), [0], [False]
     really = bridge.rooms.reconciler.tick
 
@@ -148,13 +157,12 @@ async def test_a_reconciler_that_fails_begins_again_and_readyz_says_so(
         assert (await get(bridge, "/readyz")).status == 200
         broken[0] = True
         bridge._work._chores._pause = 0.01
-        await asyncio.sleep(0.05)
+        await until(bridge._work._chores.failing)
         answer = await get(bridge, "/readyz")
         assert answer.status == 503 and b'"work":"unavailable","' not in answer.body and b'"work":"un' in answer.body
         broken[0] = False
         before = ticks[0]
-        await asyncio.sleep(0.2)
-        assert ticks[0] > before + 1
+        await until(lambda: ticks[0] > before + 1)
     assert "the reconciler failed and begins again: 'a bug'" in caplog.text
 
 
@@ -177,14 +185,21 @@ async def test_keys_that_changed_before_the_first_look_are_read(make: Make, monk
     """Between reading them at the start and the first look at their version, another worker may have made new ones."""
     monkeypatch.setattr(work, "KEYS_EVERY", 0.01)
     bridge = make()
-    reads = [0]
-    really = bridge.rooms.keyring.refresh
+    reads, looks = [0], [0]
+    really, token = bridge.rooms.keyring.refresh, bridge.rooms.versions.token
 
     async def refresh() -> None:
         reads[0] += 1
         await really()
 
+    def look(name: str) -> bytes | None:
+        looks[0] += name == "keys"
+        return token(name)
+
     monkeypatch.setattr(bridge.rooms.keyring, "refresh", refresh)
+    monkeypatch.setattr(bridge.rooms.versions, "token", look)
     async with bridge.running():
-        await asyncio.sleep(0.1)
-        assert reads[0] == 2  # at the start, and once after it
+        await until(lambda: reads[0] == 2)  # at the start, and once after it
+        before = looks[0]
+        await until(lambda: looks[0] > before + 5)
+        assert reads[0] == 2
