@@ -15,6 +15,7 @@ from bridge.clock import SystemClock
 from bridge.database.database import Database
 from bridge.database.migrate import migrate
 from bridge.database.tables import metadata, store_epoch
+from tests.patience import PATIENCE
 
 SERVERS = ["postgresql", "mariadb"]
 KINDS = ["sqlite", *SERVERS]
@@ -81,7 +82,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, *, patience: float = 3.0) -> AsyncIterator[Database]:
+async def opened(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Database]:
     """A database from `open` to `close`."""
     database = Database(url, SystemClock(), patience=patience)
     await database.open()

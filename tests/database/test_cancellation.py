@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from bridge.database.database import Database
 from tests.databases import opened
+from tests.patience import PATIENCE, until
 
 ROUNDS = 25
 
@@ -23,11 +24,9 @@ async def test_the_cancelled_leave_no_lock_and_no_task(database_url: str, how_of
     for _ in range(ROUNDS):
         async with opened(database_url) as db:
             await _cancel_some(db, draw, how_often)
-            with anyio.fail_after(2):
+            with anyio.fail_after(PATIENCE):
                 await _write(db)
-        with anyio.fail_after(5):
-            while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110  tasks of the driver ring no bell
-                await anyio.sleep(0.01)
+        await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_one_that_fails_among_many_who_write_leaves_no_lock(database_url: str) -> None:
@@ -42,7 +41,7 @@ async def test_one_that_fails_among_many_who_write_leaves_no_lock(database_url: 
                 async with anyio.create_task_group() as group:
                     for work in (_write, _write, fail, _write, _write):
                         group.start_soon(work, db)
-            with anyio.fail_after(2):
+            with anyio.fail_after(PATIENCE):
                 await _write(db)
 
 

@@ -120,7 +120,7 @@ HOSTILE = {
 """Pattern → what it finds, or nearly."""
 LARGE = 65_536
 SECONDS = 1.0
-"""A pattern in proportion takes a few milliseconds of it; one that goes back takes many times as long."""
+"""Of the processor's.  A pattern in proportion takes a few milliseconds; one that goes back many times as long."""
 
 
 def test_every_pattern_is_tried_with_hostile_text() -> None:
@@ -146,9 +146,9 @@ def _found_in(text: str) -> list[str]:
 def test_no_pattern_is_held_up_by_repetitions_of_what_it_looks_for(pattern: str) -> None:
     """One request with a long path was enough to stop a worker for minutes."""
     for text in _hostile(pattern):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         getattr(room, pattern).sub("", text)
-        assert time.perf_counter() - begun < SECONDS, text[:99]
+        assert time.thread_time() - begun < SECONDS, text[:99]
 
 
 def test_a_long_text_is_cut_and_the_word_at_the_cut_left_out() -> None:

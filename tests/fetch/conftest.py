@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from bridge.fetch.fetch import Fetch
 from bridge.fetch.options import FetchOptions
 from bridge.types import IPAddress
+from tests.patience import PATIENCE
 
 NAME = "rp.test"
 LOOPBACK = ip_address("127.0.0.1")
@@ -114,7 +115,7 @@ def says(raw: bytes) -> Behaviour:
 
 
 def fetching(
-    authority: Authority, *allow: str, names: Names | None = None, seconds: float = 3.0, believing: bool = True
+    authority: Authority, *allow: str, names: Names | None = None, seconds: float = PATIENCE, believing: bool = True
 ) -> Fetch:
     options = FetchOptions(allow=allow, ca_file=authority.ca_file if believing else None)
     return Fetch(options, resolve=names or Names(), seconds=seconds)

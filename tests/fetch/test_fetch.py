@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from bridge.fetch.answers import MOST, Fetched, NotFetched
 from bridge.fetch.fetch import Fetch
 from bridge.fetch.options import FetchOptions
 from tests.fetch.conftest import LOOPBACK, NAME, Authority, Names, fetching, says, serving
+from tests.patience import PATIENCE, LetRun
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -57,7 +57,7 @@ async def test_whoever_lets_us_wait_for_a_name_makes_nobody_else_wait(monkeypatc
     answer = threading.Event()
 
     def slow(*_: object, **__: object) -> list[object]:
-        answer.wait(10)
+        answer.wait(600)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
@@ -65,7 +65,7 @@ async def test_whoever_lets_us_wait_for_a_name_makes_nobody_else_wait(monkeypatc
     try:
         gets = (fetch.get(f"https://n{number}.example/") for number in range(50))
         assert set(await asyncio.gather(*gets)) == {NotFetched("slow")}
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             assert await asyncio.to_thread(lambda: "at once") == "at once"
     finally:
         answer.set()
@@ -211,10 +211,10 @@ async def test_who_drips_is_left_after_the_time_for_all_of_it(authority: Authori
             await asyncio.sleep(0.1)
 
     async with serving(behave, authority.served()) as server:
-        began = time.monotonic()
-        found = await fetching(authority, f"{NAME}:{server.port}", seconds=0.4).get(server.url)
+        with LetRun() as ran:
+            found = await fetching(authority, f"{NAME}:{server.port}", seconds=0.4).get(server.url)
     assert found in (NotFetched("slow"), NotFetched("garbled"))
-    assert time.monotonic() - began < 2
+    assert ran.seconds < 2
 
 
 async def test_a_resolver_that_hangs_is_left_after_the_time_for_all_of_it() -> None:
@@ -244,7 +244,7 @@ def test_the_time_for_all_of_it_is_three_seconds() -> None:
 )
 async def test_who_closes_early_or_speaks_something_else_gave_no_reply(authority: Authority, raw: bytes) -> None:
     async with serving(says(raw), authority.served()) as server:
-        found = await fetching(authority, f"{NAME}:{server.port}", seconds=1).get(server.url)
+        found = await fetching(authority, f"{NAME}:{server.port}").get(server.url)
     assert found == NotFetched("garbled")
 
 
