@@ -24,6 +24,8 @@ from typing import Any, NoReturn, Self, TypedDict
 import pytest
 from aiosmtpd.controller import Controller
 
+from tests.patience import PATIENCE
+
 LOOPBACK = "127.0.0.1"
 PORTS = range(10_000, 32_000, 2)
 """Below those that systems give to outgoing connections, one of which might take a port before its server does."""
@@ -159,7 +161,7 @@ class SmtpSink:
         self.messages.append(BytesParser(policy=modern).parsebytes(envelope.content))
         return "250 kept"
 
-    def wait_for(self, count: int, *, seconds: float = 10) -> list[EmailMessage]:
+    def wait_for(self, count: int, *, seconds: float = PATIENCE) -> list[EmailMessage]:
         """The first `count` messages; blocks, so an async test calls it in a thread."""
         if not _within(seconds, lambda: len(self.messages) >= count):
             pytest.fail(f"{len(self.messages)} of {count} messages came within {seconds} s")

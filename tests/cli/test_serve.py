@@ -19,6 +19,7 @@ from bridge.cli import demo as demo_of
 from tests import servers
 from tests.cli.conftest import Command
 from tests.cli.serving import Demo, clean_environment, serve_command, serving
+from tests.patience import PATIENCE
 
 PASSWORD = "four rivers and a kettle"
 
@@ -243,14 +244,16 @@ def test_a_worker_has_nothing_of_the_command_line(place: Path, tmp_path: Path) -
     (spy / "sitecustomize.py").write_text(
         "import signal, sys, pathlib\n"
         "def tell(*_):\n"
-        f"    pathlib.Path({str(spy / 'modules')!r}).write_text('\\n'.join(sorted(sys.modules)))\n"
+        f"    written = pathlib.Path({str(spy / 'begun')!r})\n"
+        "    written.write_text('\\n'.join(sorted(sys.modules)))\n"
+        "    written.rename(written.with_name('modules'))\n"
         "signal.signal(signal.SIGUSR1, tell)\n"
     )
     environment = {"PYTHONPATH": str(spy)}
     with serving(place, port=servers.free_port(), environment=environment) as server:
         httpx2.get(f"{server.url}/login")
         os.kill(server.process.pid, signal.SIGUSR1)
-        assert _within(5, (spy / "modules").exists)
+        assert _within(PATIENCE, (spy / "modules").exists)
         modules = {name.partition(".")[0] for name in (spy / "modules").read_text().splitlines()}
     assert {"bridge", "uvicorn", "sqlalchemy"} <= modules
     assert modules & {"alembic", "typer", "rich"} == set()
@@ -263,7 +266,7 @@ def test_two_workers_share_the_work_and_stop_together(place: Path) -> None:
         assert len(children) >= 2
         assert httpx2.get(f"{server.url}/readyz").status_code == 200
         assert server.stop() == 0
-        assert _within(5, lambda: not [pid for pid in children if _lives(pid)])
+        assert _within(PATIENCE, lambda: not [pid for pid in children if _lives(pid)])
     assert "Traceback" not in server.log()
 
 

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from bridge.testing.hands import Hands
+
 
 @dataclass(kw_only=True)
 class Script:
@@ -33,6 +35,8 @@ class FakeSuite:
     tokens: set[str | None] = field(default_factory=set)
     bodies: list[Any] = field(default_factory=list)
     variants: list[str] = field(default_factory=list)
+    clock: Hands = field(default_factory=Hands)
+    """Whoever asks to wait is answered at once, and this has moved as far as he was ready to wait."""
     _at: dict[int, int] = field(default_factory=dict)
 
     def app(self) -> Starlette:
@@ -76,6 +80,8 @@ class FakeSuite:
         now = states[min(at, len(states) - 1)]
         if now != "CONFIGURED":  # that one waits to be started
             self._at[run] += 1
+        if now not in wanted:
+            self.clock.move(int(request.query_params["timeoutMs"]) / 1_000)
         return self._heard(request) or JSONResponse({"state": now} if now in wanted else {"timeout": True})
 
     async def _go_on(self, request: Request) -> Response:

@@ -1,7 +1,6 @@
 """The modules of the dynamic and the third-party-initiated login plan, by clients that register themselves —
 openid-provider §3, §4."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +51,7 @@ async def test_a_client_that_signs_is_taken_by_the_issuer_as_audience(party: Of)
     key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
     public = {"keys": [key.as_dict(private=False)]}
     client = await registered(party(), token_endpoint_auth_method="private_key_jwt", jwks=public)
-    name, now = client.credentials[0], int(time.time())
+    name, now = client.credentials[0], int(client.site.bridge.rooms.clock.now())
     code = (await client.authorize())["code"]
     claims = {"iss": name, "sub": name, "aud": client.site.url, "jti": code, "iat": now, "exp": now + 60}
     form = {

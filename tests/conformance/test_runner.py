@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -79,9 +80,14 @@ def test_a_module_that_was_broken_off_is_never_good(capsys: pytest.CaptureFixtur
             allowances(Path(listed(tmp_path, outcome=outcome)))
 
 
-def test_a_module_that_stays_is_cancelled_and_the_next_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_that_stays_is_cancelled_and_the_next_is_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite = FakeSuite([Script(states=["WAITING"]), Script()])
-    assert run(suite, "--timeout", "0.3") == 1
+    begun = suite.clock.now()
+    monkeypatch.setattr("tests.conformance.suite.time", SimpleNamespace(monotonic=suite.clock.now))
+    assert run(suite, "--timeout", "90") == 1
+    assert suite.clock.now() - begun == pytest.approx(90)
     assert "basic: 1 PASSED, 1 TIMEOUT" in capsys.readouterr().out
     assert [each for each in suite.asked if each.startswith("DELETE")] == ["DELETE /api/runner/0"]
 

@@ -1,13 +1,13 @@
 """The letters that a bridge has written to a folder, read back."""
 
-import asyncio
 import re
-import time
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as modern
 from pathlib import Path
+
+from tests.patience import PATIENCE, until
 
 LINK = re.compile(r"https?://\S+/(?:reset|invite|email|signup)/t/\S+")
 
@@ -30,14 +30,12 @@ class Mailbox:
                 found.append(letter)
         return found
 
-    async def next(self, to: str, *, seconds: float = 10) -> EmailMessage:
+    async def next(self, to: str, *, seconds: float = PATIENCE) -> EmailMessage:
         """The next letter to that address; fails if none comes."""
-        end = time.monotonic() + seconds
-        while not (waiting := self.unread(to)):
-            assert time.monotonic() < end, f"no letter came to {to}"
-            await asyncio.sleep(0.02)
-        self.read.add(waiting[0]["X-File"])
-        return waiting[0]
+        await until(lambda: self.unread(to), seconds=seconds)
+        (letter, *_) = self.unread(to)
+        self.read.add(letter["X-File"])
+        return letter
 
 
 def text_of(letter: EmailMessage) -> str:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.patience import until
 from tests.running import PUBLIC_URL, Site
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -72,14 +73,14 @@ class Party:
         self.headers.append(dict(token.header))
         return Response(status_code=200)
 
-    async def hear_of(self, sid: str, seconds: float = 8.0) -> dict[str, Any]:
+    async def hear_of(self, sid: str) -> dict[str, Any]:
         """The token about that session."""
-        async with asyncio.timeout(seconds):
-            while True:
-                for claims in self.told:
-                    if claims["sid"] == sid:
-                        return claims
-                await asyncio.sleep(0.02)
+        await until(lambda: self.of(sid))
+        return self.of(sid)[0]
+
+    def of(self, sid: str) -> list[dict[str, Any]]:
+        """The tokens about that session that came until now."""
+        return [claims for claims in self.told if claims["sid"] == sid]
 
     async def trust(self, site: Site) -> None:
         """Fetch the provider's keys."""

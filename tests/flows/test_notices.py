@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +13,7 @@ from bridge.testing.hands import Hands
 from tests.flows.broken import Broken
 from tests.flows.mailbox import text_of
 from tests.flows.visitor import Visitor
+from tests.patience import until
 from tests.running import (
     ADA,
     API_SECRET,
@@ -46,15 +46,16 @@ class Post:
 
     async def letters(self, to: str) -> list[EmailMessage]:
         """All that came to that address, once nothing waits before or in the outbox any more."""
-        for _ in range(1_000):
+
+        async def empty() -> bool:
             await self.site.bridge.rooms.letters.flush()
             async with self.site.bridge.rooms.database.read() as tx:
                 left = (await tx.execute(text("SELECT COUNT(*) FROM outbox WHERE state = 'waiting'"))).scalar_one()
-            if not left:
-                pairs = zip(self.sink.recipients, self.sink.messages, strict=True)
-                return [message for recipients, message in pairs if recipients == [to]]
-            await asyncio.sleep(0.02)
-        raise AssertionError("the outbox does not empty")
+            return not left
+
+        await until(empty)
+        pairs = zip(self.sink.recipients, self.sink.messages, strict=True)
+        return [message for recipients, message in pairs if recipients == [to]]
 
     async def subjects(self, to: str) -> list[str]:
         return [message["Subject"] for message in await self.letters(to)]
@@ -259,10 +260,10 @@ async def test_what_waits_at_the_end_is_left_before_the_database_is_closed(
 
 async def letters_written(site: Site, count: int) -> None:
     """Wait until the outbox has, or had, that many."""
-    for _ in range(1_000):
+
+    async def written() -> bool:
         async with site.bridge.rooms.database.read() as tx:
-            found: Any = (await tx.execute(text("SELECT COUNT(*) FROM outbox"))).scalar_one()
-        if found >= count:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("no letter was left")
+            found: int = (await tx.execute(text("SELECT COUNT(*) FROM outbox"))).scalar_one()
+        return found >= count
+
+    await until(written)

@@ -17,6 +17,7 @@ from bridge.testing.hands import Hands
 from tests.flows.oauth import App
 from tests.flows.portal import Portal, account, portal
 from tests.flows.visitor import Visitor
+from tests.patience import until
 from tests.running import ADA, CLIENT_SECRET, CLIENTS, Furnished, Given, Site, in_process
 
 Visiting = Callable[..., Visitor]
@@ -338,11 +339,11 @@ async def test_what_was_given_to_a_deleted_one_ends(site: Site, visit: Visiting)
     assert [each for each in await listed(caller) if each["credentialId"] == number] == []
     assert (await app.redeem(code)).json()["error"] == "invalid_client"
     assert (await browser.get(app.request())).status_code == 400
-    for _ in range(60):
-        if (await app.userinfo(tokens["access_token"])).status_code == 401:
-            break
-        await asyncio.sleep(0.1)
-    assert (await app.userinfo(tokens["access_token"])).status_code == 401
+
+    async def ended() -> bool:
+        return (await app.userinfo(tokens["access_token"])).status_code == 401
+
+    await until(ended)
     assert (await caller.call("DeleteOAuthCredential", credentialId=number))["result"] == "error"
 
 

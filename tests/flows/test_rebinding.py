@@ -84,7 +84,7 @@ async def _key_set(site: Site, host: str) -> None:
     about = {"client_name": "Signs", "redirect_uris": [BACK], "grant_types": ["client_credentials"]}
     method = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": f"https://{host}/keys"}
     await site.client(host, {**about, **method, "response_types": []})
-    signed = sign(claims_of(host, time.time(), aud=PUBLIC_URL), key("ES256"), "ES256")
+    signed = sign(claims_of(host, site.bridge.rooms.clock.now(), aud=PUBLIC_URL), key("ES256"), "ES256")
     form = {"client_assertion_type": ASSERTION, "client_assertion": signed, "grant_type": "client_credentials"}
     assert (await ask(site.bridge, "POST", "/oauth/token", {}, **form)).status == 401
 
