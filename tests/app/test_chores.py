@@ -66,7 +66,7 @@ async def test_a_chore_that_returns_is_done_and_can_be_waited_for() -> None:
     chores.begin()
     await chores.left("the outbox", 0.01)
     asyncio.get_running_loop().call_later(0.02, stop.set)
-    await asyncio.wait_for(chores.left("the outbox", 60), 5)
+    await asyncio.wait_for(chores.left("the outbox", 600), PATIENCE)
     assert chores.failing() == []
     await chores.end()
     await chores.left("the outbox", 60)
