@@ -245,6 +245,8 @@ def on_a_port(
         }
         told, config = Told(), Config.load(None, {}, settings)
         bridge = Bridge(config, listeners=[told])
+        bridge.rooms.database._patience = 30.0
+        patient(bridge.rooms.raw_store)
         async with bridge.running():
             made.append(Site(bridge=bridge, url=config.base_url, told=told, loop=asyncio.get_running_loop()))
             yield bridge

@@ -23,10 +23,14 @@ def machine() -> Iterator[RedisMachine]:
 
 
 @pytest.fixture
-async def site(database: Furnished, mailbox: Mailbox, machine: RedisMachine) -> AsyncIterator[Site]:
-    """A bridge on it."""
+async def site(
+    request: pytest.FixtureRequest, database: Furnished, mailbox: Mailbox, machine: RedisMachine
+) -> AsyncIterator[Site]:
+    """A bridge on it, which has little patience where the test (a slow one) is about a Redis that does not answer."""
+    node: pytest.Item = request.node
+    slow = node.get_closest_marker("slow") is not None
     more: Given = {("mail", "url"): f"file:{mailbox.folder}", ("store", "url"): machine.url}
-    async with in_process(database, more=more, impatient=True) as site:
+    async with in_process(database, more=more, impatient=slow) as site:
         yield site
 
 

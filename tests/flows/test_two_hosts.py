@@ -42,13 +42,15 @@ async def to_the_ticket(ada: Traveller, hosts: TwoHosts) -> str:
 
 
 async def test_a_satellite_signs_somebody_in_on_its_own_host(ada: Traveller, hosts: TwoHosts) -> None:
-    ticket, held = await to_the_ticket(ada, hosts), ada.there.jar[BEGUN]
-    again = {"cookie": f"{BEGUN}={held}"}
+    ticket = await to_the_ticket(ada, hosts)
     other = Visitor(ada.there.http, hosts.shop)
     assert (await other.post(ARRIVAL, {"ticket": ticket})).headers["location"].endswith("?refused=other-browser")
-    replies = await asyncio.gather(
-        *(Visitor(ada.there.http, hosts.shop).post(ARRIVAL, {"ticket": ticket}, **again) for _ in range(50))
-    )
+    replies = await fifty_times(ada, hosts, ticket)
+    for _ in range(5):
+        if 503 not in {reply.status_code for reply in replies}:
+            break
+        ada.here.jar, ada.there.jar = {}, {}  # somebody was late: then it is said to nobody who won
+        replies = await fifty_times(ada, hosts, await to_the_ticket(ada, hosts))
     assert [reply.status_code for reply in replies] == [303] * 50
     (won,) = [reply for reply in replies if reply.headers["location"] == "/private"]
     assert {reply.headers["location"] for reply in replies if reply is not won} == {
@@ -59,6 +61,13 @@ async def test_a_satellite_signs_somebody_in_on_its_own_host(ada: Traveller, hos
     assert (await ada.there.get("/private")).json() == {"private to": "Demo User"}
     await ada.here.open(replies[0].headers["location"] if replies[0] is not won else replies[1].headers["location"])
     assert ada.here.reply.status_code == 400 and "no longer valid" in ada.here.text
+
+
+async def fifty_times(ada: Traveller, hosts: TwoHosts, ticket: str) -> list[httpx2.Response]:
+    """What is said to fifty copies of one browser that arrive at once."""
+    held = {"cookie": f"{BEGUN}={ada.there.jar[BEGUN]}"}
+    copies = [Visitor(ada.there.http, hosts.shop) for _ in range(50)]
+    return await asyncio.gather(*(each.post(ARRIVAL, {"ticket": ticket}, **held) for each in copies))
 
 
 async def test_the_end_of_the_parent_ends_the_child_there(ada: Traveller, hosts: TwoHosts) -> None:
