@@ -21,6 +21,7 @@ from tests.app.conftest import Make
 from tests.app.scene import request
 from tests.running import ADA, PASSWORD
 from tests.servers import Server
+from tests.stores.servers import patient
 
 OURS, THEIRS = Names("https://login.example.com"), Names("https://login.example.net")
 KEY, OTHER = Slots(Secret(b"k" * 32)), Slots(Secret(b"o" * 32))
@@ -29,7 +30,7 @@ KEY, OTHER = Slots(Secret(b"k" * 32)), Slots(Secret(b"o" * 32))
 @pytest.fixture(params=["memory", "redis"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     url = "memory://" if request.param == "memory" else request.getfixturevalue("valkey_server").url
-    store = open_store(url, clock=SystemClock())
+    store = patient(open_store(url, clock=SystemClock()))
     await store.open()
     yield store
     await store.close()

@@ -29,6 +29,7 @@ from bridge.types import UserId
 from tests.database.rows import add_user
 from tests.databases import opened
 from tests.patience import LetRun, until
+from tests.stores.servers import patient
 
 NAMES = Names("https://login.example.org")
 KEY = NAMES.version("users")
@@ -507,7 +508,7 @@ asyncio.run(change(*sys.argv[1:]))
 @contextlib.asynccontextmanager
 async def _reading(db: Database, store_url: str) -> AsyncIterator[tuple[Versions, Cached[UserId, str]]]:
     """A worker that polls, with a cache of first names."""
-    store = open_store(store_url, clock=SystemClock())
+    store = patient(open_store(store_url, clock=SystemClock()))
     await store.open()
     versions = Versions(store, NAMES, VersionTable(db))
 

@@ -20,7 +20,7 @@ from bridge.stores.store import Add, Drop, Expect, Put, Swap, Tag, Take, Untag
 from bridge.stores.url import guard_on, open_store
 from bridge.testing.hands import Hands
 from tests.servers import LOOPBACK, Server, free_port, redis, redis_binary, running
-from tests.stores.servers import answers, certificates, emptied, opened, say, started
+from tests.stores.servers import answers, certificates, emptied, opened, patient, say, started
 
 PREFIX = "lb:01234567:"
 SESSION, STAMP, CODE = f"{PREFIX}s:{{t}}:1", f"{PREFIX}v:{{t}}", f"{PREFIX}c:{{t}}:1"
@@ -163,7 +163,7 @@ async def test_the_bridge_cannot_touch_another_instance(guarded: Server) -> None
 
 async def test_a_satellite_reads_sessions_and_stamps_and_nothing_else(guarded: Server) -> None:
     say(guarded.port, "MSET", SESSION, "session", STAMP, "stamp", CODE, "code")
-    satellite = open_store(as_user(guarded, "satellite"), clock=Hands(), reader=True)
+    satellite = patient(open_store(as_user(guarded, "satellite"), clock=Hands(), reader=True))
     try:
         await satellite.open()
         assert (list(await satellite.read(SESSION, STAMP)), satellite.lost) == ([b"session", b"stamp"], False)

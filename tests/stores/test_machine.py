@@ -19,7 +19,7 @@ from bridge.testing.hands import Hands
 from bridge.testing.store_machine import INDEXES, KEYS, SHORT, Step, agrees, histories
 from tests.servers import Server
 from tests.stores.broken import BROKEN
-from tests.stores.servers import emptied
+from tests.stores.servers import PATIENT, emptied
 
 STATEFUL = [name for name in BROKEN if name not in {"half-commit-on-error", "judges-then-writes", "cancel-fails-all"}]
 
@@ -72,7 +72,7 @@ def test_a_broken_store_disagrees(name: str) -> None:
 
 
 async def _on_server(url: str, history: list[Step]) -> None:
-    store = RedisStore(Lines(Address(url)))
+    store = RedisStore(Lines(Address(url, seconds=PATIENT)))
     await store.open()
     begun = time.monotonic()
     slept = 0.0

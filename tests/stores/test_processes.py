@@ -10,7 +10,7 @@ import pytest
 from bridge.clock import SystemClock
 from bridge.stores.url import open_store
 from tests.servers import Server
-from tests.stores.servers import emptied
+from tests.stores.servers import emptied, patient
 
 PROCESSES = 2
 ROUNDS = 60
@@ -34,7 +34,7 @@ async def _race(url: str) -> None:
     racer = [sys.executable, "-m", "tests.stores.racer", url, str(PROCESSES), str(ROUNDS)]
     pipe = asyncio.subprocess.PIPE
     racers = [await asyncio.create_subprocess_exec(*racer, stdout=pipe, stderr=pipe) for _ in range(PROCESSES)]
-    store = open_store(url, clock=SystemClock())
+    store = patient(open_store(url, clock=SystemClock()))
     await store.open()
     try:
         ended = [await process.communicate() for process in racers]
