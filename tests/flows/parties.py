@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,8 @@ class Party:
     told: list[dict[str, Any]] = field(default_factory=list)
     """The claims of each logout token that was genuine."""
     headers: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each of them came, as log records tell it."""
     calls: int = 0
 
     @property
@@ -70,6 +73,7 @@ class Party:
         assert "nonce" not in token.claims
         assert {"sub", "sid"} & token.claims.keys()
         self.told.append(token.claims)
+        self.times.append(time.time())
         self.headers.append(dict(token.header))
         return Response(status_code=200)
 
