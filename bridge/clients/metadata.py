@@ -21,6 +21,7 @@ from bridge.clients.redirects import (
     only_https_problem,
     redirect_problem,
 )
+from bridge.clients.words import named, words
 
 SYMMETRIC: Final = frozenset({"HS256"})
 WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
@@ -117,14 +118,14 @@ class Metadata(Struct, frozen=True, kw_only=True):
     @property
     def scopes(self) -> tuple[str, ...]:
         """What the client may ask for, each once, in the order it was named."""
-        return DEFAULT_SCOPES if self.scope is UNSET else tuple(dict.fromkeys(self.scope.split()))
+        return DEFAULT_SCOPES if self.scope is UNSET else tuple(dict.fromkeys(words(self.scope)))
 
     @property
     def responses(self) -> tuple[str, ...]:
         """The response types: `code`, unless the client said otherwise or never comes to the browser."""
         if self.response_types is UNSET:
             return ("code",) if "authorization_code" in self.grant_types else ()
-        return tuple(" ".join(sorted(one.split())) for one in self.response_types)
+        return tuple(named(one) for one in self.response_types)
 
     @property
     def sector(self) -> str | None:
@@ -332,10 +333,10 @@ def _response_problems(responses: set[str], grants: set[str], offered: Offered) 
     if grants & {"authorization_code", "implicit"} and not responses:
         # Also `implicit` alone, with the default left to hold, which is code (RFC 7591 §2): no request could be right.
         yield "response_types", "at least one is needed for authorization_code or implicit"
-    words = {word for response in responses for word in response.split()}
-    if "code" in words and "authorization_code" not in grants:
+    asked = {word for response in responses for word in words(response)}
+    if "code" in asked and "authorization_code" not in grants:
         yield "response_types", "code needs the grant type authorization_code"
-    if {"id_token", "token"} & words and "implicit" not in grants:
+    if {"id_token", "token"} & asked and "implicit" not in grants:
         yield "response_types", "id_token and token need the grant type implicit"
 
 

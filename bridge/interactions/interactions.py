@@ -6,7 +6,9 @@ which decides anew.
 """
 
 import hmac
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -32,6 +34,8 @@ from bridge.stores.store import Add, Store, Swap
 from bridge.tokens import Names, digest, new_id
 from bridge.types import Key
 
+_BINDING: Final = re.compile(r"[0-9A-Za-z]{22}(\.[0-9a-f]{64})?", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -45,13 +49,23 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """An interaction of this browser from before it signed in, in another tab, and that nobody had answered: it is not
+    """An interaction from before somebody signed in to this browser, in another tab, when it was nobody's: it is not
     answered any more, but what it asked for may be asked anew."""
 
     id: str
     key: Key
     seen: bytes
     record: Interaction
+
+
+def is_binding(value: str) -> bool:
+    """Whether it may be one that `new_binding` made."""
+    return _BINDING.fullmatch(value) is not None
+
+
+def _mark(binding: str) -> str:
+    """What its successor carries.  The store and the tables know other hashes: what is read there opens nothing."""
+    return digest(f"before {binding}")
 
 
 class Interactions:
@@ -65,8 +79,8 @@ class Interactions:
         self._chance = chance
 
     def new_binding(self, over: str | None = None) -> str:
-        """A value for `__Host-lb_pre`.  `over`: the one that it replaces, whose hash it keeps to know its visits by."""
-        return new_id(self._chance) + (f".{digest(over)}" if over else "")
+        """A value for `__Host-lb_pre`.  `over`: the one that a sign-in replaces; the new one knows its visits."""
+        return new_id(self._chance) + (f".{_mark(over)}" if over else "")
 
     async def begin_authorization(
         self,
@@ -78,12 +92,14 @@ class Interactions:
         claims: tuple[str, ...] = (),
         login_hint: str = "",
         ui_locales: str = "",
+        nobody: bool = False,
     ) -> str:
-        """A visit on the way to an application; returns its id."""
+        """A visit on the way to an application; returns its id.  `nobody`: no one is signed in to this browser."""
         return await self._begin(
             Interaction(
                 kind="authorize",
                 binding=digest(binding),
+                successor=digest(_mark(binding)) if nobody else "",
                 until=self._until(),
                 app=app,
                 parameters=parameters,
@@ -109,14 +125,22 @@ class Interactions:
             )
         )
 
-    async def begin_ticket(self, binding: str, wish: TicketWish, app: Display) -> str:
-        """A visit on the way to an app on another host; returns its id."""
+    async def begin_ticket(self, binding: str, wish: TicketWish, app: Display, *, nobody: bool = False) -> str:
+        """A visit on the way to an app on another host; returns its id.  `nobody`: as above."""
         return await self._begin(
-            Interaction(kind="ticket", binding=digest(binding), until=self._until(), app=app, ticket=wish)
+            Interaction(
+                kind="ticket",
+                binding=digest(binding),
+                successor=digest(_mark(binding)) if nobody else "",
+                until=self._until(),
+                app=app,
+                ticket=wish,
+            )
         )
 
     async def load(self, interaction: str, binding: str | None) -> Visit | Overtaken | None:
-        """The visit, for the browser that it belongs to; None: unknown, over, finished, or another browser's."""
+        """The visit, for the browser that it belongs to or, overtaken, belonged to until somebody signed in; None:
+        unknown, over, finished, or another browser's."""
         key = self._names.interaction(interaction)
         (raw,) = await self._store.read(key)
         return self._mine(interaction, key, raw, binding)
@@ -138,7 +162,8 @@ class Interactions:
     ) -> Visit | None:
         """Note that a step was taken under that session (its `id`); the caller has checked the proof.
 
-        `rebind`: the cookie's new value, where a login replaces it.  None: as `load`.
+        From then on it is his.  `rebind`: the cookie's new value, where a login replaces it.  None: there is no visit
+        that this browser may answer.
         """
         key, now = self._names.interaction(interaction), self._clock.now()
 
@@ -147,7 +172,7 @@ class Interactions:
             if not isinstance(visit, Visit) or raw is None:
                 return Decision((), None)
             answers = {**visit.record.answers, step: Answer(session=session, at=int(now))}
-            record = replace(visit.record, answers=answers, binding=digest(rebind or binding))
+            record = replace(visit.record, answers=answers, binding=digest(rebind or binding), successor="")
             value = encode(record)
             if value == raw:
                 return Decision((), visit)
@@ -173,9 +198,8 @@ class Interactions:
         # Compared as hashes: how far a guess is right cannot be measured.
         if record.binding == digest(binding):
             return Visit(interaction, key, raw, record)
-        # What somebody has answered on stays his: it is not handed to who signed in since.
-        before = not record.answers and record.binding == binding.partition(".")[2]
-        return Overtaken(interaction, key, raw, record) if before else None
+        overtaken = record.successor and record.successor == digest(binding.partition(".")[2])
+        return Overtaken(interaction, key, raw, record) if overtaken else None
 
     def _until(self) -> int:
         return int(self._clock.now()) + LIFETIME

@@ -76,6 +76,8 @@ class Interaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: InteractionKind
     binding: str
     """SHA-256 of the browser's `__Host-lb_pre`."""
+    successor: str = ""
+    """SHA-256 of what the cookie carries that a sign-in puts in its place; empty: the visit is somebody's."""
     until: int
     app: Display | None = None
     parameters: dict[str, str] = {}

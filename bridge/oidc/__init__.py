@@ -10,7 +10,6 @@
     Core §3.2.2.5, §3.3.2.5; RFC 6749 §4.2.2                  front_channel.py
     RFC 7636                                                  pkce.py
     RFC 6749 §3.1, §3.2                                       params.py
-    RFC 6749 §3.3                                             words.py
     RFC 6749 §3.2, §5; Core §3.1.3                            token.py
     RFC 6749 §2.3; Core §9                                    client_auth.py
     RFC 7523 §3; Core §9; RFC 8725                            assertion.py

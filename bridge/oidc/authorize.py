@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from bridge.asgi import Receive, Reply, Scope, Send
 from bridge.clients.client import Client
+from bridge.clients.words import words
 from bridge.errors import Unavailable
 from bridge.grants.consents import COPY_TTL, ConsentCopy, Consents, read_copy
 from bridge.grants.issue import Asked, Drawn, authorization_births, family_of, witnesses
@@ -59,8 +60,8 @@ _PAGES: Final = {
 }
 
 
-_Begun = Ongoing | Overtaken
-"""A visit that the request comes back from; one that was overtaken is only asked for anew."""
+_Returned = Ongoing | Overtaken
+"""The visit in which a browser comes back; what an overtaken one asked for is asked for anew."""
 
 
 class _Seen(Struct, frozen=True):
@@ -154,10 +155,10 @@ class AuthorizationEndpoint:
                 return self._responses.send(scope, sent.back, fields)
             return self._responses.offer(scope, sent.back, fields, text=sent.error.description)
 
-    async def _trusted(self, scope: Scope, client: Client, parameters: Parameters, visit: _Begun | None) -> bool:
+    async def _trusted(self, scope: Scope, client: Client, parameters: Parameters, visit: _Returned | None) -> bool:
         """Whether an error may take the browser to the client unasked.  Where anybody may register, his address is not
         trusted before somebody has signed in or turned back here (RFC 9700 §4.11.2); `prompt=none` shows no page."""
-        if client.source != "registration" or parameters.get("prompt") == "none":
+        if client.source != "registration" or words(parameters.get("prompt")) == ("none",):
             return True
         if visit is not None and "deny" in visit.record.answers:
             return True
@@ -166,7 +167,7 @@ class AuthorizationEndpoint:
             return False
         return isinstance(await self._sessions.resolve(token, "issuer", self._browsers.visit(scope).ip), Alive)
 
-    async def _resumed(self, scope: Scope, interaction: str) -> _Begun:
+    async def _resumed(self, scope: Scope, interaction: str) -> _Returned:
         visit = await self._interactions.load(interaction, self._browsers.binding(scope))
         if visit is None or visit.record.kind != "authorize":
             raise Shown(
@@ -197,15 +198,19 @@ class AuthorizationEndpoint:
         return client
 
     async def _settle(
-        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: _Begun | None
+        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: _Returned | None
     ) -> Reply:
         """Decide, and commit what was decided; if somebody was first, read and decide again."""
         token, finished = self._browsers.login_token(scope), False
+        if scope["method"] == "POST" and token is None and visit is None:
+            # From another site it comes without the session's cookie: the GET that follows has it, and decides.
+            return await self._ask(scope, request, parameters, None, page=PATH)
         for _ in range(_TRIES):
             seen = await self._look(scope, token, request.client)
             step = self._decide(request, seen, visit.record.answers if visit else {})
             if not isinstance(step, Granted) or seen is None:
-                return await self._ask(scope, request, parameters, visit, page=_PAGES[type(step)])
+                before = None if finished else visit
+                return await self._ask(scope, request, parameters, before, page=_PAGES[type(step)], nobody=seen is None)
             made = await self._make(request, seen)
             if visit is not None and not finished:
                 await self._finish(visit)
@@ -304,15 +309,22 @@ class AuthorizationEndpoint:
             issuing.tell_issued(made.family, "implicit", visit)
         return True
 
-    async def _finish(self, visit: _Begun) -> None:
+    async def _finish(self, visit: _Returned) -> None:
         """A visit leads to one code only: it lies in another slot, so it is its own commit, and comes first."""
         if not await self._interactions.finish(visit):
             raise Shown("interaction", "This sign-in is over already. Please go back to the application.")
 
     async def _ask(
-        self, scope: Scope, request: AuthorizationRequest, parameters: Parameters, visit: _Begun | None, *, page: str
+        self,
+        scope: Scope,
+        request: AuthorizationRequest,
+        parameters: Parameters,
+        visit: _Returned | None,
+        *,
+        page: str,
+        nobody: bool = False,
     ) -> Reply:
-        """On to a page, in the visit that there is or a new one."""
+        """On to a page, in the visit that there is or a new one.  `nobody`: no one is signed in."""
         if isinstance(visit, Ongoing):
             return self._browsers.to_page(page, visit.id)
         await self._browsers.admit(scope)
@@ -327,10 +339,9 @@ class AuthorizationEndpoint:
             claims=request.claims,
             login_hint=request.login_hint,
             ui_locales=request.ui_locales,
+            nobody=nobody,
         )
-        # The session's cookie may not have come with a POST from another site: then the GET that follows looks again.
-        unseen = scope["method"] == "POST" and self._browsers.login_token(scope) is None
-        return self._browsers.to_page(PATH if unseen else page, interaction, cookie)
+        return self._browsers.to_page(page, interaction, cookie)
 
 
 def _changed_lately(client: Client, now: float) -> bool:

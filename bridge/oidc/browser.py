@@ -1,6 +1,5 @@
 """What a person's browser brings to an endpoint: parameters by GET or POST, and the cookies — Core §3.1.2.1, S16."""
 
-import re
 from typing import Final
 from urllib.parse import urlencode
 
@@ -21,14 +20,13 @@ from bridge.asgi import (
 )
 from bridge.events.event import Events
 from bridge.interactions.arrivals import Arrivals
-from bridge.interactions.interactions import Interactions
+from bridge.interactions.interactions import Interactions, is_binding
 from bridge.oidc.errors import Shown
 from bridge.oidc.params import FORM, Parameters, gathered
 from bridge.sessions.cookie import Ambiguous, Cookies
 from bridge.tokens import LoginToken
 from bridge.types import Visit
 
-_BINDING: Final = re.compile(r"[0-9A-Za-z]{22}(\.[0-9a-f]{64})?", re.ASCII)
 _LONGEST_QUERY: Final = 6_000
 
 
@@ -87,7 +85,7 @@ class Browsers:
     def binding(self, scope: Scope) -> str | None:
         """What this browser's visits are bound to; None: nothing yet."""
         value = self._cookies.read(scope, "pre")
-        return value if isinstance(value, str) and _BINDING.fullmatch(value) else None
+        return value if isinstance(value, str) and is_binding(value) else None
 
     async def admit(self, scope: Scope) -> None:
         """One more visit is begun from that address.  Raises Shown (429) beyond the limit, Unavailable."""

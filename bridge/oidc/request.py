@@ -13,14 +13,14 @@ from msgspec import Struct
 from bridge import asgi
 from bridge.clients.client import Client
 from bridge.clients.redirects import place_of
+from bridge.clients.words import is_word, named, words
 from bridge.oidc import pkce
 from bridge.oidc.claims import SCOPE_OF, SCOPES
 from bridge.oidc.claims_parameter import NOTHING, Wanted, read_claims
 from bridge.oidc.errors import ErrorCode, OAuthError, Shown
 from bridge.oidc.params import Parameters
 from bridge.oidc.redirect import NotRegistered, RedirectTarget
-from bridge.oidc.response_modes import CODE, Offer, ResponseMode, ResponseType, ReturnPath, named, usual_mode
-from bridge.oidc.words import is_word, words
+from bridge.oidc.response_modes import CODE, Offer, ResponseMode, ResponseType, ReturnPath, usual_mode
 from bridge.types import Subject
 
 _NOT_OFFERED: Final[tuple[tuple[str, ErrorCode], ...]] = (

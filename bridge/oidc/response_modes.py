@@ -12,9 +12,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from bridge.asgi import NO_REFERRER, Reply, Scope, see_other
+from bridge.clients.words import words
 from bridge.oidc.options import OidcOptions
 from bridge.oidc.redirect import RedirectTarget
-from bridge.oidc.words import words
 
 ResponseMode = Literal["query", "fragment", "form_post"]
 Fields = Sequence[tuple[str, str]]
@@ -69,11 +69,6 @@ def offer_of(options: OidcOptions, *, create: bool = False) -> Offer:
     if options.form_post:
         modes.append("form_post")
     return Offer(MappingProxyType(types), tuple(modes), create)
-
-
-def named(response_type: str) -> str:
-    """Its name: the order of its words means nothing."""
-    return " ".join(sorted(words(response_type)))
 
 
 def usual_mode(response_type: str, offer: Offer) -> ResponseMode:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from bridge.asgi import NO_REFERRER, NO_STORE, Receive, Reply, Scope, Send, is_navigation, looks_ahead, see_other
+from bridge.clients.words import words
 from bridge.errors import Unavailable
 from bridge.login.outcome import LoggedIn, SecondFactorNeeded
 from bridge.login.sso import BASE, Offer, SingleSignOn, SsoRefused
@@ -143,9 +144,9 @@ def _led(offer: Offer, scope: str) -> Offer | None:
     What CreateSsoToken made has its destination, and nothing in its address changes that.
     """
     targets = offer.wish.targets
-    if not targets or not scope.split():
+    if not targets or not words(scope):
         return offer
-    named = [name for name in scope.split() if name != BASE]
+    named = [name for name in words(scope) if name != BASE]
     if not set(named) <= targets.keys():
         return None
     return replace(offer, wish=replace(offer.wish, target=targets[named[0]])) if named else offer

@@ -23,7 +23,7 @@ class Heard:
     query: dict[str, str]
     form: dict[str, str]
     pre: str | None
-    """`__Host-lb_pre` as it came; None: no cookie, or an ambiguous one."""
+    """`__Host-lb_pre`; None: no cookie, an ambiguous one, or none of ours."""
     token: LoginToken | None
     """The issuer's own cookie; None: no cookie, an ambiguous one, or no token."""
 
@@ -56,7 +56,7 @@ class Asked:
     interaction: Interaction | None
     """A visit of this very browser, of the kind that the page is for."""
     overtaken: Overtaken | None = None
-    """Such a visit from before it signed in."""
+    """Such a visit from before somebody signed in to this browser."""
     session: Alive | Dead | None
     """The person at the issuer; None: no cookie."""
     user: User | None
@@ -90,7 +90,7 @@ class Asked:
 
     @property
     def lost_interaction(self) -> bool:
-        """It names a visit that is over, finished, of another kind, or another browser's."""
+        """It names a visit that is over, finished, overtaken, of another kind, or another browser's."""
         return self.interaction is None and self.heard.interaction is not None
 
     @property

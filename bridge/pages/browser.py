@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from bridge.asgi import Proxies, Receive, Reply, Scope, header, origin_of, query, read_form, see_other
 from bridge.clients.redirects import is_loopback
 from bridge.clock import Clock
-from bridge.interactions.interactions import Interactions, Overtaken
+from bridge.interactions.interactions import Interactions, Overtaken, is_binding
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.interactions.record import InteractionKind
 from bridge.pages.asked import Asked, Heard, kept_language, reads_html
@@ -61,7 +61,7 @@ class Desk:
         """What was sent.  Raises BadRequest for what cannot be read."""
         asked_query = query(scope)
         form = await read_form(scope, receive) if scope["method"] == "POST" else {}
-        value = self.cookie(scope, "op")
+        value, pre = self.cookie(scope, "op"), self.cookie(scope, "pre")
         visit = Visit(
             "pages",
             self.proxies.client(scope),
@@ -73,7 +73,7 @@ class Desk:
             visit=visit,
             query=asked_query,
             form=form,
-            pre=self.cookie(scope, "pre"),
+            pre=pre if pre and is_binding(pre) else None,
             token=LoginToken.parse(value) if value else None,
         )
 
@@ -117,10 +117,13 @@ class Desk:
         page = Error(kind="stale", detail=detail, reference=None)
         return self.page(asked, page, status=page.status, cookies=cookies)
 
-    def lost(self, asked: Asked) -> Reply:
+    async def lost(self, asked: Asked) -> Reply:
         """Its visit cannot be answered.  One that only a sign-in in another tab overtook is asked for anew, unless he
-        has just said no to it."""
-        if asked.overtaken is None or asked.turned_back:
+        has just said no to it: then it is over."""
+        if asked.overtaken is None:
+            return self.stale(asked)
+        if asked.turned_back:
+            await self.interactions.finish(asked.overtaken)
             return self.stale(asked)
         return self.back(asked, asked.overtaken)
 

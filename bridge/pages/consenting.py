@@ -66,7 +66,7 @@ class Consenting:
         """The visit and the person, or the way back to where one of them is made."""
         interaction = asked.interaction
         if interaction is None or interaction.record.app is None:
-            return self.desk.lost(asked)
+            return self.desk.stale(asked)
         if asked.alive is None or asked.user is None:
             return self.desk.back(asked, interaction)
         return Question(interaction, interaction.record.app, asked.alive, asked.user)

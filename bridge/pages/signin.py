@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal, assert_never
 
 from bridge.asgi import Receive, Reply, Scope, Send, local_path
+from bridge.clients.words import words
 from bridge.errors import Unavailable
 from bridge.interactions.record import Display, Step
 from bridge.login.attempt import Login
@@ -83,7 +84,7 @@ class SignIn:
 
     async def _show_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
-            return self.desk.lost(asked)
+            return await self.desk.lost(asked)
         if asked.interaction is None and asked.alive is not None and "confirm" not in asked.heard.query:
             return self._onward(asked)
         ended = asked.session.reason if isinstance(asked.session, Dead) else None
@@ -130,7 +131,7 @@ class SignIn:
 
     async def _take_password(self, asked: Asked) -> Reply:
         if asked.lost_interaction:
-            return self.desk.lost(asked)
+            return await self.desk.lost(asked)
         if not self.desk.proven(asked, "login", asked.session_id):
             return self._form(asked, problem="stale", status=403)
         if asked.interaction is not None and asked.form.get("cancel"):
@@ -222,7 +223,7 @@ class SignIn:
     async def _take_passkey(self, asked: Asked) -> Reply:
         passwordless = self.login.passwordless
         if asked.lost_interaction:
-            return self.desk.lost(asked)
+            return await self.desk.lost(asked)
         if passwordless is None or not asked.posted:
             onward = local_path(asked.heard.given("next"))
             return self.desk.go(asked, "login", interaction=asked.interaction_id, next=onward)
@@ -251,7 +252,7 @@ class SignIn:
     ) -> Reply:
         pending = self.desk.token(asked, "pending")
         if asked.lost_interaction:
-            return self.desk.lost(asked)
+            return await self.desk.lost(asked)
         if pending is None:
             return self.desk.go(asked, "login", interaction=asked.interaction_id)
         ways = await self.login.ways(pending) or _USUAL
@@ -441,7 +442,7 @@ def _again(asked: Asked) -> bool:
 def _demanded(asked: Asked) -> bool:
     """The application demands that he shows who he is, or he asked to sign in as somebody else."""
     parameters = asked.interaction.record.parameters if asked.interaction else {}
-    return "max_age" in parameters or "login" in parameters.get("prompt", "").split() or "other" in asked.heard.query
+    return "max_age" in parameters or "login" in words(parameters.get("prompt")) or "other" in asked.heard.query
 
 
 def _shown_by(asked: Asked) -> Shown | None:

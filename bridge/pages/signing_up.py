@@ -40,7 +40,7 @@ class SignUpPages:
         """The form; its answer is the same for every address, and given before anything is looked at."""
         asked = await self.desk.read(scope, receive)
         if asked.lost_interaction:
-            reply = self.desk.lost(asked)
+            reply = await self.desk.lost(asked)
         elif asked.posted:
             reply = self._asked_for(asked)
         else:

@@ -9,7 +9,6 @@ from typing import Final
 from bridge.asgi import Receive, Reply, Scope, Send, local_path
 from bridge.events.event import Events
 from bridge.interactions.arrivals import Arrivals
-from bridge.interactions.interactions import Overtaken
 from bridge.interactions.interactions import Visit as Interaction
 from bridge.interactions.record import Answer, Display, Step
 from bridge.pages.app import wire_host
@@ -39,8 +38,8 @@ class Ticketing:
         asked = await self.desk.read(scope, receive, ("ticket",))
         if asked.interaction is not None:
             reply = await self._go_on(asked, asked.interaction)
-        elif asked.overtaken is not None:
-            reply = await self._anew(asked, asked.overtaken)
+        elif asked.overtaken is not None and asked.overtaken.record.ticket is not None:
+            reply = await self._begun(asked, asked.overtaken.record.ticket)
         elif asked.lost_interaction:
             reply = self.desk.stale(asked)
         elif "refused" in asked.heard.query:
@@ -53,22 +52,21 @@ class Ticketing:
         wish = _wish(asked.heard.query)
         if isinstance(wish, str):
             return self._no(asked, wish)
-        return await self._admitted(asked, wish)
+        return await self._begun(asked, wish)
 
-    async def _anew(self, asked: Asked, before: Overtaken) -> Reply:
-        """What was asked for before a sign-in in another tab, once more, and only once."""
-        if before.record.ticket is None or not await self.desk.interactions.finish(before):
-            return self.desk.stale(asked)
-        return await self._admitted(asked, before.record.ticket)
-
-    async def _admitted(self, asked: Asked, wish: TicketWish) -> Reply:
+    async def _begun(self, asked: Asked, wish: TicketWish) -> Reply:
+        """The visit, or one anew for one that was overtaken, which ends."""
         if not self.tickets.may_get(wish.origin):
             self.events.tell("ticket.refused", asked.visit, reason="not-listed")
             return self._no(asked, "origin: it is not one of sessions.ticket_origins")
         if wait := await self.arrivals.admit(asked.visit.ip):
             page = TryLater(kind="too-many", wait=wait)
             return self.desk.page(asked, page, status=page.status, cookies=((b"retry-after", b"%d" % wait),))
-        interaction = await self.desk.interactions.begin_ticket(asked.binding, wish, _display(wish.origin))
+        if asked.overtaken is not None and not await self.desk.interactions.finish(asked.overtaken):
+            return self.desk.stale(asked)
+        interaction = await self.desk.interactions.begin_ticket(
+            asked.binding, wish, _display(wish.origin), nobody=asked.alive is None
+        )
         return self._ask(asked, interaction)
 
     async def _go_on(self, asked: Asked, visit: Interaction) -> Reply:

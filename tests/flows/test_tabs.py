@@ -1,7 +1,9 @@
 """Two tabs of one browser on the way to two applications: who signed in in one goes on in the other — security §26."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,6 +33,11 @@ async def two_tabs(site: Site, visit: Visit, email: str = ADA, **second: str) ->
     return spa, other
 
 
+def carried(browser: Visitor) -> str:
+    """What its cookie knows visits by that were begun before somebody signed in."""
+    return browser.jar[PRE].partition(".")[2]
+
+
 async def sent_again(other: Visitor) -> None:
     await other.press("login-submit", email=ADA, password=PASSWORD)
 
@@ -54,24 +61,11 @@ async def test_the_second_tab_goes_on_to_its_own_application(site: Site, visit: 
 
 async def test_who_turns_back_in_the_second_tab_is_not_led_on(site: Site, visit: Visit) -> None:
     _, other = await two_tabs(site, visit)
+    here = other.at
     await other.press("login-cancel")
     assert other.reply.status_code == 400 and "go back" in other.text
-
-
-async def test_who_says_no_after_he_showed_again_who_he_is_has_allowed_nothing(site: Site, visit: Visit) -> None:
-    spa, asked = App(site, "spa"), visit(site)
-    await asked.sign_in(ADA)
-    await asked.open(spa.request())
-    assert urlsplit(asked.at).path == "/consent"
-    again = asked.tab()
-    await again.open("/login?confirm=1")
-    await again.press("login-submit", email=ADA, password=PASSWORD)
-    deny = asked.form("consent-deny")
-    await asked.press("consent-allow")
-    assert urlsplit(asked.at).path == "/consent", "his answer was to another question: he is asked anew"
-    await asked.post(deny.action, deny.fields)
-    assert asked.reply.status_code == 400
-    assert await site.bridge.rooms.consents.list_of((await site.user(ADA)).id) == []
+    await other.open(here)
+    assert other.reply.status_code == 400, "it is over"
 
 
 async def test_what_was_typed_in_the_second_tab_makes_nobody_else_of_him(site: Site, visit: Visit) -> None:
@@ -97,7 +91,10 @@ async def test_of_fifty_who_go_on_at_once_one_is_sent_on(site: Site, visit: Visi
     _, other = await two_tabs(site, visit)
     tabs = [other.tab() for _ in range(50)]
     await asyncio.gather(*(tab.open(other.at) for tab in tabs))
-    assert [urlsplit(tab.at).path for tab in tabs].count("/consent") == 1
+    assert Counter((tab.reply.status_code, urlsplit(tab.at).path) for tab in tabs) == {
+        (200, "/consent"): 1,
+        (400, "/oauth/authorize"): 49,
+    }
 
 
 async def test_where_a_fresh_sign_in_is_demanded_the_second_tab_asks_for_it(site: Site, visit: Visit) -> None:
@@ -139,6 +136,25 @@ async def test_on_the_way_to_an_app_on_another_host_too(site: Site, visit: Visit
         assert ada.here.form(FORM_BUTTON).action.startswith(SHOP)
 
 
+async def test_who_is_told_to_wait_in_the_second_tab_goes_on_later(site: Site, visit: Visit, clock: Hands) -> None:
+    """On either way: the visit is not used up by that."""
+    async with traveller(site) as ada:
+        await ada.set_out()
+        to_shop, to_app, first = ada.here, ada.here.tab(), ada.here.tab()
+        await to_app.open(App(site, "spa").request())
+        await first.sign_in(ADA)
+        while not (wait := await site.bridge.rooms.arrivals.admit(ip_address("127.0.0.1"))):
+            pass
+        places = [(to_app, to_app.at, "/consent"), (to_shop, to_shop.at, "/login/continue")]
+        for tab, here, _ in [*places, *places]:
+            await tab.open(here)
+            assert tab.reply.status_code == 429
+        clock.move(wait + 1)
+        for tab, here, there in places:
+            await tab.open(here)
+            assert urlsplit(tab.at).path == there
+
+
 async def test_of_two_sign_ins_only_the_last_is_remembered(site: Site, visit: Visit) -> None:
     _, other = await two_tabs(site, visit)
     third = other.tab()
@@ -148,8 +164,14 @@ async def test_of_two_sign_ins_only_the_last_is_remembered(site: Site, visit: Vi
     assert other.reply.status_code == 400
 
 
-@pytest.mark.parametrize("pre", ["{new}", "{new}.", "{old}.{theirs}", "{new}.{theirs}x", "x.{mine}", "{new}.{mine}\n"])
-async def test_no_other_browser_goes_on_with_it(site: Site, visit: Visit, pre: str) -> None:
+PRES = ["{new}", "{new}.", "{old}.{theirs}", "{new}.{theirs}x", "{new}.{hash}", "x.{mine}", "{new}.{mine}\n"]
+"""What others may put into that cookie.  `hash`: what lies in the store; `mine`: what only this browser's next cookie
+says, and even that in a form of ours alone."""
+
+
+@pytest.mark.parametrize("pre", PRES)
+@pytest.mark.parametrize("place", ["/oauth/authorize", "/login"])
+async def test_no_other_browser_goes_on_with_it(site: Site, visit: Visit, pre: str, place: str) -> None:
     notes, spa, first = App(site), App(site, "spa"), visit(site)
     await first.open(notes.request())
     other = first.tab()
@@ -157,18 +179,21 @@ async def test_no_other_browser_goes_on_with_it(site: Site, visit: Visit, pre: s
     old = first.jar[PRE]
     await first.press("login-submit", email=ADA, password=PASSWORD)
     thief = await visit(site).sign_in(LI)
-    thief.jar[PRE] = pre.format(new=thief.jar[PRE][:22], old="y" * 22, mine=digest(old), theirs=digest(thief.jar[PRE]))
-    await thief.open(f"/oauth/authorize?interaction={other.query['interaction']}")
+    known = {"hash": digest(old), "mine": carried(first), "theirs": carried(thief)}
+    thief.jar[PRE] = pre.format(new=thief.jar[PRE][:22], old="y" * 22, **known)
+    await thief.open(f"{place}?interaction={other.query['interaction']}")
     assert thief.reply.status_code == 400
+    await loaded_again(other)
+    assert urlsplit(other.at).path == "/consent", "and takes nothing from whose it is"
 
 
-async def test_who_plants_the_hash_of_his_own_cookie_answers_nothing_for_anybody(site: Site, visit: Visit) -> None:
+async def test_who_plants_what_his_own_next_cookie_says_answers_nothing_for_anybody(site: Site, visit: Visit) -> None:
     """What he gets is what a link to the authorization endpoint gets: the request anew, and its questions."""
     thief, spa = visit(site), App(site, "spa")
     await thief.open(spa.request())
     his = thief.query["interaction"]
     ada = await visit(site).sign_in(ADA)
-    ada.jar[PRE] = f"{'A' * 22}.{digest(thief.jar[PRE])}"
+    ada.jar[PRE] = f"{'A' * 22}.{carried(await thief.tab().sign_in(LI))}"
     await ada.open(f"/oauth/authorize?interaction={his}")
     assert urlsplit(ada.at).path == "/consent" and ada.query["interaction"] != his
     assert ADA in ada.text
@@ -179,6 +204,26 @@ async def test_his_own_answers_are_not_taken_over(site: Site, visit: Visit) -> N
     await thief.open(spa.request())
     await thief.press("login-submit", email=LI, password=PASSWORD)
     ada = await visit(site).sign_in(ADA)
-    ada.jar[PRE] = f"{'A' * 22}.{digest(thief.jar[PRE])}"
+    ada.jar[PRE] = f"{'A' * 22}.{carried(thief)}"
     await ada.open(f"/oauth/authorize?interaction={thief.query['interaction']}")
     assert ada.reply.status_code == 400
+
+
+async def test_the_consent_page_of_one_person_leads_no_other_on(site: Site, visit: Visit) -> None:
+    """He has allowed this application himself, so that nothing would be asked of him."""
+    spa, asked = App(site, "spa"), visit(site)
+    li = await visit(site).sign_in(LI)
+    await spa.tokens(li)
+    await asked.sign_in(ADA)
+    await asked.open(spa.request())
+    assert urlsplit(asked.at).path == "/consent" and ADA in asked.text
+    again = asked.tab()
+    await again.open("/logout")
+    await again.press("logout-confirm")
+    await again.sign_in(LI)
+    here = asked.at
+    await asked.press("consent-allow")
+    assert asked.reply.status_code == 400
+    for place in (here, here.replace("/consent", "/oauth/authorize")):
+        await asked.open(place)
+        assert asked.reply.status_code == 400

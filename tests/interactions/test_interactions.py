@@ -11,7 +11,7 @@ from bridge.ring import Ring
 from bridge.stores.memory import MemoryStore
 from bridge.stores.store import Put
 from bridge.testing.hands import Hands
-from bridge.tokens import Names
+from bridge.tokens import Names, digest
 from bridge.types import ClientId
 
 SHOP = Display(client=ClientId("shop"), name="Shop", redirect_uri="https://shop.example/cb", verified=True)
@@ -32,8 +32,10 @@ class Scene:
         ring = Ring.parse("\n".join(lines))
         return Interactions(store=self.store, names=self.names, ring=ring, clock=self.clock, chance=secrets.token_bytes)
 
-    async def begun(self) -> str:
-        return await self.interactions.begin_authorization(self.mine, {"client_id": "shop"}, SHOP, scopes=("openid",))
+    async def begun(self, *, nobody: bool = True) -> str:
+        return await self.interactions.begin_authorization(
+            self.mine, {"client_id": "shop"}, SHOP, scopes=("openid",), nobody=nobody
+        )
 
 
 @pytest.fixture
@@ -69,10 +71,20 @@ async def test_what_a_sign_in_elsewhere_overtook_is_known_and_cannot_be_answered
     assert await scene.interactions.load(begun, after) is None
 
 
-async def test_a_visit_that_somebody_answered_on_is_not_handed_to_who_signed_in_since(scene: Scene) -> None:
+async def test_a_visit_of_somebody_is_not_handed_to_who_signed_in_since(scene: Scene) -> None:
+    """He answered on it, or was signed in when it began."""
+    answered, his = await scene.begun(), await scene.begun(nobody=False)
+    await scene.interactions.answer(answered, scene.mine, "login", session="s")
+    for visit in (answered, his):
+        assert await scene.interactions.load(visit, scene.interactions.new_binding(scene.mine)) is None
+
+
+async def test_what_the_store_and_the_tables_know_of_a_browser_opens_none_of_its_visits(scene: Scene) -> None:
     begun = await scene.begun()
-    await scene.interactions.answer(begun, scene.mine, "login", session="s")
-    assert await scene.interactions.load(begun, scene.interactions.new_binding(scene.mine)) is None
+    visit = await scene.interactions.load(begun, scene.mine)
+    assert visit is not None
+    for known in (visit.record.binding, visit.record.successor, digest(visit.record.successor), ""):
+        assert await scene.interactions.load(begun, f"{'A' * 22}.{known}") is None
 
 
 async def test_a_visit_that_went_along_with_the_sign_in_is_not_overtaken(scene: Scene) -> None:

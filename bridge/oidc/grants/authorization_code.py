@@ -70,7 +70,7 @@ def _objection(form: Mapping[str, str], client: Client, code: Code) -> str | Non
     # OAuth 2.1 drops the parameter; without PKCE it is what binds the code to the browser's request (RFC 6749 §4.1.3).
     if given is None and asked is not None and code.challenge is None:
         return "redirect_uri is missing"
-    # Where the request named none, the answer went to the only one that is registered.
+    # Where the request named none, the answer went to the one that was registered.
     if given is not None and given not in (client.redirect_uris if asked is None else (asked,)):
         return "redirect_uri is not the one of the authorization request"
     return pkce.objection(code.challenge, form.get("code_verifier"))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bridge.clients.client import Client
+from bridge.clients.words import words
 from bridge.errors import Unavailable
 from bridge.grants.issue import own_token
 from bridge.oidc.claims import SCOPES
@@ -11,7 +12,6 @@ from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
-from bridge.oidc.words import words
 from bridge.tokens import new_family
 from bridge.types import Visit
 

@@ -5,6 +5,7 @@ from functools import partial
 from typing import assert_never
 
 from bridge.clients.client import Client
+from bridge.clients.words import words
 from bridge.grants.rotation import rotate
 from bridge.grants.terms import Invalid, Replay, StampUnknown, Tokens, WrongScope
 from bridge.oidc.client_auth import AuthenticatedClient
@@ -12,7 +13,6 @@ from bridge.oidc.errors import OAuthError
 from bridge.oidc.grants.response import Response
 from bridge.oidc.issue import Issuing
 from bridge.oidc.params import required
-from bridge.oidc.words import words
 from bridge.types import Visit
 
 

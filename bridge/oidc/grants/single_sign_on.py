@@ -10,13 +10,13 @@ from typing import Final, Protocol
 from bridge.accounts.account import Account
 from bridge.clients.client import Client
 from bridge.clients.credential import SessionTerms
+from bridge.clients.words import words
 from bridge.errors import Unavailable
 from bridge.events.ledger import Deed, Ledger
 from bridge.login.sso import BASE, SingleSignOn, SsoWish
 from bridge.oidc.client_auth import AuthenticatedClient
 from bridge.oidc.errors import OAuthError
 from bridge.oidc.token import Grant
-from bridge.oidc.words import words
 from bridge.types import AccountId, UserId, Visit
 from bridge.users.user import User
 

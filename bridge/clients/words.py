@@ -6,6 +6,11 @@ def words(value: str | None) -> tuple[str, ...]:
     return tuple(filter(None, (value or "").split(" ")))
 
 
+def named(response_type: str) -> str:
+    """Its name: the order of its words means nothing."""
+    return " ".join(sorted(words(response_type)))
+
+
 def is_word(scope: str) -> bool:
     """Whether it may be the name of a scope."""
     return scope.isascii() and scope.isprintable() and '"' not in scope and "\\" not in scope
