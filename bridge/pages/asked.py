@@ -93,11 +93,6 @@ class Asked:
         """It names a visit that is over, finished, overtaken, of another kind, or another browser's."""
         return self.interaction is None and self.heard.interaction is not None
 
-    @property
-    def turned_back(self) -> bool:
-        """He pressed the button that says no, on whichever page."""
-        return bool(self.form.get("cancel")) or self.form.get("answer") in ("cancel", "deny")
-
 
 def reads_html(scope: Scope) -> bool:
     """Browsers ask for `text/html`; programs seldom do."""

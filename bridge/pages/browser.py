@@ -122,7 +122,7 @@ class Desk:
         has just said no to it: then it is over."""
         if asked.overtaken is None:
             return self.stale(asked)
-        if asked.turned_back:
+        if asked.form.get("cancel"):
             await self.interactions.finish(asked.overtaken)
             return self.stale(asked)
         return self.back(asked, asked.overtaken)

@@ -285,6 +285,10 @@ async def test_a_post_that_is_too_long_for_an_address_finds_the_session_too(worl
         assert page(reply, "/oauth/authorize")
         after = await browser.get(reply.headers["location"])
         assert "code" in answer(after) if known else page(after, "/login")
+        silent = {**form, "prompt": "none", "extra": "x" * 7000}
+        reply = await browser.post("/oauth/authorize", silent, cross_site=True)
+        after = await browser.get(reply.headers["location"])
+        assert "code" in answer(after) if known else answer(after)["error"] == "login_required"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS"])
