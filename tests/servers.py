@@ -163,7 +163,7 @@ class SmtpSink:
 
     def wait_for(self, count: int, *, seconds: float = PATIENCE) -> list[EmailMessage]:
         """The first `count` messages; blocks, so an async test calls it in a thread."""
-        if not _within(seconds, lambda: len(self.messages) >= count):
+        if not within(seconds, lambda: len(self.messages) >= count):
             pytest.fail(f"{len(self.messages)} of {count} messages came within {seconds} s")
         return self.messages[:count]
 
@@ -196,7 +196,7 @@ def running(
     with log.open("ab") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **_as(user))
     try:
-        if not _within(START_SECONDS, lambda: process.poll() is not None or ready()) or process.poll() is not None:
+        if not within(START_SECONDS, lambda: process.poll() is not None or ready()) or process.poll() is not None:
             raise RuntimeError(f"{command[0]} did not start:\n{log.read_text(errors='replace')[-2000:]}")
         yield process
     finally:
@@ -227,7 +227,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _within(seconds: float, true: Callable[[], bool]) -> bool:
+def within(seconds: float, true: Callable[[], object]) -> bool:
+    """Whether it comes true; blocks."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:

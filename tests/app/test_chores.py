@@ -119,17 +119,17 @@ async def test_the_turnstile_waits_for_the_last() -> None:
             await leaves.wait()
 
     async with asyncio.TaskGroup() as group:
-        first, *others = events = [asyncio.Event() for _ in range(4)]
-        for leaves in events[:3]:
+        *three, visitor = [asyncio.Event() for _ in range(4)]
+        for leaves in three:
             group.create_task(guest(leaves))
         await asyncio.sleep(0)
         assert turnstile.inside == 3
-        first.set()
+        three[0].set()
         assert not await turnstile.emptied(0.02)
         assert turnstile.inside == 2
-        group.create_task(guest(events[3]))  # who came and went meanwhile does not count
+        group.create_task(guest(visitor))
         emptied = asyncio.create_task(turnstile.emptied(PATIENCE))
-        for leaves in others:
+        for leaves in (visitor, *three[1:]):  # who came and went meanwhile does not count
             await asyncio.sleep(0)
             assert not emptied.done()
             leaves.set()

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import httpx2
 import pytest
@@ -253,7 +252,7 @@ def test_a_worker_has_nothing_of_the_command_line(place: Path, tmp_path: Path) -
     with serving(place, port=servers.free_port(), environment=environment) as server:
         httpx2.get(f"{server.url}/login")
         os.kill(server.process.pid, signal.SIGUSR1)
-        assert _within(PATIENCE, (spy / "modules").exists)
+        assert servers.within(PATIENCE, (spy / "modules").exists)
         modules = {name.partition(".")[0] for name in (spy / "modules").read_text().splitlines()}
     assert {"bridge", "uvicorn", "sqlalchemy"} <= modules
     assert modules & {"alembic", "typer", "rich"} == set()
@@ -266,7 +265,7 @@ def test_two_workers_share_the_work_and_stop_together(place: Path) -> None:
         assert len(children) >= 2
         assert httpx2.get(f"{server.url}/readyz").status_code == 200
         assert server.stop() == 0
-        assert _within(PATIENCE, lambda: not [pid for pid in children if _lives(pid)])
+        assert servers.within(PATIENCE, lambda: not [pid for pid in children if _lives(pid)])
     assert "Traceback" not in server.log()
 
 
@@ -312,7 +311,7 @@ def test_sigterm_under_load_leaves_nothing_done_without_its_answer(place: Path, 
         threads = [Thread(target=_knock, args=(server.url, sent, answers, broken)) for _ in range(8)]
         for thread in threads:
             thread.start()
-        assert _within(20, lambda: len(answers) > 20)
+        assert servers.within(20, lambda: len(answers) > 20)
         status = server.stop()
         for thread in threads:
             thread.join(20)
@@ -363,12 +362,3 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def _within(seconds: float, true: Any) -> bool:
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True

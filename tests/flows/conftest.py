@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,9 @@ async def window(chromium: Browser, served: Site) -> AsyncIterator[Open]:
     yield opening
     for each in opened:
         await each.context.close()
+
+
+@pytest.fixture
+def caches_stay(site: Site) -> None:
+    """None is read anew in a request that is counted, however long this process stood still."""
+    site.bridge.rooms.versions._monotonic = repeat(0.0).__next__  # no function of Python's: those are counted

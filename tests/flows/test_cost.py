@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from itertools import repeat
 from types import FrameType
 from typing import Any
 
@@ -19,14 +18,10 @@ from bridge.asgi import Receive, Scope, Send
 from tests.flows.raw import Heard, Party
 from tests.running import Site
 
+pytestmark = pytest.mark.usefixtures("caches_stay")
+
 INTROSPECTION, USERINFO = 76, 72
 SIGN_IN_PAGE, SIGN_IN_PAGE_ANEW = 157, 1_060
-
-
-@pytest.fixture(autouse=True)
-def _caches_stay(site: Site) -> None:
-    """None is read anew in a request that is counted, however long this process stood still."""
-    site.bridge.rooms.versions._monotonic = repeat(0.0).__next__  # no function of Python's: those are counted
 
 
 async def _entered(party: Party, door: str, given: str | tuple[str, str]) -> Counter[str]:

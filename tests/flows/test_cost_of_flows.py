@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from itertools import repeat
 from types import FrameType
 from typing import Any, Final
 
@@ -17,6 +16,8 @@ import pytest
 from bridge.asgi import ASGIApp, Receive, Scope, Send
 from tests.flows.raw import Party
 from tests.running import Site
+
+pytestmark = pytest.mark.usefixtures("caches_stay")
 
 FLOW, ROTATION = 526, 205
 TRIPS: Final = {
@@ -59,12 +60,6 @@ async def rotation(party: Party, tokens: dict[str, Any]) -> dict[str, Any]:
     new = await party.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert new.keys() == tokens.keys()
     return new
-
-
-@pytest.fixture(autouse=True)
-def _caches_stay(site: Site) -> None:
-    """None is read anew in a request that is counted, however long this process stood still."""
-    site.bridge.rooms.versions._monotonic = repeat(0.0).__next__  # no function of Python's: those are counted
 
 
 async def _entered(party: Party, step: Callable[[Party], Awaitable[Any]]) -> Counter[str]:

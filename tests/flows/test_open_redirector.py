@@ -109,9 +109,10 @@ async def test_by_post_from_elsewhere_it_is_the_same_page(site: Site, stranger: 
     stays(browser, 400)
 
 
-async def test_prompt_none_is_answered_as_before(site: Site, stranger: str, visit: Visit) -> None:
+@pytest.mark.parametrize("none", ["none", " none "])
+async def test_prompt_none_is_answered_as_before(site: Site, stranger: str, visit: Visit, none: str) -> None:
     browser = visit(site)
-    silent = {"response_type": "code", "scope": "openid", "prompt": "none", "code_challenge_method": "S256"}
+    silent = {"response_type": "code", "scope": "openid", "prompt": none, "code_challenge_method": "S256"}
     await browser.get(asked(stranger, **silent, code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"))
     assert browser.sent_to.startswith(f"{BACK}?error=login_required&")
 

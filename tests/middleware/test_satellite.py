@@ -388,8 +388,9 @@ async def _revoke(sessions: Sessions, born: Born, how: str, world: World) -> Non
 
 
 async def _name(browser: httpx2.AsyncClient, jar: dict[str, str]) -> str:
-    """Who is there, by the first answer that says so: with 503 it says that Redis or the bridge was late."""
-    for _ in range(20):
+    """Who is there, by the first answer that says so: with 503 it says that Redis or the bridge was late, as each may
+    be once or twice."""
+    for _ in range(3):
         if (reply := await browser.get("/", headers=jar)).status_code != 503:
             return str(reply.json()["name"])
     raise AssertionError("it could not tell")

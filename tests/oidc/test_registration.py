@@ -139,6 +139,8 @@ def _nested(levels: int) -> list[Any]:
         ({"token_endpoint_auth_method": "tls_client_auth"}, "invalid_client_metadata"),
         ({"id_token_signed_response_alg": "none"}, "invalid_client_metadata"),
         ({"scope": "admin"}, "invalid_client_metadata"),
+        ({"scope": "openid\tprofile"}, "invalid_client_metadata"),
+        ({"response_types": ["code\tcode"]}, "invalid_client_metadata"),
         ({"client_name": "a\x00b"}, "invalid_client_metadata"),
         ({"client_name": "n" * 256}, "invalid_client_metadata"),
         ({"contacts": ["c" * 17_000]}, "invalid_client_metadata"),

@@ -32,6 +32,7 @@ from bridge.users.backend import Unreachable
 from tests.flows.mailbox import Mailbox, link_in
 from tests.flows.oauth import CHALLENGE, VERIFIER, App
 from tests.flows.visitor import Visitor
+from tests.patience import until
 from tests.running import (
     ADA,
     API_SECRET,
@@ -282,7 +283,7 @@ class Scenario:
         await browser.get(f"/oauth/authorize?{httpx2.QueryParams({**asked, **challenge})}")
         await browser.open("/logout")
         await browser.press("logout-confirm")
-        await self.until("logout.delivered")
+        await until(lambda: "logout.delivered" in self.site.told.kinds())
 
     async def passwords(self) -> None:
         """password.changed, reset.*, sign-up.*, email.refused, mail.*, sessions.ended-all, session.ended."""
@@ -322,7 +323,7 @@ class Scenario:
         with self.monkeypatch.context() as patch:
             patch.setattr(mailer, "send", refused)
             site.bridge.rooms.resets.ask(LI, Visit("pages"))
-            await self.until("mail.failed")
+            await until(lambda: "mail.failed" in self.site.told.kinds())
         site.bridge.rooms.resets.ask(LI, Visit("pages"))
         self.secrets["Li's link"] = link_in(await self.mailbox.next(LI)).rpartition("/")[2]
 
@@ -356,13 +357,6 @@ class Scenario:
             for _ in range(3):
                 rooms.events.tell("login.fail")
         await rooms.audit.flush()
-
-    async def until(self, kind: str) -> None:
-        for _ in range(500):
-            if kind in self.site.told.kinds():
-                return
-            await anyio.sleep(0.02)
-        raise AssertionError(f"nobody told of {kind}")
 
     def keep(self, name: str, browser: Visitor) -> None:
         self.secrets |= {f"{name}: {cookie}": value for cookie, value in browser.jar.items()}

@@ -4,7 +4,6 @@ Security §20, §3; issue item 5: two seconds.
 """
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,15 +13,13 @@ import pytest
 from bridge.secret import Secret
 from tests.flows.mailbox import Mailbox
 from tests.flows.oauth import App
+from tests.patience import LetRun
 from tests.running import ADA, LI, NEW_PASSWORD, PASSWORD, Furnished, Given, Site
 from tests.security.holdings import Visiting, call, scope_with, touch, validate_login
 from tests.security.workers import worker
 from tests.servers import Server
 
 BOUND = 2.0
-STEP = 0.02
-LONGEST_STEP = 0.1
-"""Seconds that one counts at most: in the rest of it we, or the store, were not let run."""
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -44,12 +41,10 @@ def _beside(database: Furnished) -> str:
 
 async def within_the_bound(refused: Callable[[], Awaitable[bool]]) -> None:
     """Ask the other worker until it knows, which it must within two seconds of its life."""
-    passed, before = 0.0, time.monotonic()
-    while not await refused():
-        assert passed < BOUND, "it was still accepted after two seconds"
-        await asyncio.sleep(STEP)
-        now = time.monotonic()
-        passed, before = passed + min(now - before, LONGEST_STEP), now
+    with LetRun() as ran:
+        while not await refused():
+            assert ran.seconds < BOUND, "it was still accepted after two seconds"
+            await asyncio.sleep(0.02)
 
 
 async def test_a_client_that_was_disabled(workers: tuple[Site, Site], visit: Visiting) -> None:
